@@ -1,0 +1,60 @@
+"""What goes into long work while it runs: stop, pause, evaluate now."""
+
+from __future__ import annotations
+
+import threading
+
+from clip_atelier.engine.errors import Stopped
+
+
+class Control:
+    """Read by the engine at step and batch boundaries, set from any thread."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._go = threading.Event()
+        self._go.set()
+        self._evaluate = threading.Event()
+
+    def stop(self) -> None:
+        """Asks the work to end at the next boundary and keep what was done; also ends a pause."""
+        self._stop.set()
+        self._go.set()
+
+    def pause(self) -> None:
+        """Holds the work at the next boundary until `resume` or `stop`."""
+        self._go.clear()
+
+    def resume(self) -> None:
+        """Lets paused work go on."""
+        self._go.set()
+
+    def evaluate_now(self) -> None:
+        """Asks training for an evaluation at the next step."""
+        self._evaluate.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stop.is_set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the work is, or is about to be, held."""
+        return not self._go.is_set()
+
+    def take_evaluate(self) -> bool:
+        """Whether an evaluation was asked for since the last call."""
+        asked = self._evaluate.is_set()
+        self._evaluate.clear()
+        return asked
+
+    def boundary(self) -> None:
+        """Called by the engine between two pieces of work: waits while paused.
+
+        Raises:
+            Stopped: a stop was asked for.
+        """
+        self._go.wait()
+        if self._stop.is_set():
+            raise Stopped
