@@ -1,0 +1,205 @@
+"""Make the sample collection: line drawings and colour artworks of the same things, captioned in English and Korean.
+
+The drawings are Microsoft's Fluent emoji, whose high-contrast and flat styles were drawn by illustrators as two
+separate sets under the same names; the captions are the labels of the Unicode CLDR as ``emojibase-data`` carries
+them. Both come from npm (``npm install @iconify/json emojibase-data``); no network is used here. Run it as
+
+    python packaging/make_sample_collection.py --npm NODE_MODULES [--out resources/samples/emoji]
+
+The same input gives the same bytes. What is drawn is decided by the declarations below; which pairs are chosen among the
+allowed, and which split each belongs to, follows from a hash of their names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+import iconify
+
+SKETCH_SET, ARTWORK_SET = "fluent-emoji-high-contrast", "fluent-emoji-flat"
+SIZE = 192
+SUFFIX = {"sketches": ".png", "artworks": ".webp"}
+SPLITS = {"train": 300, "validation": 100, "test": 200}
+
+#: Emojibase sub-groups that are left out: signs and lettering, people who differ by hair alone, faces of clocks.
+UNWANTED_SUBGROUPS = frozenset(
+    "arrow keycap alphanum geometric av-symbol punctuation currency gender math zodiac warning transport-sign "
+    "other-symbol religion person person-gesture flag country-flag subdivision-flag".split()
+)
+#: Words in an icon's name that mark a variant of another drawing.
+UNWANTED_WORDS = frozenset(
+    "oclock thirty facing leftwards rightwards left right gibbous quarter oncoming".split()
+)
+#: Hearts that differ by colour alone, and what a class room does not need.
+UNWANTED = frozenset(
+    "orange-heart yellow-heart green-heart blue-heart light-blue-heart purple-heart pink-heart brown-heart "
+    "black-heart grey-heart white-heart middle-finger love-hotel".split()
+)
+#: Kept although a rule above leaves them out: each is the only drawing of its kind.
+WANTED = frozenset(
+    "baby older-person person-beard person-shrugging person-bowing recycling-symbol warning biohazard "
+    "medical-symbol yin-yang menorah pirate-flag chequered-flag triangular-flag three-oclock peace-symbol "
+    "magnifying-glass-tilted-right trident-emblem fleur-de-lis cinema".split()
+)
+#: At most this many pairs of one group, so that no group's style rules the collection.
+LARGEST_GROUP = {"smileys & emotion": 52, "people & body": 72}
+
+#: Pairs of pictures at least this alike (correlation of blurred thumbnails) count as near-duplicates.
+SKETCH_LIKENESS, ARTWORK_LIKENESS = 0.84, 0.93
+THUMBNAIL = 24
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One thing, drawn twice."""
+
+    name: str
+    label: str
+    captions: tuple[str, str]
+    sketch: Image.Image
+    artwork: Image.Image
+
+    def order(self, purpose: str) -> str:
+        """A fixed pseudo-random key of the name, another one for each purpose."""
+        return hashlib.sha256(f"{purpose}/{self.name}".encode()).hexdigest()
+
+
+def candidates(npm: Path) -> Iterator[Pair]:
+    """Yield every pair that the declarations above allow, in emojibase's own order."""
+    english, korean = (_read(npm / "emojibase-data" / code / "data.json") for code in ("en", "ko"))
+    messages = _read(npm / "emojibase-data" / "en" / "messages.json")
+    groups = {group["order"]: group["message"] for group in messages["groups"]}
+    subgroups = {group["order"]: group["key"] for group in messages["subgroups"]}
+    korean_label = {entry["hexcode"]: entry["label"] for entry in korean}
+    package = npm / "@iconify" / "json"
+    names = _read(package / "json" / f"{SKETCH_SET}.json")["chars"]
+    sketches, artworks = (iconify.load_set(package, prefix).icons for prefix in (SKETCH_SET, ARTWORK_SET))
+
+    for entry in english:
+        name = names.get(entry["hexcode"].lower().replace("-fe0f", ""))
+        if name is None or "group" not in entry or name not in sketches or name not in artworks:
+            continue
+        if name in UNWANTED or (name not in WANTED and _is_variant(name, subgroups[entry["subgroup"]])):
+            continue
+        yield Pair(
+            name=name,
+            label=groups[entry["group"]],
+            captions=(entry["label"], korean_label[entry["hexcode"]]),
+            sketch=iconify.render(sketches[name], SIZE),
+            artwork=iconify.render(artworks[name], SIZE),
+        )
+
+
+def select(pairs: list[Pair], count: int) -> list[Pair]:
+    """Choose ``count`` pairs that differ from each other, in pseudo-random but fixed order.
+
+    Of two pictures that look alike the one earlier in emojibase's order stays: the plain one, before its variants.
+
+    Raises:
+        ValueError: Fewer than ``count`` pairs are left.
+    """
+    distinct: list[Pair] = []
+    sketch_prints: list[NDArray[np.float64]] = []
+    artwork_prints: list[NDArray[np.float64]] = []
+    captions: set[str] = set()
+    for pair in pairs:
+        sketch, artwork = _fingerprint(pair.sketch), _fingerprint(pair.artwork)
+        twin = any(float(sketch @ other) >= SKETCH_LIKENESS for other in sketch_prints) or any(
+            float(artwork @ other) >= ARTWORK_LIKENESS for other in artwork_prints
+        )
+        if twin or captions.intersection(pair.captions):
+            continue
+        distinct.append(pair)
+        sketch_prints.append(sketch)
+        artwork_prints.append(artwork)
+        captions.update(pair.captions)
+
+    chosen: list[Pair] = []
+    in_group: dict[str, int] = {}
+    for pair in sorted(distinct, key=lambda pair: pair.order("choice")):
+        if in_group.get(pair.label, 0) < LARGEST_GROUP.get(pair.label, count):
+            in_group[pair.label] = in_group.get(pair.label, 0) + 1
+            chosen.append(pair)
+    if len(chosen) < count:
+        raise ValueError(f"{len(chosen)} distinct pairs are left of {len(pairs)}, {count} are wanted")
+    return chosen[:count]
+
+
+def write(pairs: list[Pair], out: Path) -> None:
+    """Write the pictures and ``metadata.csv`` below ``out``; pictures of an earlier collection there are removed."""
+    splits = [split for split, count in SPLITS.items() for _ in range(count)]
+    shuffled = sorted(pairs, key=lambda pair: pair.order("split"))
+    split_of = {pair.name: split for pair, split in zip(shuffled, splits, strict=True)}
+    for folder in SUFFIX:
+        shutil.rmtree(out / folder, ignore_errors=True)
+        (out / folder).mkdir(parents=True)
+    with (out / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["file_name", "text", "label", "pair", "split"])
+        for folder, suffix in SUFFIX.items():
+            for pair in sorted(pairs, key=lambda pair: pair.name):
+                text = json.dumps(pair.captions, ensure_ascii=False)
+                name = f"{folder}/{pair.name}{suffix}"
+                table.writerow([name, text, pair.label, pair.name, split_of[pair.name]])
+                if folder == "sketches":  # Black ink on transparency needs no colour channels.
+                    pair.sketch.convert("LA").save(out / name, optimize=True)
+                else:  # Flat colours take less than half of a PNG's bytes.
+                    pair.artwork.save(out / name, lossless=True, quality=100, method=6)
+
+
+def _is_variant(name: str, subgroup: str) -> bool:
+    """True for signs, and for a man's, a woman's or a turned version of a drawing that exists without."""
+    words = set(name.split("-"))
+    return (
+        subgroup in UNWANTED_SUBGROUPS
+        or bool(words & UNWANTED_WORDS)
+        or name.startswith(("man-", "woman-"))
+        or name.endswith(("-claus", "-with-bunny-ears"))
+    )
+
+
+def _fingerprint(picture: Image.Image) -> NDArray[np.float64]:
+    """Return a blurred thumbnail over white as a zero-mean unit vector, so that a dot product is a correlation."""
+    paper = Image.new("RGBA", picture.size, "white")
+    paper.alpha_composite(picture)
+    blurred = paper.convert("RGB").filter(ImageFilter.GaussianBlur(SIZE / THUMBNAIL / 2))
+    pixels = np.asarray(
+        blurred.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX), dtype=np.float64
+    ).ravel()
+    pixels -= pixels.mean()
+    return pixels / max(float(np.linalg.norm(pixels)), 1e-9)
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Read the arguments and make the collection."""
+    root = Path(__file__).resolve().parent.parent
+    parser = argparse.ArgumentParser(description="Make the sample collection from two npm packages.")
+    parser.add_argument(
+        "--npm", type=Path, required=True, help="node_modules with @iconify/json, emojibase-data"
+    )
+    parser.add_argument("--out", type=Path, default=root / "resources" / "samples" / "emoji")
+    arguments = parser.parse_args()
+    allowed = list(candidates(arguments.npm))
+    pairs = select(allowed, sum(SPLITS.values()))
+    write(pairs, arguments.out)
+    print(f"{len(pairs)} pairs of {len(allowed)} allowed, in {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()
