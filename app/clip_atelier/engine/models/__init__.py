@@ -1,0 +1,165 @@
+"""Where weights come from, and the one owner of loaded models.
+
+A model family is one file and one line in `FAMILIES`. Nothing heavy is imported before a model is opened, so that
+listing models stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clip_atelier.engine import paths
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import _
+from clip_atelier.engine.models import weights
+from clip_atelier.engine.settings import HardwareSettings
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.models.clip import Clip
+
+# model_type of config.json -> (module, class)
+FAMILIES: Mapping[str, tuple[str, str]] = {"clip": ("clip_atelier.engine.models.clip", "Clip")}
+
+STARTER = "starter"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What weights are at hand; as `models --json` shows it."""
+
+    name: str
+    family: str
+    path: str
+    bundled: bool
+    image_size: int
+    dim: int
+    parameters: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def _info(name: str, folder: Path, bundled: bool) -> ModelInfo:
+    config = weights.read_json(folder / "config.json")
+    family = str(config.get("model_type"))
+    if family not in FAMILIES:
+        raise UserError(
+            _("“{folder}” holds a model of the type “{kind}”, which is not supported.").format(
+                folder=folder, kind=family
+            ),
+            _("Choose a Hugging Face folder of one of these types: {types}.").format(types=", ".join(FAMILIES)),
+            "model.name",
+        )
+    from clip_atelier.engine.models import shapes  # noqa: PLC0415 - reads safetensors headers, only when listing
+
+    return ModelInfo(
+        name=name,
+        family=family,
+        path=str(folder),
+        bundled=bundled,
+        image_size=int(config["vision_config"].get("image_size", 224)),
+        dim=int(config.get("projection_dim", 512)),
+        parameters=shapes.parameters(folder),
+    )
+
+
+class Models:
+    """Finds models by name and owns the loaded one. Lives on the compute lane; not shared between threads."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._open: tuple[tuple[str, HardwareSettings], Clip] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where added models are kept."""
+        return self.home / "models"
+
+    def resolve(self, name: str) -> Path:
+        """The folder of a model: the starter, an added model's name, or a path.
+
+        Raises:
+            UserError: there is no such model; lists those at hand.
+        """
+        if name == STARTER:
+            return paths.starter_model()
+        # A name is never a path into somewhere else.
+        added = self.folder / name
+        if Path(name).name == name and added.is_dir():
+            return added
+        path = Path(name).expanduser()
+        if (path / "config.json").is_file():
+            return path.absolute()
+        raise UserError(
+            _("There is no model “{name}”.").format(name=name),
+            _("Choose one of: {names}; or give the path of a Hugging Face CLIP folder.").format(
+                names=", ".join(info.name for info in self.list())
+            ),
+            "model.name",
+        )
+
+    def list(self) -> list[ModelInfo]:
+        """The starter and every added model that can be read."""
+        found = [_info(STARTER, paths.starter_model(), True)] if paths.starter_model().is_dir() else []
+        if self.folder.is_dir():
+            for folder in sorted(self.folder.iterdir()):
+                try:
+                    found.append(_info(folder.name, folder, False))
+                except UserError:
+                    # A half-copied folder is not a model; `open` by its path says why.
+                    continue
+        return found
+
+    def add(self, source: Path) -> ModelInfo:
+        """Copies a Hugging Face folder into the home, whole or not at all.
+
+        Raises:
+            UserError: it is not a usable model folder, or a model of this name is there already.
+        """
+        info = _info(source.name, source, False)
+        weights.weight_files(source)
+        target = self.folder / source.name
+        if target.exists() or source.name == STARTER:
+            raise UserError(
+                _("A model named “{name}” is there already.").format(name=source.name),
+                _("Rename the folder and add it again."),
+            )
+        partial = self.folder / f".{source.name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        # Pickled weights and code stay behind.
+        for file in source.iterdir():
+            if file.is_file() and file.suffix in {".safetensors", ".json", ".txt", ".md", ".model"}:
+                shutil.copy2(file, partial / file.name)
+        partial.rename(target)
+        return _info(info.name, target, False)
+
+    def open(self, name: str, hardware: HardwareSettings) -> Clip:
+        """The loaded model, with no adapter attached; kept until another one is asked for.
+
+        Raises:
+            UserError: not there, not supported, not whole, or the device is not present.
+        """
+        from clip_atelier.engine import adapters  # noqa: PLC0415 - imports torch
+        from clip_atelier.engine.models import device  # noqa: PLC0415 - imports torch
+
+        folder = self.resolve(name)
+        key = (str(folder), hardware)
+        if self._open is not None and self._open[0] == key:
+            clip = self._open[1]
+            adapters.detach(clip)
+            device.choose(hardware)
+            return clip
+        self._open = None
+        family = _info(name, folder, False).family
+        module, cls = FAMILIES[family]
+        chosen = device.choose(hardware)
+        clip = getattr(importlib.import_module(module), cls)(folder, chosen, name)
+        self._open = (key, clip)
+        return clip

@@ -1,0 +1,169 @@
+"""CLIP as a row of stages per tower, so that frozen stages can be computed once and stored.
+
+A tower with L layers has stages 0 (embedding), 1 to L (layers), L + 1 (pooling and last norm) and L + 2 (projection).
+A *cut* c means the value after stages 0 to c - 1: cut 0 is the input itself, cut L + 2 the input of the projection,
+cut L + 3 the finished embedding. Same arithmetic as transformers' `CLIPModel`, checked against it by a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import AutoTokenizer, CLIPModel
+
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import _
+from clip_atelier.engine.models import weights
+from clip_atelier.engine.models.device import Device
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.adapters import Adapter
+
+Tower = Literal["vision", "text"]
+
+# Its bars would be written over the command line's own progress.
+transformers.utils.logging.disable_progress_bar()
+
+# CLIP's own statistics, for folders that came without a preprocessor_config.json.
+_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+class Clip:
+    """A loaded CLIP. Its weights are never changed; adapters are attached by `engine.adapters`.
+
+    Attributes:
+        net: transformers' model (modules inside may be wrapped by PEFT while an adapter is attached).
+        image_size: Side of the square it sees, in pixels.
+        dim: Length of an embedding.
+    """
+
+    family = "clip"
+
+    def __init__(self, folder: Path, device: Device, name: str = "") -> None:
+        config = weights.read_json(folder / "config.json")
+        if config.get("model_type") != "clip":
+            raise UserError(
+                _("“{folder}” is not a CLIP model (its type is “{kind}”).").format(
+                    folder=folder, kind=config.get("model_type")
+                ),
+                _("Choose a Hugging Face CLIP folder."),
+                "model.name",
+            )
+        self.fingerprint = weights.fingerprint(folder)
+        self.folder = folder
+        self.name = name or folder.name
+        self.device = device
+        self.adapter: Adapter | None = None
+        try:
+            self.net = CLIPModel.from_pretrained(
+                folder, dtype=torch.float32, attn_implementation=device.attention, local_files_only=True,
+                use_safetensors=True,
+            )  # fmt: skip
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise UserError(
+                _("The model in “{folder}” cannot be opened: {reason}").format(folder=folder, reason=error),
+                _("Choose a complete Hugging Face CLIP folder with weights, configuration and tokenizer."),
+                "model.name",
+            ) from error
+        self.net.to(device.torch).eval().requires_grad_(False)
+        vision, text = self.net.config.vision_config, self.net.config.text_config
+        self.image_size = int(vision.image_size)
+        self.dim = int(self.net.config.projection_dim)
+        self.context = int(text.max_position_embeddings)
+        self.layers: dict[Tower, int] = {"vision": vision.num_hidden_layers, "text": text.num_hidden_layers}
+        preprocessing = folder / "preprocessor_config.json"
+        found = weights.read_json(preprocessing) if preprocessing.is_file() else {}
+        shape = (1, 3, 1, 1)
+        self._mean = torch.tensor(found.get("image_mean", _MEAN), device=device.torch).view(shape) * 255
+        self._std = torch.tensor(found.get("image_std", _STD), device=device.torch).view(shape) * 255
+        self._eos = int(text.eos_token_id)
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of the base model."""
+        return sum(p.numel() for n, p in self.net.named_parameters() if "lora_" not in n)
+
+    @property
+    def logit_scale(self) -> float:
+        """The model's own factor on similarities: 1 / temperature, at most 100."""
+        return min(float(self.net.logit_scale.detach().exp()), 100.0)
+
+    def last_cut(self, tower: Tower) -> int:
+        """The cut that is the finished embedding."""
+        return self.layers[tower] + 3
+
+    # Images
+
+    def pixels(self, pictures: Tensor) -> Tensor:
+        """uint8 pictures [B, H, W, 3] as normalised floats [B, 3, H, W] on the device."""
+        x = pictures.to(self.device.torch, non_blocking=True).permute(0, 3, 1, 2).float()
+        return (x - self._mean) / self._std
+
+    def image(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Runs the vision tower's stages start to stop - 1.
+
+        Args:
+            x: Pixels [B, 3, H, W] for start 0, hidden states [B, T, D] up to cut L + 1, pooled [B, D] at L + 2.
+            start: First stage.
+            stop: Cut to stop at; the whole tower where left out.
+
+        Returns:
+            The value at the cut; at the last one embeddings [B, dim], not normalised.
+        """
+        tower, last = self.net.vision_model, self.layers["vision"]
+        for stage in range(start, self.last_cut("vision") if stop is None else stop):
+            if stage == 0:
+                x = tower.pre_layrnorm(tower.embeddings(x))
+            elif stage <= last:
+                x = tower.encoder.layers[stage - 1](x, None)
+            elif stage == last + 1:
+                x = tower.post_layernorm(x[:, 0])
+            else:
+                x = self.net.visual_projection(x)
+        return x
+
+    # Texts
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Token ids [B, T], T the longest of the batch; texts that are too long end early, always with the EOS token.
+
+        Trimming to the longest is exact: the text tower is causal and pools at EOS.
+        """
+        ids: Tensor = self.tokenizer(
+            list(texts), padding="longest", truncation=True, max_length=self.context, return_tensors="pt"
+        )["input_ids"]
+        if self._eos != 2:
+            without = ~(ids == self._eos).any(dim=1)
+            ids[without, -1] = self._eos
+        return ids.to(self.device.torch)
+
+    def _eos_positions(self, ids: Tensor) -> Tensor:
+        # An id of 2 marks old configurations whose EOS is simply the highest id in use.
+        return ids.argmax(dim=-1) if self._eos == 2 else (ids == self._eos).int().argmax(dim=-1)
+
+    def text(self, ids: Tensor, stop: int | None = None) -> Tensor:
+        """Runs the text tower from token ids [B, T] to a cut; at the last one embeddings [B, dim], not normalised."""
+        tower, last = self.net.text_model, self.layers["text"]
+        x = tower.embeddings(input_ids=ids)  # [B, T, D]
+        length = ids.shape[1]
+        mask = torch.full((length, length), torch.finfo(x.dtype).min, device=x.device).triu(1)[None, None]
+        for stage in range(1, self.last_cut("text") if stop is None else stop):
+            if stage <= last:
+                x = tower.encoder.layers[stage - 1](x, mask)
+            elif stage == last + 1:
+                x = tower.final_layer_norm(x)[torch.arange(len(ids), device=x.device), self._eos_positions(ids)]
+            else:
+                x = self.net.text_projection(x)
+        return x
+
+    def text_from_pooled(self, pooled: Tensor) -> Tensor:
+        """Finished text embeddings from the projection's input [B, D]."""
+        projection: nn.Module = self.net.text_projection
+        return projection(pooled)  # type: ignore[no-any-return]

@@ -1,0 +1,128 @@
+"""The one place that chooses device, precision and attention kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import _
+from clip_atelier.engine.settings import HardwareSettings
+
+Precision = Literal["fp32", "bf16", "fp16"]
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and how to compute. `precision` is that of training; measuring is always fp32."""
+
+    kind: str
+    precision: Precision
+    attention: Literal["eager", "sdpa"]
+
+    @property
+    def torch(self) -> torch.device:
+        """torch's own name for it."""
+        return torch.device(self.kind)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format of training's matrix products."""
+        return _DTYPES[self.precision]
+
+    def autocast(self, enabled: bool = True) -> AbstractContextManager[object]:
+        """Half-precision matrix products inside the block, where the device has them."""
+        if not enabled or self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.kind, dtype=self.dtype)
+
+    def memory(self) -> int:
+        """Bytes in use: of the graphics card where there is one, else of this process."""
+        if self.kind == "cuda":
+            return int(torch.cuda.memory_allocated())
+        if self.kind == "mps":
+            return int(torch.mps.current_allocated_memory())
+        if self.kind == "xpu":
+            return int(torch.xpu.memory_allocated())
+        return process_memory()
+
+    def title(self) -> str:
+        """The device's name for people."""
+        if self.kind == "cuda":
+            return str(torch.cuda.get_device_name())
+        return {"mps": "Apple GPU", "xpu": "Intel GPU"}.get(self.kind, _("processor"))
+
+
+def process_memory() -> int:
+    """Bytes of memory this process holds (0 where the system does not tell)."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
+
+
+def present() -> tuple[str, ...]:
+    """Devices that can be used here, the fastest first; the processor is always the last."""
+    found = []
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    if hasattr(torch, "xpu") and torch.xpu.is_available():
+        found.append("xpu")
+    return (*found, "cpu")
+
+
+def _auto_precision(kind: str) -> Precision:
+    if kind == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if kind == "xpu":
+        return "bf16"
+    if kind == "cpu":
+        # Without the instructions bf16 is emulated and far slower than fp32.
+        has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return "bf16" if has_bf16 else "fp32"
+    return "fp32"  # MPS: autocast to half gains little there and loses range
+
+
+def choose(hardware: HardwareSettings) -> Device:
+    """The device to use under these settings.
+
+    Raises:
+        UserError: the wanted device is not present, or cannot compute in the wanted precision.
+    """
+    devices = present()
+    kind = devices[0] if hardware.device == "auto" else hardware.device
+    if kind not in devices:
+        raise UserError(
+            _("The device “{device}” is not present on this machine.").format(device=kind),
+            _("Choose “auto” or one of: {devices}.").format(devices=", ".join(devices)),
+            "hardware.device",
+        )
+    precision = _auto_precision(kind) if hardware.precision == "auto" else hardware.precision
+    if kind == "cpu" and precision == "fp16":
+        raise UserError(
+            _("The processor does not train in fp16."),
+            _("Choose “auto”, fp32 or bf16."),
+            "hardware.precision",
+        )
+    if kind == "cpu":
+        torch.set_num_threads(hardware.threads or os.cpu_count() or 1)
+    # On the processor the backward pass of the fused kernel is the slow part of a step; on graphics cards it is the
+    # other way round.
+    return Device(kind, precision, "eager" if kind == "cpu" else "sdpa")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is a device or process running out of memory."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in str(error) for words in ("not enough memory", "out of memory", "can't allocate memory"))
+    )
