@@ -1,0 +1,216 @@
+"""The one gate every image passes: a file becomes upright RGB pixels, or a reason why it cannot.
+
+`Image.convert("RGB")` alone turns transparent ink drawings black, 16-bit scans white and float images black; `verify()`
+passes truncated files. Everything that reads pixels goes through `load` instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from clip_atelier.engine.collection import layered, pixels
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import _
+from clip_atelier.engine.paths import shown
+
+SUFFIXES: Final = frozenset(
+    (
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".psd",
+        ".ora",
+        ".kra",
+    )
+)
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PSD")
+MAX_PIXELS: Final = 89_000_000
+"""Largest image that is decoded whole. An A3 page at 600 dots per inch has 70 million pixels."""
+MAX_REDUCED_PIXELS: Final = 500_000_000
+"""Largest JPEG; libjpeg shrinks while it decodes, so that memory stays bounded."""
+BIG_PIXELS: Final = 16_000_000
+"""Images from this size on are decoded one at a time, and shrunk before their colours are converted."""
+
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError,
+    AssertionError, struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged files; they promise no single type."""
+
+_one_big_image = threading.Lock()
+
+# `load` compares the declared size with its own limits before anything is decoded. Pillow's check would only warn up to
+# twice its limit, and `warnings` cannot be silenced per thread.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class ImageProblem(UserError):  # noqa: N818 - a fault of the file, told to people
+    """A file that cannot be used as an image. `reason` leaves the file's name out, for lists that show it beside."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str, hint: str = "") -> None:
+        super().__init__(f"“{shown(Path(path).name)}”: {reason}", hint)
+        self.reason = f"{reason} {hint}".strip()
+
+
+def load(path: str | os.PathLike[str], target: int | None = None) -> Image.Image:
+    """Reads an image as upright RGB.
+
+    EXIF orientation is applied, transparency laid over white, 16-bit and float scaled by their range, CMYK and palettes
+    converted; of several frames the first is taken. The format is decided by the content, not by the suffix.
+
+    Args:
+        path: The file.
+        target: The side in pixels that the image will be shown at, if known: large images may then be decoded smaller
+            (never below twice that side) to save time and memory.
+
+    Raises:
+        ImageProblem: the file is missing, no image, damaged, or too large.
+    """
+    with open_regular(path) as file:
+        return decode(path, file, target)
+
+
+_SIGNATURES: Final = (
+    b"\x89PNG\r\n",
+    b"\xff\xd8\xff",
+    b"RIFF",
+    b"GIF8",
+    b"BM",
+    b"II*\x00",
+    b"MM\x00*",
+    b"8BPS",
+)
+
+
+def sniff(path: str | os.PathLike[str]) -> bool:
+    """Whether a file without a suffix begins like an image."""
+    try:
+        with open_regular(path) as file:
+            return file.read(8).startswith(_SIGNATURES)
+    except (ImageProblem, OSError):
+        return False
+
+
+def thumbnail(path: str | os.PathLike[str], size: int) -> Image.Image:
+    """A small RGB picture, its longer side at most `size` pixels.
+
+    Raises:
+        ImageProblem: as `load`.
+    """
+    image = load(path, size)
+    image.thumbnail((size, size), Image.Resampling.BICUBIC)
+    return image
+
+
+fit = pixels.fit
+view = pixels.view
+
+
+@contextlib.contextmanager
+def open_regular(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
+    """Opens a regular file for reading; never blocks on a FIFO or a device.
+
+    Raises:
+        ImageProblem: it is missing, unreadable, or no regular file.
+    """
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    )
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError as error:
+        raise ImageProblem(path, _("The file is not there.")) from error
+    except PermissionError as error:
+        raise ImageProblem(path, _("The file may not be read."), _("Change its permissions.")) from error
+    except (OSError, ValueError) as error:  # a socket, a dead link, a NUL in the name
+        raise ImageProblem(
+            path, _("The file cannot be opened ({error}).").format(error=_cause(error))
+        ) from error
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ImageProblem(path, _("This is not a regular file."))
+        yield file
+
+
+def decode(path: str | os.PathLike[str], file: BinaryIO, target: int | None = None) -> Image.Image:
+    """As `load`, from a file that is open at its start; `path` is only named in problems."""
+    start = file.read(16)
+    file.seek(0)
+    if not start:
+        raise ImageProblem(path, _("The file is empty."))
+    if start.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
+        raise ImageProblem(path, _("PostScript files are not opened."), _("Export the drawing as PNG."))
+    if start.startswith(b"PK"):
+        try:
+            file = layered.merged_picture(file)
+        except layered.NoPicture as error:
+            raise ImageProblem(path, str(error), _("Save it again, or export the drawing as PNG.")) from error
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            return _decode(path, image, target)
+    except UnidentifiedImageError as error:
+        raise ImageProblem(
+            path, _("This is not an image of a known kind."), _("Save it as PNG, JPEG, WebP or TIFF.")
+        ) from error
+    except MemoryError as error:
+        raise ImageProblem(
+            path, _("There is not enough memory for this image."), _("Save a smaller copy.")
+        ) from error
+    except _DAMAGE as error:
+        raise ImageProblem(
+            path,
+            _("The image is damaged ({error}).").format(error=_cause(error)),
+            _("Save or copy it again."),
+        ) from error
+
+
+def _decode(path: str | os.PathLike[str], image: Image.Image, target: int | None) -> Image.Image:
+    full = image.width * image.height
+    if target is not None:
+        image.draft(None, (2 * target, 2 * target))
+    if image.width * image.height > MAX_PIXELS and not image.info.get("progressive"):
+        # A progressive JPEG is held whole in memory while it is decoded, however small the result.
+        image.draft(None, (image.width // 8, image.height // 8))
+    if image.width * image.height > MAX_PIXELS or full > MAX_REDUCED_PIXELS:
+        raise ImageProblem(
+            path,
+            _("The image has {count} million pixels, more than are read.").format(count=round(full / 1e6)),
+            _("Save a smaller copy, up to {most} million.").format(most=round(MAX_PIXELS / 1e6)),
+        )
+    with _one_big_image if full > BIG_PIXELS else contextlib.nullcontext():
+        image.load()
+        if target is not None and full > BIG_PIXELS:
+            image = pixels.shrink(image, target)
+        return pixels.to_rgb(_upright(image))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except _DAMAGE:
+        # A damaged EXIF block says nothing about the orientation; the pixels are still good.
+        return image
+
+
+def _cause(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(
+        error
+    ).__name__

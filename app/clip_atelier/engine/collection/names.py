@@ -1,0 +1,70 @@
+"""File names as people mean them: matched whatever their Unicode form, and read as words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+
+def nfc(text: str) -> str:
+    """Composed form: macOS writes Korean syllables and accents in pieces."""
+    return unicodedata.normalize("NFC", text)
+
+
+def folded(text: str) -> str:
+    """The form in which names are compared where their exact spelling does not matter."""
+    return nfc(nfc(text).casefold())
+
+
+def stem(path: str) -> str:
+    """The path without its last suffix."""
+    return str(PurePosixPath(path).with_suffix(""))
+
+
+class Lookup:
+    """Finds paths by names that may differ in Unicode form or in upper and lower case."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._exact = set(paths)
+        self._composed: dict[str, list[str]] = defaultdict(list)
+        self._folded: dict[str, list[str]] = defaultdict(list)
+        for path in sorted(self._exact):
+            self._composed[nfc(path)].append(path)
+            self._folded[folded(path)].append(path)
+
+    def find(self, name: str) -> list[str]:
+        """The paths that `name` may mean, best first; more than one if it is ambiguous."""
+        composed = self._composed.get(nfc(name), [])
+        if name in self._exact:
+            return [name, *(path for path in composed if path != name)]
+        return composed or self._folded.get(folded(name), [])
+
+
+_CAMERA = re.compile(
+    r"(img|dsc|dscn|dscf|pxl|mvimg|scan|scanned|image|photo|pict?|screenshot|screen shot|kakaotalk|untitled|"
+    r"이미지|사진|스캔|스크린샷|제목없음|무제)?[\s\d().-]*",
+    re.IGNORECASE,
+)
+_NUMBERING = re.compile(r"^[\s\d.)(#-]+(?=\D)|[\s(#-]*\d+\)?$")
+_COPY = re.compile(r"\s*(-\s*)?\b(copy|사본|복사본)\s*(\(?\d+\)?)?$", re.IGNORECASE)
+
+
+def words(path: str) -> str:
+    """A file's name as words: "02_redPanda-v2.png" gives "red panda v2".
+
+    Names without words, as cameras and scanners give them, stay as they are: "IMG_1234".
+    """
+    raw = nfc(PurePosixPath(path).stem)
+    raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "ignore")
+    text = re.sub(r"[_+~]+|\.(?=\D)|(?<=\w)-(?=\w)", " ", raw)
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
+    if not _CAMERA.fullmatch(text):
+        text = _COPY.sub("", text)
+        text = _NUMBERING.sub("", _NUMBERING.sub("", text)) or text
+        text = " ".join(part if part.isupper() and len(part) > 1 else part.lower() for part in text.split())
+    else:
+        text = raw
+    return " ".join(text.split()) or raw.strip() or "drawing"

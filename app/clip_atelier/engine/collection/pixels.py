@@ -1,0 +1,158 @@
+"""Pixels to pixels: every mode to RGB, and RGB to the square that a model sees."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms
+
+Fit = Literal["letterbox", "crop"]
+Square = npt.NDArray[np.uint8]
+"""[size, size, 3]"""
+
+WHITE: Final = (255, 255, 255)
+_DEEP: Final = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+_PHOTOMETRIC: Final = 262
+"""TIFF tag; 0 means that zero is white."""
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """RGB on white paper, from any mode that Pillow decodes."""
+    if image.mode in _DEEP:
+        return _from_deep(image)
+    if image.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        return converted if converted is not None else image
+    if image.has_transparency_data:
+        ink = image.convert("RGBA")
+        paper = Image.new("RGB", image.size, WHITE)
+        paper.paste(ink, mask=ink.getchannel("A"))
+        return paper
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def shrink(image: Image.Image, target: int) -> Image.Image:
+    """A whole fraction of a large image, its shorter side still at least twice `target`; info is kept."""
+    factor = min(image.size) // (2 * target)
+    if factor < 2 or image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK", "F", "I"):
+        return image
+    small = image.reduce(factor)
+    small.info = image.info
+    return small
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """16-bit by its full range; 32-bit and float by the range their values are in (0 to 1, 255, 65535, or their own)."""
+    values: npt.NDArray[Any] = np.asarray(image)
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
+        grey = _SIXTEEN[values]  # [height, width]
+        top = 65535.0
+    else:
+        values = np.nan_to_num(values.astype(np.float32), nan=np.nan, posinf=np.nan, neginf=np.nan)
+        seen = values[~np.isnan(values)]
+        low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
+        top = _range(low, high, image.mode)
+        if not low >= 0 or top == 0:  # no usual range: stretch
+            values, top = values - low, (high - low) or 1.0
+        grey = np.nan_to_num(values * (255 / top), nan=255.0).round().clip(0, 255).astype(np.uint8)
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None and tags.get(_PHOTOMETRIC) == 0:
+        grey = 255 - grey
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):  # PNG: this one value is transparent
+        grey = np.where(np.asarray(image) == clear, np.uint8(255), grey)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _range(low: float, high: float, mode: str) -> float:
+    usual = (1.0, 255.0, 65535.0) if mode == "F" else (255.0, 65535.0)
+    return next((top for top in usual if low >= 0 and high <= top), 0.0)
+
+
+_SIXTEEN: Final = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def paper_colour(image: Image.Image) -> tuple[int, int, int]:
+    """The colour of the paper: the median of the pixels along the border of an RGB image."""
+    width, height = image.size
+    strips = (
+        (0, 0, width, 1),
+        (0, height - 1, width, height),
+        (0, 0, 1, height),
+        (width - 1, 0, width, height),
+    )
+    border = np.concatenate([np.asarray(image.crop(strip)).reshape(-1, 3) for strip in strips])
+    red, green, blue = np.sort(border, axis=0)[len(border) // 2]
+    return int(red), int(green), int(blue)
+
+
+def fit(image: Image.Image, size: int, how: Fit = "letterbox") -> Square:
+    """An RGB image as the square that a model sees.
+
+    Args:
+        image: RGB, any size.
+        size: Side of the square in pixels.
+        how: "letterbox" keeps the whole drawing and fills with the paper's colour; "crop" takes the central square.
+
+    Returns:
+        uint8 [size, size, 3]
+    """
+    if how == "crop":
+        side = min(image.size)
+        left, top = (image.width - side) / 2, (image.height - side) / 2
+        box = (left, top, left + side, top + side)
+        return np.array(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
+    return _place(image, size, paper_colour(image), 1.0, 0.5, 0.5)
+
+
+def view(
+    image: Image.Image, size: int, how: Fit = "letterbox", index: int = 0, crop_min: float = 0.7, flip: bool = False,
+    seed: int = 0,
+) -> Square:  # fmt: skip
+    """A slightly varied view of an RGB image; a pure function of its arguments. View 0 is `fit`.
+
+    Args:
+        image: RGB, any size.
+        size: Side of the square in pixels.
+        how: As for `fit`.
+        index: Which view.
+        crop_min: Smallest share of the drawing's area that stays in view, 0 to 1.
+        flip: Whether half of the views are mirrored.
+        seed: Another seed gives other views.
+
+    Returns:
+        uint8 [size, size, 3]
+    """
+    if index == 0:
+        return fit(image, size, how)
+    chance = random.Random(f"{seed}/{index}")
+    paper = paper_colour(image)
+    share = chance.uniform(crop_min, 1.0)
+    stretch = math.sqrt(share) ** chance.uniform(-0.5, 0.5)  # the cut is not quite of the drawing's own shape
+    wide, high = min(1.0, math.sqrt(share) * stretch), min(1.0, math.sqrt(share) / stretch)
+    width, height = max(1, round(image.width * wide)), max(1, round(image.height * high))
+    left = round(chance.random() * (image.width - width))
+    top = round(chance.random() * (image.height - height))
+    cut = image.crop((left, top, left + width, top + height))
+    if flip and chance.random() < 0.5:
+        cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if how == "crop":
+        return fit(cut, size, "crop")
+    return _place(cut, size, paper, chance.uniform(0.85, 1.0), chance.random(), chance.random())
+
+
+def _place(
+    image: Image.Image, size: int, paper: tuple[int, int, int], scale: float, across: float, down: float
+) -> Square:
+    """Lays the drawing on a square sheet: its longer side takes `scale` of the sheet, `across` and `down` share the rest."""
+    ratio = scale * size / max(image.size)
+    width, height = (max(1, min(size, round(side * ratio))) for side in image.size)
+    sheet = Image.new("RGB", (size, size), paper)
+    drawing = image.resize((width, height), Image.Resampling.BICUBIC)
+    sheet.paste(drawing, (int(across * (size - width)), int(down * (size - height))))
+    return np.array(sheet)

@@ -1,0 +1,196 @@
+"""A folder becomes a collection: every image decoded once, every fault named, nothing assumed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from clip_atelier.engine.collection import captions, images, tables
+from clip_atelier.engine.collection.cache import Cache
+from clip_atelier.engine.collection.duplicates import near_duplicates
+from clip_atelier.engine.collection.names import Lookup
+from clip_atelier.engine.collection.pairs import find_pairs
+from clip_atelier.engine.collection.reading import Reading, read
+from clip_atelier.engine.collection.records import Collection, Item, Problem, SplitName
+from clip_atelier.engine.collection.tables import Entry
+from clip_atelier.engine.collection.walk import Found, walk
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.events import Phase, ProblemFound, Progress, Scanned, Work
+from clip_atelier.engine.i18n import _
+from clip_atelier.engine.paths import shown
+from clip_atelier.engine.settings import DataSettings
+
+AHEAD: Final = 32
+"""Files that may be decoded before their turn: bounds memory, and how long a stop takes."""
+EVERY: Final = 0.1
+"""Seconds between two progress events."""
+
+
+def scan(folder: Path, data: DataSettings, control: Control, cache: Path | None = None) -> Work[Collection]:
+    """Reads a folder of drawings.
+
+    Args:
+        folder: The collection.
+        data: Where captions and pairs come from.
+        control: May stop or pause the work between two files.
+        cache: SQLite file that remembers unchanged images; made where missing, done without where it cannot be used.
+
+    Returns:
+        The collection, its items ordered by path.
+
+    Raises:
+        UserError: the folder is missing, is a file, or holds no readable image; a chosen source is not there.
+        Stopped: a stop was asked for; what was read stays in the cache.
+    """
+    yield Phase(name="scan", title=_("Reading the collection"))
+    _check(folder)
+    found = walk(folder, control)
+    for problem in found.problems:
+        yield ProblemFound(path=problem.path, reason=problem.reason)
+    problems = list(found.problems)
+    readings = yield from _readings(folder, found, problems, control, cache)
+    if not readings:
+        raise _nothing(folder, found, problems)
+    paths = sorted(readings)
+    reported = len(problems)
+    notes = _unreadable(found)
+    entries = tables.read_tables(folder, found.side_files, Lookup(found.images), problems)
+    entries = {path: entry for path, entry in entries.items() if path in readings}
+    places = find_pairs(paths, entries, data, notes)
+    words = captions.find_words(folder, paths, found.side_files, entries, places, data, problems)
+    items = []
+    for path in paths:
+        reading, place, said = readings[path], places.get(path), words[path]
+        items.append(
+            Item(
+                path=path,
+                digest=reading.digest,
+                captions=said.captions,
+                label=said.label,
+                pair=place.pair if place else "",
+                role=place.role if place else "",
+                split=_split(path, entries),
+                width=reading.width,
+                height=reading.height,
+                look=reading.look,
+            )
+        )
+    alike = near_duplicates([readings[path] for path in paths], control)
+    for problem in problems[reported:]:
+        yield ProblemFound(path=problem.path, reason=problem.reason)
+    collection = Collection(
+        root=folder,
+        items=tuple(items),
+        caption_source=captions.overall(words),
+        problems=tuple(sorted(problems, key=lambda problem: problem.path)),
+        duplicates=tuple(tuple(paths[i] for i in group) for group in alike),
+        notes=tuple(notes),
+    )
+    yield Scanned(
+        images=len(items),
+        captions=collection.caption_count,
+        labels=len(collection.labels),
+        pairs=len(collection.pairs),
+        caption_source=collection.caption_source,
+        problems=len(problems),
+    )
+    return collection
+
+
+def _check(folder: Path) -> None:
+    if not folder.exists():
+        raise UserError(
+            _("There is no folder “{folder}”.").format(folder=shown(folder)), _("Check the path."), "folder"
+        )
+    if not folder.is_dir():
+        raise UserError(
+            _("“{folder}” is a file, not a folder.").format(folder=shown(folder)),
+            _("Choose the folder that holds the images."),
+            "folder",
+        )
+
+
+def _readings(
+    folder: Path, found: Found, problems: list[Problem], control: Control, cache: Path | None
+) -> Work[dict[str, Reading]]:
+    known = Cache(cache, folder)
+    results: dict[str, Reading] = {}
+    total = len(found.images)
+    started = shown_at = time.monotonic()
+    try:
+        fresh: list[str] = []
+        for path, stamp in found.images.items():
+            reading = known.get(path, stamp)
+            if reading is None:
+                fresh.append(path)
+            else:
+                results[path] = reading
+        reused = len(results)
+        for done, (path, future) in enumerate(_decoded(folder, fresh, control), start=1):
+            try:
+                results[path] = future.result()
+                known.put(path, found.images[path], results[path])
+            except images.ImageProblem as problem:
+                problems.append(Problem(path, problem.reason))
+                yield ProblemFound(path=path, reason=problem.reason)
+            now = time.monotonic()
+            if now - shown_at >= EVERY:
+                shown_at = now
+                left = (now - started) / done * (len(fresh) - done)
+                yield Progress(done=reused + done, total=total, seconds_left=left, item=path)
+        known.forget_gone()
+        yield Progress(done=total, total=total, seconds_left=0.0)
+    finally:
+        known.close()
+    return results
+
+
+def _decoded(folder: Path, paths: list[str], control: Control) -> Iterator[tuple[str, Future[Reading]]]:
+    """Reads files in a few threads (Pillow decodes without the interpreter's lock), in order, at most `AHEAD` ahead."""
+    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="scan")
+    waiting: deque[tuple[str, Future[Reading]]] = deque()
+    coming = iter(paths)
+    try:
+        while True:
+            control.boundary()
+            while len(waiting) < AHEAD and (path := next(coming, None)) is not None:
+                waiting.append((path, pool.submit(read, folder / path)))
+            if not waiting:
+                return
+            path, future = waiting.popleft()
+            future.exception()  # waits
+            yield path, future
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _split(path: str, entries: Mapping[str, Entry]) -> SplitName:
+    declared = entries[path].split if path in entries else ""
+    # As in Hugging Face's image folder, top folders may be the parts of a split.
+    parts = PurePosixPath(path).parts
+    return declared or (tables.split_name(parts[0]) if len(parts) > 1 else "")
+
+
+def _unreadable(found: Found) -> list[str]:
+    names = ", ".join(shown(path) for path in sorted(found.unreadable)[:3])
+    if not names:
+        return []
+    if len(found.unreadable) == 1:
+        return [_("1 folder could not be read: {names}").format(names=names)]
+    return [_("{count} folders could not be read: {names}").format(count=len(found.unreadable), names=names)]
+
+
+def _nothing(folder: Path, found: Found, problems: list[Problem]) -> UserError:
+    message = _("“{folder}” has no images that can be read.").format(folder=shown(folder))
+    first = [f"{shown(problem.path)}: {problem.reason}" for problem in problems[:3]] + _unreadable(found)
+    return UserError(
+        " ".join([message, *first]),
+        _("Choose a folder with PNG, JPEG, WebP, TIFF, PSD, ORA or KRA files."),
+        "folder",
+    )

@@ -1,0 +1,229 @@
+"""metadata.csv and metadata.jsonl, as in Hugging Face's image folder, read from bytes of any usual encoding.
+
+A table lies in the collection's folder or in a sub-folder; its `file_name` column is relative to itself. Other columns,
+all optional: `text` (one caption, several lines, or a JSON list), `label`, `pair`, `role`, `split`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from clip_atelier.engine.collection import images
+from clip_atelier.engine.collection.names import Lookup, nfc
+from clip_atelier.engine.collection.records import Problem, Role, SplitName
+from clip_atelier.engine.i18n import _
+
+NAMES: Final = ("metadata.csv", "metadata.jsonl")
+MAX_BYTES: Final = 256 * 1024 * 1024
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "file_name": ("file_name", "filename", "file", "image", "path"),
+    "text": ("text", "caption", "captions"),
+    "label": ("label", "class", "category"),
+    "pair": ("pair", "pair_id"),
+    "role": ("role",),
+    "split": ("split",),
+}
+"""Columns and the other names they go by; the first name is the one we write."""
+_SPLITS: Final[Mapping[str, SplitName]] = {
+    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
+    "dev": "validation", "test": "test",
+}  # fmt: skip
+_ROLES: Final[Mapping[str, Role]] = {
+    "sketch": "sketch",
+    "artwork": "artwork",
+    "스케치": "sketch",
+    "그림": "artwork",
+}
+
+
+@dataclass
+class Entry:
+    """What the tables say about one image."""
+
+    captions: list[str] = field(default_factory=list)
+    label: str = ""
+    pair: str = ""
+    role: Role = ""
+    split: SplitName = ""
+
+
+def split_name(text: str) -> SplitName:
+    """The part of a split that a word means, "" if none."""
+    return _SPLITS.get(text.strip().lower(), "")
+
+
+def clean(text: str) -> str:
+    """A caption in composed Unicode form on one line, without control characters."""
+    kept = "".join(c if unicodedata.category(c) not in ("Cc", "Cs") else " " for c in nfc(text))
+    return " ".join(kept.split())
+
+
+def captions_of(cell: object) -> list[str]:
+    """The captions in a `text` cell: a list, a JSON list, or one a line."""
+    if isinstance(cell, str) and cell.lstrip().startswith("["):
+        with contextlib.suppress(ValueError):  # a caption may happen to begin with a bracket
+            cell = json.loads(cell)
+    lines = cell if isinstance(cell, list) else str(cell or "").splitlines()
+    return list(dict.fromkeys(filter(None, (clean(str(line)) for line in lines if line is not None))))
+
+
+def decoded(content: bytes) -> str:
+    """Text of bytes in UTF-8 (with or without mark), UTF-16 with mark, or Korean cp949."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", "replace")
+    for encoding in ("utf-8-sig", "cp949"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return content.decode("utf-8-sig", "surrogateescape")  # file names may hold any byte
+
+
+def content_of(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        ImageProblem: it cannot be read, or is longer than `limit`.
+    """
+    with images.open_regular(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise images.ImageProblem(path, _("The file is too large to be text."))
+    return content
+
+
+def rows(path: Path, problems: list[Problem], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a table with their line numbers; keys are as written in the file.
+
+    Args:
+        path: A .csv or .jsonl file.
+        problems: Gets what cannot be read.
+        name: What the table is called in problems.
+    """
+    try:
+        text = decoded(content_of(path, MAX_BYTES))
+    except images.ImageProblem as problem:
+        problems.append(Problem(name, problem.reason))
+        return
+    if path.suffix.lower() == ".csv":
+        yield from _csv_rows(text, problems, name)
+        return
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if isinstance(row, dict):
+            yield number, row
+        else:
+            problems.append(Problem(name, _("Line {line} is not a JSON object.").format(line=number)))
+
+
+def _csv_rows(text: str, problems: list[Problem], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    text = text.replace("\0", "")
+    first = text.split("\n", 1)[0]
+    # Spreadsheets in some languages separate by semicolon or tab.
+    separator = max((",", ";", "\t"), key=first.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        for row in reader:
+            yield reader.line_num, {key: value for key, value in row.items() if isinstance(key, str)}
+    except csv.Error as error:
+        reason = _("The table is damaged near line {line} ({error}).").format(
+            line=reader.line_num, error=error
+        )
+        problems.append(Problem(name, reason))
+
+
+def columns(row: Mapping[str, Any]) -> dict[str, str]:
+    """Which of the row's keys hold which of our columns."""
+    written = {key.strip().lower(): key for key in row}
+    return {
+        column: written[alias]
+        for column, aliases in COLUMNS.items()
+        for alias in reversed(aliases)
+        if alias in written
+    }
+
+
+def read_tables(root: Path, side_files: set[str], paths: Lookup, problems: list[Problem]) -> dict[str, Entry]:
+    """Every table of a folder. Where tables disagree, the one nearer the root wins.
+
+    Args:
+        root: The collection's folder.
+        side_files: All files that may be tables, relative to it.
+        paths: The images.
+        problems: Gets rows that name no image, and tables that cannot be read.
+    """
+    entries: dict[str, Entry] = {}
+    tables = sorted(path for path in side_files if PurePosixPath(path).name.lower() in NAMES)
+    tables.sort(key=lambda path: path.count("/"))
+    folders: set[str] = set()
+    for table in tables:
+        folder = str(PurePosixPath(table).parent)
+        if folder in folders:
+            continue  # metadata.csv comes before metadata.jsonl: edits are saved there
+        folders.add(folder)
+        fresh: dict[str, Entry] = {}
+        for line, row in rows(root / table, problems, table):
+            _take(row, line, table, paths, fresh, problems)
+        for path, entry in fresh.items():
+            entries[path] = _merged(entries[path], entry) if path in entries else entry
+    return entries
+
+
+def _take(
+    row: Mapping[str, Any],
+    line: int,
+    table: str,
+    paths: Lookup,
+    entries: dict[str, Entry],
+    problems: list[Problem],
+) -> None:
+    found = columns(row)
+    name = str(row.get(found.get("file_name", "")) or "").strip()
+    if not name:
+        problems.append(
+            Problem(table, _("Line {line} names no file in a column “file_name”.").format(line=line))
+        )
+        return
+    folder = str(PurePosixPath(table).parent)
+    wanted = str(PurePosixPath(folder, name.replace("\\", "/").removeprefix("./")))
+    matches = paths.find(wanted)
+    if not matches:
+        reason = _("Named on line {line} of {table}, but there is no such image.").format(
+            line=line, table=table
+        )
+        problems.append(Problem(wanted, reason))
+        return
+    if len(matches) > 1:
+        reason = _(
+            "More than one file is spelled like this; the caption goes to the first. Rename the others."
+        )
+        problems.append(Problem(wanted, reason))
+    entry = entries.setdefault(matches[0], Entry())
+    entry.captions += [c for c in captions_of(row.get(found.get("text", ""))) if c not in entry.captions]
+    entry.label = entry.label or clean(str(row.get(found.get("label", "")) or ""))
+    entry.pair = entry.pair or clean(str(row.get(found.get("pair", "")) or ""))
+    entry.role = entry.role or _ROLES.get(str(row.get(found.get("role", "")) or "").strip().lower(), "")
+    entry.split = entry.split or split_name(str(row.get(found.get("split", "")) or ""))
+
+
+def _merged(first: Entry, second: Entry) -> Entry:
+    return Entry(
+        first.captions or second.captions,
+        first.label or second.label,
+        first.pair or second.pair,
+        first.role or second.role,
+        first.split or second.split,
+    )
