@@ -99,7 +99,7 @@ def has_display() -> bool:
     """True where a window can open; only Unix desktops say so in the environment."""
     if os.name == "nt" or sys.platform == "darwin":
         return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
 
 
 def prepare(purpose: str, root: Path = ROOT) -> None:

@@ -180,8 +180,8 @@ def test_only_what_opens_a_window_needs_one(
 
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="there is always a display")
 def test_a_display_is_read_from_the_environment(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
     assert not script.has_display()
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
     assert script.has_display()
