@@ -6,11 +6,12 @@ import csv
 import io
 import json
 import os
+import posixpath
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 from clip_atelier.engine.collection import images, tables
@@ -64,7 +65,7 @@ def find_words(
         "metadata": _from_tables(entries, data),
         "sidecar": _from_sidecars(root, paths, side_files, problems),
         "folder": {},
-        "filename": {path: (words(path),) for path in paths},
+        "filename": {},
     }
     order = _ORDER if data.captions == "auto" else _ORDER[_ORDER.index(data.captions) :]
     own: dict[str, tuple[Source, tuple[str, ...]]] = {}
@@ -75,9 +76,11 @@ def find_words(
     _share_in_pairs(own, places)
     classes = class_folders(paths, data if places else None)
     found["folder"] = {path: (_sentence(data, label),) for path, label in classes.items()}
-    if data.captions != "auto" and not found[data.captions]:
+    found["filename"] = {path: (words(path),) for path in paths if path not in own}
+    chosen = data.captions
+    if chosen in ("metadata", "sidecar", "folder") and not found[chosen]:
         raise UserError(
-            _(_ABSENT[data.captions]).format(folder=shown(root)),
+            _(_ABSENT[chosen]).format(folder=shown(root)),
             _("Choose another source of captions, or “automatic”."),
             "data.captions",
         )
@@ -101,7 +104,6 @@ _ABSENT: Final[Mapping[str, str]] = {
     "metadata": N_("“{folder}” has no metadata.csv or metadata.jsonl with captions."),
     "sidecar": N_("“{folder}” has no text files beside its images."),
     "folder": N_("“{folder}” has no two sub-folders with images that could be classes."),
-    "filename": N_("“{folder}” has no images."),
 }
 
 
@@ -127,8 +129,11 @@ def _from_tables(entries: Mapping[str, Entry], data: DataSettings) -> dict[str, 
 def _from_sidecars(
     root: Path, paths: Sequence[str], side_files: set[str], problems: list[Problem]
 ) -> dict[str, tuple[str, ...]]:
-    lookup = Lookup(path for path in side_files if path.lower().endswith(SIDECAR_SUFFIXES))
-    found = {}
+    texts = [path for path in side_files if path.lower().endswith(SIDECAR_SUFFIXES)]
+    found: dict[str, tuple[str, ...]] = {}
+    if not texts:
+        return found
+    lookup = Lookup(texts)
     read: dict[str, tuple[str, ...]] = {}
     for path in paths:
         for suffix in SIDECAR_SUFFIXES:
@@ -182,9 +187,9 @@ def class_folders(paths: Sequence[str], paired: DataSettings | None = None) -> d
     """
     found = {}
     for path in paths:
-        folder = PurePosixPath(path).parent
-        parent = folder.name
-        if paired is not None and is_role_folder(str(folder), paired):
+        folder = posixpath.dirname(path)
+        parent = posixpath.basename(folder)
+        if paired is not None and is_role_folder(folder, paired):
             continue
         if parent and not tables.split_name(parent):
             found[path] = tables.clean(nfc(parent).replace("_", " ")) or parent

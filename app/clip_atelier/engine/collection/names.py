@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 
 def nfc(text: str) -> str:
@@ -21,7 +21,7 @@ def folded(text: str) -> str:
 
 def stem(path: str) -> str:
     """The path without its last suffix."""
-    return str(PurePosixPath(path).with_suffix(""))
+    return posixpath.splitext(path)[0]
 
 
 class Lookup:
@@ -57,7 +57,7 @@ def words(path: str) -> str:
 
     Names without words, as cameras and scanners give them, stay as they are: "IMG_1234".
     """
-    raw = nfc(PurePosixPath(path).stem)
+    raw = nfc(stem(posixpath.basename(path)))
     raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "ignore")
     text = re.sub(r"[_+~]+|\.(?=\D)|(?<=\w)-(?=\w)", " ", raw)
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)

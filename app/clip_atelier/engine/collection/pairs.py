@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from clip_atelier.engine.collection.names import folded, stem
@@ -110,11 +110,11 @@ def _role(path: str, data: DataSettings) -> tuple[Role, str]:
     for role, chosen in choices:
         if chosen and _is_below(path, chosen):
             rest = folded(path)[len(_folder(chosen)) :]
-            parent = str(PurePosixPath(_folder(chosen)).parent)
+            parent = posixpath.dirname(_folder(chosen).rstrip("/"))
             # Two chosen folders may lie anywhere; one chosen folder finds its partner beside it.
-            beside = parent != "." and not (data.sketches and data.artworks)
+            beside = parent and not (data.sketches and data.artworks)
             return role, folded(stem(f"{parent}/{rest}" if beside else rest))
-    parts = PurePosixPath(path).parts
+    parts = path.split("/")
     for position in range(len(parts) - 2, -1, -1):
         name = _spaced(parts[position])
         if name in SKETCH_FOLDERS and not data.sketches:
@@ -128,7 +128,7 @@ def is_role_folder(folder: str, data: DataSettings) -> bool:
     """Whether a folder's own name, or the user's choice, makes it one of sketches or of artworks."""
     if any(chosen and folded(folder) + "/" == _folder(chosen) for chosen in (data.sketches, data.artworks)):
         return True
-    return _spaced(PurePosixPath(folder).name) in SKETCH_FOLDERS | ARTWORK_FOLDERS
+    return _spaced(posixpath.basename(folder)) in SKETCH_FOLDERS | ARTWORK_FOLDERS
 
 
 def _spaced(name: str) -> str:

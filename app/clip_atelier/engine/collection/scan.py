@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from clip_atelier.engine.collection import captions, images, tables
@@ -82,6 +82,14 @@ def scan(folder: Path, data: DataSettings, control: Control, cache: Path | None 
             )
         )
     alike = near_duplicates([readings[path] for path in paths], control)
+    alike = tuple(group for group in alike if not _partners([items[i] for i in group]))
+    torn = sum(len({items[i].split for i in group}) > 1 for group in alike)
+    if torn:
+        notes.append(
+            _("Near-duplicates that the “split” column puts into different parts: {count}.").format(
+                count=torn
+            )
+        )
     for problem in problems[reported:]:
         yield ProblemFound(path=problem.path, reason=problem.reason)
     collection = Collection(
@@ -173,8 +181,13 @@ def _decoded(folder: Path, paths: list[str], control: Control) -> Iterator[tuple
 def _split(path: str, entries: Mapping[str, Entry]) -> SplitName:
     declared = entries[path].split if path in entries else ""
     # As in Hugging Face's image folder, top folders may be the parts of a split.
-    parts = PurePosixPath(path).parts
-    return declared or (tables.split_name(parts[0]) if len(parts) > 1 else "")
+    first, slash, _rest = path.partition("/")
+    return declared or (tables.split_name(first) if slash else "")
+
+
+def _partners(items: list[Item]) -> bool:
+    """A sketch and its artwork may look alike; that makes them no duplicates."""
+    return len({item.pair for item in items} | {""}) == 2 and len({item.role for item in items}) == len(items)
 
 
 def _unreadable(found: Found) -> list[str]:

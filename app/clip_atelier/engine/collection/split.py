@@ -93,7 +93,9 @@ def _groups(collection: Collection) -> tuple[int, ...]:
     for index, item in enumerate(items):
         groups.join(index, base.find(index))
         for caption in map(folded, item.captions):
-            if not item.label or folded(item.label) not in caption:  # a sentence made from a class is no one's own
+            if (
+                not item.label or folded(item.label) not in caption
+            ):  # a sentence made from a class is no one's own
                 shared[caption].append(index)
     for alike_in_words in shared.values():
         if len({base.find(index) for index in alike_in_words}) <= SHARED_BY_MANY:
