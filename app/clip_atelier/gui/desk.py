@@ -1,0 +1,154 @@
+"""What the pages share: the state, the lanes, the open collection, and the way to say that something went wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from clip_atelier.engine import paths, settings
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.events import Event, Work
+from clip_atelier.engine.i18n import _
+from clip_atelier.gui.jobs import Job, Lanes
+from clip_atelier.gui.state import WindowState
+from clip_atelier.gui.theme import Theme
+from clip_atelier.gui.widgets.pictures import PictureStore
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.collection.records import Collection
+    from clip_atelier.engine.collection.split import Split
+
+_READ_BY_SCAN = ("data.captions", "data.template", "data.sketches", "data.artworks", "data.validation", "data.test",
+                 "train.seed")  # fmt: skip
+
+
+class Desk(QObject):
+    """The table that everything lies on. Passed to each page; owns the open collection.
+
+    `collection` is None while none is open or the first scan goes on; `split` is None where it cannot be split, and
+    `split_error` then says why.
+    """
+
+    scanning = Signal(object)  # a list of events
+    collection_changed = Signal()
+    trouble = Signal(object)  # an exception to be told
+    page_wanted = Signal(str)
+    runs_changed = Signal()
+    asked_to_train = Signal()
+    asked_to_find = Signal(str)  # a picture's path
+
+    def __init__(self, state: WindowState, lanes: Lanes, theme: Theme) -> None:
+        super().__init__()
+        self.state = state
+        self.lanes = lanes
+        self.theme = theme
+        self.store = PictureStore(lanes.pictures, self)
+        self.collection: Collection | None = None
+        self.split: Split | None = None
+        self.split_error: UserError | None = None
+        self.scan_error: Exception | None = None
+        self.scan_job: Job | None = None
+        self._scanned_with: list[Any] = []
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.setInterval(800)
+        self._again.timeout.connect(self._rescan_if_other)
+        state.changed.connect(self._on_state)
+
+    @property
+    def home(self) -> Path:
+        """HOME."""
+        return self.state.home
+
+    def open_folder(self, folder: str | Path) -> None:
+        """Makes a folder the collection and reads it."""
+        # fspath and not Qt's string: an undecodable byte of the name must survive.
+        self.state.open_folder(str(folder))
+        self.collection = None
+        self.split = None
+        self.scan_error = None
+        self.collection_changed.emit()
+        self.rescan()
+
+    def ask_for_folder(self, parent: QWidget) -> None:
+        """Lets the user choose a folder and opens it."""
+        start = self.state.folder or str(Path.home())
+        chosen = QFileDialog.getExistingDirectory(parent, _("Open a folder of drawings"), start)
+        if chosen:
+            self.open_folder(chosen)
+            self.page_wanted.emit("collection")
+
+    def open_sample(self) -> None:
+        """Opens the bundled pairs."""
+        self.open_folder(paths.sample_collection())
+
+    def rescan(self) -> None:
+        """Reads the folder again; only what changed is decoded."""
+        folder = self.state.folder
+        if not folder:
+            return
+        self.scan_error = None
+        values = self.state.values()
+        self._scanned_with = [values[name] for name in _READ_BY_SCAN]
+        job = Job("scan", lambda tools, control: _scan(Path(folder), values, control, tools.home))
+        job.events.connect(self._on_events)
+        job.done.connect(self._on_scanned)
+        job.failed.connect(self._on_failed)
+        job.ended.connect(self.collection_changed)
+        self.scan_job = job
+        self.lanes.reading.replace(job)
+        self.collection_changed.emit()
+
+    def reveal(self, path: Path) -> None:
+        """Shows a file's folder in the file manager."""
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
+
+    def report(self, error: Exception) -> None:
+        """Tells the user what went wrong, wherever it happened."""
+        self.trouble.emit(error)
+
+    def _on_state(self, what: str) -> None:
+        if what in ("draft", "preset") and self.state.folder:
+            self._again.start()
+
+    def _rescan_if_other(self) -> None:
+        """Captions and split follow the form; the pictures themselves are not decoded again."""
+        values = self.state.values()
+        now = [values[name] for name in _READ_BY_SCAN]
+        if now != self._scanned_with and not settings.check(values):
+            self.rescan()
+
+    def _on_events(self, events: list[Event]) -> None:
+        self.scanning.emit(events)
+
+    def _on_scanned(self, found: tuple[Collection, Split | None, UserError | None]) -> None:
+        if str(found[0].root) == str(Path(self.state.folder)):
+            self.collection, self.split, self.split_error = found
+
+    def _on_failed(self, error: Exception) -> None:
+        self.collection = None
+        self.split = None
+        self.scan_error = error
+
+
+def _scan(
+    folder: Path, values: dict[str, Any], control: Any, home: Path
+) -> Work[tuple[Collection, Split | None, UserError | None]]:
+    # Pillow and numpy are loaded here, on the lane, and not before the window is visible.
+    from clip_atelier.engine.collection.scan import scan
+    from clip_atelier.engine.collection.split import split
+
+    wrong = {issue.setting for issue in settings.check(values)}
+    # Half-typed values elsewhere in the form must not keep a folder from being looked at.
+    usable = {k: v for k, v in values.items() if k not in wrong}
+    chosen = settings.build(usable) if not settings.check(usable) else settings.Settings()
+    collection = yield from scan(folder, chosen.data, control, home / "cache")
+    try:
+        parts = split(collection, chosen.data, chosen.train.seed)
+    except UserError as error:
+        return collection, None, error
+    return collection, parts, None

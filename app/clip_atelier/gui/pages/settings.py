@@ -1,0 +1,319 @@
+"""The Settings page: presets, the form, what a setting means, and what the whole comes to."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QPlainTextEdit, QSizePolicy, QWidget
+
+from clip_atelier.engine import settings
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.settings import DECLARED, PRESETS, Preset
+from clip_atelier.gui import theme
+from clip_atelier.gui.desk import Desk
+from clip_atelier.gui.form import Form, limits, shown_value
+from clip_atelier.gui.widgets.layout import column, row, scrolled
+from clip_atelier.gui.widgets.model_choice import ModelChoice
+from clip_atelier.gui.widgets.tabs import Tabs
+from clip_atelier.gui.widgets.text import Button, Label
+
+_PANEL = 332
+
+
+def make(desk: Desk) -> QWidget:
+    """The page."""
+    return SettingsPage(desk)
+
+
+class PresetCard(QFrame):
+    """One starting point."""
+
+    chosen = Signal(str)
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        self.preset = preset
+        self.setProperty("role", "preset")
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.title = Label(preset.title, "strong")
+        layout = column(self.title, Label(preset.summary, "caption", wrap=True), None, gap=theme.XS)
+        layout.setContentsMargins(theme.M, theme.M, theme.M, theme.M)
+        self.setLayout(layout)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        """Its name for screen readers."""
+        self.setAccessibleName(_(self.preset.title))
+
+    def show_chosen(self, on: bool) -> None:
+        """Gives it the look of the chosen one."""
+        self.setProperty("chosen", on)
+        self.style().unpolish(self)
+        self.style().polish(self)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """A click chooses it."""
+        if self.rect().contains(event.position().toPoint()):
+            self.chosen.emit(self.preset.name)
+        super().mouseReleaseEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space and Enter choose it."""
+        if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.chosen.emit(self.preset.name)
+            return
+        super().keyPressEvent(event)
+
+
+class Explanation(QWidget):
+    """The long explanation of the setting that was turned to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._name = ""
+        self.title = Label(role="heading", wrap=True)
+        self.key = Label(role="caption")
+        self.key.setFont(theme.monospace())
+        self.key.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.detail = Label(wrap=True)
+        self.choices = Label(wrap=True)
+        self.facts = Label(role="muted", wrap=True)
+        self.source = Label(role="caption", wrap=True)
+        self.source.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        layout = column(
+            self.title, self.key, theme.XS, self.detail, self.choices, self.facts, self.source, None, gap=theme.S
+        )
+        layout.setContentsMargins(0, 0, theme.S, 0)
+        self.setLayout(layout)
+
+    def show_setting(self, name: str) -> None:
+        """Explains a setting."""
+        self._name = name
+        declared = DECLARED[name]
+        self.title.say(declared.title)
+        self.key.show_literal(name)
+        self.detail.show_literal("\n\n".join(_(t) for t in (declared.summary, declared.detail) if t))
+        listed = [f"• {value}: {_(text)}" for value, text in declared.choices.items() if text]
+        self.choices.show_literal("\n".join(listed))
+        self.choices.setVisible(bool(listed))
+        facts = []
+        span = limits(declared)
+        if span is not None:
+            facts.append(_("Allowed: {range}").format(range=str(span)))
+        facts.append(_("Default: {value}").format(value=shown_value(declared, declared.default)))
+        if declared.unit:
+            facts.append(_("Unit: {unit}").format(unit=_(declared.unit)))
+        self.facts.show_literal("\n".join(facts))
+        self.source.show_literal(_("Source: {source}").format(source=declared.source) if declared.source else "")
+        self.source.setVisible(bool(declared.source))
+
+    def retranslate(self) -> None:
+        """The same setting in the current language."""
+        if self._name:
+            self.show_setting(self._name)
+
+
+class Readouts(QFrame):
+    """What the draft comes to: scale, parameters, size."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self.setProperty("role", "card")
+        self.values = {name: Label(role="strong") for name in ("scale", "trainable", "size", "steps")}
+        titles = {
+            "scale": N_("Effective scale"), "trainable": N_("Trainable parameters"),
+            "size": N_("Size of the adapter"), "steps": N_("Steps"),
+        }  # fmt: skip
+        grid = QGridLayout()
+        grid.setContentsMargins(theme.L, theme.M, theme.L, theme.M)
+        grid.setVerticalSpacing(6)
+        for line, (name, value) in enumerate(self.values.items()):
+            grid.addWidget(Label(titles[name], "muted"), line, 0)
+            value.setAlignment(Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(value, line, 1)
+        self.problem = Label(role="problem", wrap=True)
+        grid.addWidget(self.problem, len(titles), 0, 1, 2)
+        grid.setColumnStretch(1, 1)
+        self.setLayout(grid)
+        self.refresh()
+
+    def retranslate(self) -> None:
+        """Numbers and units in the current language."""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Works the numbers out again; milliseconds, from the model's file headers."""
+        from clip_atelier.engine.models import Models, shapes
+
+        for value in self.values.values():
+            value.show_literal("–")
+        self.problem.show_literal("")
+        self.problem.hide()
+        values = self._desk.state.values()
+        if settings.check(values):
+            return
+        chosen = settings.build(values)
+        try:
+            found = shapes.readout(Models(self._desk.home).resolve(chosen.model.name), chosen)
+        except UserError as error:
+            self.problem.show_literal(str(error))
+            self.problem.show()
+            return
+        if chosen.train.method == "lora":
+            lora = chosen.lora
+            under = f"√{lora.r}" if lora.use_rslora else f"{lora.r}"
+            self.values["scale"].show_literal(f"{lora.lora_alpha:g} / {under} = {lora.scaling:.4g}")
+        self.values["trainable"].show_literal(f"{found.trainable:,}  ({found.share:.2%})")
+        self.values["size"].show_literal(size_words(found.adapter_bytes))
+        split = self._desk.split
+        if split is not None:
+            batches = max(1, -(-len(split.train) // chosen.train.batch_size))
+            self.values["steps"].say(
+                N_("about {steps}"), steps=f"{batches * chosen.train.epochs:,}"
+            )
+
+
+def size_words(count: int) -> str:
+    """A number of bytes as people write it."""
+    if count < 1_000_000:
+        return f"{max(count / 1000, 1 if count else 0):.0f} kB"
+    return f"{count / 1_000_000:.1f} MB" if count < 1_000_000_000 else f"{count / 1_000_000_000:.1f} GB"
+
+
+class Code(QWidget):
+    """The Python program of the draft, ready to copy."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self.text = QPlainTextEdit()
+        self.text.setReadOnly(True)
+        self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.text.setFont(theme.monospace())
+        self.copy = Button(N_("Copy"), "plain", "copy")
+        self.copy.clicked.connect(self._copy)
+        words = Label(N_("The same configuration with transformers and PEFT alone."), "caption", wrap=True)
+        line = row(words, self.copy)
+        line.setStretch(0, 1)
+        self.setLayout(column(line, self.text))
+
+    def refresh(self) -> None:
+        """Writes the code of the draft."""
+        from clip_atelier.engine.export import python_code
+        from clip_atelier.engine.models import Models
+
+        values = self._desk.state.values()
+        if settings.check(values):
+            self.text.setPlainText("")
+            return
+        chosen = settings.build(values)
+        try:
+            folder = str(Models(self._desk.home).resolve(chosen.model.name))
+        except UserError:
+            folder = chosen.model.name
+        code = python_code(chosen, folder)
+        if code != self.text.toPlainText():
+            self.text.setPlainText(code)
+
+    def _copy(self) -> None:
+        QApplication.clipboard().setText(self.text.toPlainText())
+        self.copy.say(N_("Copied"))
+        QTimer.singleShot(1500, self.copy, lambda: self.copy.say(N_("Copy")))
+
+
+class SettingsPage(QWidget):
+    """All of it."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        state = desk.state
+        self.presets = {name: PresetCard(preset) for name, preset in PRESETS.items()}
+        for one in self.presets.values():
+            one.chosen.connect(state.choose_preset)
+        self.form = Form(state, {"model.name": lambda _declared: ModelChoice(desk.home)})
+        cards = row(*self.presets.values(), gap=theme.M)
+        left = QWidget()
+        content = column(
+            Label(N_("Start from a preset"), "heading"), cards, theme.L, self.form, None, gap=theme.M
+        )
+        content.setContentsMargins(theme.XL, theme.L, theme.XL, theme.XL)
+        left.setLayout(content)
+        self.scroll = scrolled(left)
+
+        self.explanation = Explanation()
+        self.code = Code(desk)
+        self.readouts = Readouts(desk)
+        self.tabs = Tabs()
+        self.tabs.add("explanation", N_("Explanation"), scrolled(self.explanation))
+        self.tabs.add("code", N_("Python code"), self.code)
+        self.tabs.changed.connect(lambda _name: self.code.refresh())
+        self.train = Button(N_("Train with these settings"), "primary", "play")
+        self.train.clicked.connect(self._train)
+        self.why_not = Label(role="muted", wrap=True)
+        panel = QFrame()
+        panel.setProperty("role", "panel")
+        panel.setFixedWidth(_PANEL)
+        side = column(self.tabs, self.readouts, self.why_not, self.train, gap=theme.M)
+        side.setStretch(0, 1)
+        side.setContentsMargins(theme.L, theme.S, theme.L, theme.L)
+        panel.setLayout(side)
+        whole = row(self.scroll, panel, gap=0)
+        whole.setStretch(0, 1)
+        self.setLayout(whole)
+
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(120)
+        self._soon.timeout.connect(self._work_out)
+        self.form.turned_to.connect(self._explain)
+        self.form.checked.connect(lambda _good: self._soon.start())
+        state.changed.connect(self._on_state)
+        desk.collection_changed.connect(self._work_out)
+        self._explain("lora.r")
+        self._work_out()
+
+    def show_error(self, setting: str, message: str) -> bool:
+        """Shows an error of the engine beside its setting; False if there is no such setting here."""
+        if setting not in self.form.rows:
+            return False
+        self.form.show_error(setting, message)
+        return True
+
+    def retranslate(self) -> None:
+        """What was put together from several messages."""
+        self._work_out()
+
+    def _explain(self, name: str) -> None:
+        self.explanation.show_setting(name)
+        for row_name, made in self.form.rows.items():
+            made.show_turned_to(row_name == name)
+
+    def _on_state(self, what: str) -> None:
+        if what in ("draft", "preset"):
+            self._soon.start()
+
+    def _work_out(self) -> None:
+        for name, one in self.presets.items():
+            one.show_chosen(name == self.desk.state.get("preset"))
+        self.readouts.refresh()
+        if self.tabs.current == "code":
+            self.code.refresh()
+        problems = self.form.problems()
+        ready = self.desk.split is not None and not problems and not self.desk.lanes.compute.busy
+        self.train.setEnabled(ready)
+        reason = ""
+        if problems:
+            reason = N_("Mend the settings marked in red first.")
+        elif self.desk.split is None:
+            reason = N_("Open a folder of drawings first.")
+        self.why_not.say(reason)
+        self.why_not.setVisible(bool(reason))
+
+    def _train(self) -> None:
+        self.desk.page_wanted.emit("training")
+        self.desk.asked_to_train.emit()

@@ -1,0 +1,383 @@
+"""The window: a rail with the pages on the left, the open folder and the work in progress above them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QEvent, QLibraryInfo, QTimer, QTranslator, QUrl, Qt
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QKeySequence,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QShortcut,
+)
+from PySide6.QtWidgets import QApplication, QFrame, QProgressBar, QStackedWidget, QWidget
+
+from clip_atelier.engine import i18n, paths
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.events import Event, Phase, Progress
+from clip_atelier.engine.i18n import LANGUAGES, N_, _
+from clip_atelier.gui import theme
+from clip_atelier.gui.desk import Desk
+from clip_atelier.gui.jobs import Lane
+from clip_atelier.gui.pages import PAGES
+from clip_atelier.gui.widgets.inputs import Options
+from clip_atelier.gui.widgets.layout import box, column, row
+from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Picture, retranslate
+
+log = logging.getLogger(__name__)
+
+_CLOSE_MS = 4_500
+_RAIL = 204
+_JOBS = {
+    "scan": N_("Reading the folder"),
+    "train": N_("Training"),
+    "search": N_("Searching"),
+    "index": N_("Reading pictures for the search"),
+    "estimate": N_("Estimating"),
+    "warm": N_("Getting ready"),
+}
+
+
+class Rail(QFrame):
+    """The pages, and below them language and theme."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.setProperty("role", "rail")
+        self.setFixedWidth(_RAIL)
+        self.buttons: dict[str, Button] = {}
+        for number, page in enumerate(PAGES, 1):
+            button = Button(page.title, "rail", page.icon, tip=page.title, checkable=True)
+            button.setAutoExclusive(True)
+            button.setShortcut(QKeySequence(f"Ctrl+{number}"))
+            button.retranslate()
+            self.buttons[page.name] = button
+        self.languages = Options(LANGUAGES)
+        self.themes = Options(
+            {"light": N_("Light"), "dark": N_("Dark"), "system": N_("As the system")},
+            icons={"light": "sun", "dark": "moon", "system": "monitor"},
+        )
+        self.languages.set_value(desk.state.get("language"))
+        self.themes.set_value(desk.state.get("theme"))
+        name = Label(role="heading")
+        name.show_literal("CLIP Atelier")
+        layout = column(
+            row(theme.S, Picture("app", 26, "accent"), name, None), theme.L, *self.buttons.values(), None,
+            self.languages, self.themes, gap=theme.XS,
+        )  # fmt: skip
+        layout.setContentsMargins(theme.M, theme.L, theme.M, theme.L)
+        self.setLayout(layout)
+
+
+class Status(QWidget):
+    """What is being done, how far it is, and a way to stop it."""
+
+    def __init__(self, lane: Lane) -> None:
+        super().__init__()
+        self._lane = lane
+        self.words = Label(role="muted")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedWidth(120)
+        self.stop = Button("", "icon", "x", tip=N_("Stop"))
+        self.setLayout(row(self.words, self.bar, self.stop))
+        self.stop.clicked.connect(lane.stop_all)
+        lane.current_changed.connect(self._on_current)
+        lane.events.connect(self._on_events)
+        self.hide()
+
+    def _on_current(self, job: object) -> None:
+        self.setVisible(job is not None)
+        if job is not None:
+            name = getattr(job, "name", "")
+            self.words.say(_JOBS.get(name, N_("Working")))
+            self.bar.setRange(0, 0)
+
+    def _on_events(self, events: list[Event]) -> None:
+        phase = next((e for e in reversed(events) if isinstance(e, Phase)), None)
+        progress = next((e for e in reversed(events) if isinstance(e, Progress)), None)
+        if phase is not None and phase.title:
+            self.words.show_literal(phase.title)
+        if progress is not None and progress.total > 0:
+            self.bar.setRange(0, 1000)
+            self.bar.setValue(round(1000 * progress.done / progress.total))
+
+
+class Trouble(QFrame):
+    """A message in plain words, with the way out, until it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("role", "alarm")
+        self.message = Label(role="strong", wrap=True)
+        self.hint = Label(wrap=True)
+        self.dismiss = Button("", "icon", "x", tip=N_("Close this message"))
+        self.dismiss.clicked.connect(self.hide)
+        words = column(self.message, self.hint, gap=theme.XS)
+        layout = row(Picture("triangle-alert", 20, "loss"), words, self.dismiss, gap=theme.M)
+        layout.setStretch(1, 1)
+        layout.setContentsMargins(theme.L, theme.M, theme.M, theme.M)
+        self.setLayout(layout)
+        self.hide()
+
+    def tell(self, message: str, hint: str) -> None:
+        """Shows a message and its hint."""
+        self.message.show_literal(message)
+        self.hint.show_literal(hint)
+        self.hint.setVisible(bool(hint))
+        self.show()
+
+
+class Veil(QWidget):
+    """Covers the window while a folder hovers over it, or while it closes."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.words = Label(role="title")
+        self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setLayout(column(None, self.words, None))
+        self.hide()
+
+    def cover(self, text: str) -> None:
+        """Shows the veil with a message on it."""
+        parent = self.parentWidget()
+        if parent is not None:
+            self.setGeometry(parent.rect())
+        self.words.say(text)
+        self.raise_()
+        self.show()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setOpacity(0.94)
+        painter.fillRect(self.rect(), self.palette().window())
+        painter.setOpacity(1.0)
+        painter.setPen(QPen(self.palette().color(self.palette().ColorRole.Highlight), 2, Qt.PenStyle.DashLine))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(self.rect().adjusted(theme.L, theme.L, -theme.L, -theme.L), theme.L, theme.L)
+        painter.end()
+
+
+class Shell(QWidget):
+    """The window itself."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self.setWindowTitle(paths.APP_NAME)
+        self.setAcceptDrops(True)
+        self.setMinimumSize(960, 640)
+        self._closing = False
+        self._translator: QTranslator | None = None
+        i18n.set_language(desk.state.get("language"))
+        self._translate_qt()
+
+        self.rail = Rail(desk)
+        self.folder_name = ElidedLabel(role="strong")
+        self.folder_path = ElidedLabel(role="caption")
+        self.reading = Status(desk.lanes.reading)
+        self.compute = Status(desk.lanes.compute)
+        self.trouble = Trouble()
+        self.pages = QStackedWidget()
+        self._made: dict[str, QWidget] = {}
+        bar = QFrame()
+        bar.setProperty("role", "bar")
+        bar.setFixedHeight(56)
+        names = row(box(self.folder_name, self.folder_path, gap=0), self.reading, self.compute, gap=theme.XL)
+        names.setStretch(0, 1)
+        names.setContentsMargins(theme.XL, theme.S, theme.L, theme.S)
+        bar.setLayout(names)
+        right = column(bar, self.trouble, self.pages, gap=0)
+        right.setStretch(2, 1)
+        whole = row(self.rail, right, gap=0)
+        whole.setStretch(1, 1)
+        self.setLayout(whole)
+        self.veil = Veil(self)
+
+        for name, button in self.rail.buttons.items():
+            button.clicked.connect(lambda _on, name=name: self.show_page(name))
+        self.rail.languages.chosen.connect(self.set_language)
+        self.rail.themes.chosen.connect(self.set_theme)
+        desk.trouble.connect(self.tell)
+        desk.page_wanted.connect(self.show_page)
+        desk.state.changed.connect(self._on_state)
+        QShortcut(QKeySequence.StandardKey.Open, self, self.choose_folder)
+        QShortcut(QKeySequence.StandardKey.Quit, self, self.close)
+        QShortcut(QKeySequence.StandardKey.Refresh, self, desk.rescan)
+        self._name_folder()
+        self._place()
+        self.show_page(desk.state.get("page"))
+
+    # Pages
+
+    def page(self, name: str) -> QWidget:
+        """A page's widget, made when it is first wanted."""
+        if name not in self._made:
+            entry = next((p for p in PAGES if p.name == name), PAGES[0])
+            self._made[name] = entry.make(self.desk)
+            self.pages.addWidget(self._made[name])
+        return self._made[name]
+
+    def show_page(self, name: str) -> None:
+        """Turns to a page."""
+        if name not in self.rail.buttons:
+            name = PAGES[0].name
+        self.pages.setCurrentWidget(self.page(name))
+        self.rail.buttons[name].setChecked(True)
+        self.desk.state.set("page", name)
+
+    # Language and theme
+
+    def set_language(self, code: str) -> None:
+        """Shows everything in another language, at once."""
+        i18n.set_language(code)
+        self.desk.state.set("language", code)
+        self.rail.languages.set_value(code)
+        self._translate_qt()
+        retranslate(self)
+        self._name_folder()
+
+    def set_theme(self, choice: theme.Choice) -> None:
+        """Shows everything in another theme, at once."""
+        self.desk.state.set("theme", choice)
+        self.rail.themes.set_value(choice)
+        self.desk.theme.choose(choice)
+
+    def _translate_qt(self) -> None:
+        app = QApplication.instance()
+        if app is None:
+            return
+        if self._translator is not None:
+            app.removeTranslator(self._translator)
+            self._translator = None
+        if i18n.language() == "ko":
+            translator = QTranslator(self)
+            if translator.load("qtbase_ko", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
+                app.installTranslator(translator)
+                self._translator = translator
+
+    # Trouble
+
+    def tell(self, error: Exception) -> None:
+        """Shows what went wrong in plain words; where a setting is at fault, beside it."""
+        if isinstance(error, UserError):
+            setting = error.setting
+            self.trouble.tell(error.message, error.hint)
+            if setting:
+                show = getattr(self.page("settings"), "show_error", None)
+                if show is not None and show(setting, error.message):
+                    self.show_page("settings")
+            return
+        log.error("unexpected", exc_info=error)
+        where = paths.shown(self.desk.home / "log" / "window.log")
+        self.trouble.tell(
+            _("Something went wrong that should not have: {what}").format(what=f"{type(error).__name__}: {error}"),
+            _("Your work on disk is untouched. The details are in {path}.").format(path=where),
+        )
+
+    # Folder
+
+    def choose_folder(self) -> None:
+        """Asks for a folder."""
+        self.desk.ask_for_folder(self)
+
+    def _on_state(self, what: str) -> None:
+        if what == "folder":
+            self._name_folder()
+            self.trouble.hide()
+
+    def _name_folder(self) -> None:
+        folder = self.desk.state.folder
+        if folder:
+            self.folder_name.show_literal(paths.shown(Path(folder).name or folder))
+            self.folder_path.show_literal(paths.shown(folder))
+        else:
+            self.folder_name.say(N_("No folder open"))
+            self.folder_path.say(N_("Drop a folder of drawings anywhere on this window."))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if dropped_paths(event):
+            event.acceptProposedAction()
+            self.veil.cover(N_("Let go to open this folder"))
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        self.veil.hide()
+        super().dragLeaveEvent(event)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self.veil.hide()
+        found = dropped_paths(event)
+        if found:
+            event.acceptProposedAction()
+            first = found[0]
+            self.desk.open_folder(first if first.is_dir() else first.parent)
+            self.show_page("collection")
+
+    # Closing
+
+    def _place(self) -> None:
+        kept = self.desk.state.get("geometry")
+        if not kept or not self.restoreGeometry(QByteArray.fromBase64(kept.encode())):
+            self.resize(1280, 800)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Stops the work at its next boundary first; the window goes when the work has, or after five seconds."""
+        state = self.desk.state
+        if not self._closing:
+            state.set("geometry", bytes(self.saveGeometry().toBase64().data()).decode())
+            state.save()
+        lanes = self.desk.lanes
+        if lanes.busy and not self._closing:
+            self._closing = True
+            event.ignore()
+            self.veil.cover(N_("Finishing… what was done is kept"))
+            lanes.stop_all()
+            lanes.compute.busy_changed.connect(self._close_when_idle)
+            lanes.reading.busy_changed.connect(self._close_when_idle)
+            QTimer.singleShot(_CLOSE_MS, self._close_now)
+            return
+        if self._closing and lanes.busy:
+            event.ignore()
+            return
+        self._closing = True
+        event.accept()
+        super().closeEvent(event)
+
+    def _close_when_idle(self, _busy: bool) -> None:
+        if not self.desk.lanes.busy:
+            QTimer.singleShot(0, self.close)
+
+    def _close_now(self) -> None:
+        """Time is up: `app` ends the process with what is on disk."""
+        if self.isVisible():
+            log.warning("work did not reach a boundary in time; its last checkpoint is kept")
+            self.hide()
+            QApplication.exit(0)
+
+
+def dropped_paths(event: QDragEnterEvent | QDropEvent) -> list[Path]:
+    """The local files and folders of a drag."""
+    return [local_path(url) for url in event.mimeData().urls() if url.isLocalFile()]
+
+
+def local_path(url: QUrl) -> Path:
+    """A dropped file's path with its bytes intact: Qt's own conversion replaces what is not UTF-8."""
+    encoded = bytes(url.toEncoded(QUrl.ComponentFormattingOption.FullyEncoded).data())
+    if os.name == "posix" and encoded.startswith(b"file:///"):
+        from urllib.parse import unquote_to_bytes
+
+        return Path(os.fsdecode(unquote_to_bytes(encoded[7:])))
+    return Path(url.toLocalFile())

@@ -1,0 +1,288 @@
+"""The only file with colours, spacing, type sizes and radii: two palettes over Fusion and a small style sheet.
+
+Widgets that paint themselves ask `tokens(self.palette())`; nothing else in the window names a colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtWidgets import QApplication, QStyleFactory
+
+from clip_atelier.engine import paths
+
+Choice = Literal["system", "light", "dark"]
+
+# One spacing scale (device-independent pixels).
+XS: Final = 4
+S: Final = 8
+M: Final = 12
+L: Final = 16
+XL: Final = 24
+XXL: Final = 32
+
+PAPER: Final = "#ffffff"  # under drawings, in both themes
+
+RADIUS: Final = 8
+RADIUS_SMALL: Final = 5
+
+# One type scale (pixels).
+CAPTION: Final = 12
+BODY: Final = 13
+SUBTITLE: Final = 15
+TITLE: Final = 20
+DISPLAY: Final = 26
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The colours of one theme, by what they are for."""
+
+    dark: bool
+    window: str  # the table everything lies on
+    surface: str  # cards, lists, fields
+    raised: str  # a surface under the pointer
+    text: str
+    muted: str  # explanations
+    line: str  # hairlines and borders
+    strong_line: str  # borders of fields, chevrons
+    accent: str  # the one accent: chosen things, the adapted model
+    accent_hover: str
+    accent_soft: str  # a wash of the accent
+    on_accent: str
+    base: str  # the untouched model in every picture
+    gain: str
+    loss: str
+    loss_soft: str
+    warning: str
+
+
+LIGHT: Final = Tokens(
+    dark=False,
+    window="#f5f3ef",
+    surface="#ffffff",
+    raised="#efece6",
+    text="#23211e",
+    muted="#6a645b",
+    line="#e2ddd4",
+    strong_line="#bdb6aa",
+    accent="#3b55b5",
+    accent_hover="#2f4699",
+    accent_soft="#e6eaf8",
+    on_accent="#ffffff",
+    base="#8a8378",
+    gain="#25734a",
+    loss="#b0392b",
+    loss_soft="#fae9e6",
+    warning="#8a5a00",
+)
+
+DARK: Final = Tokens(
+    dark=True,
+    window="#1b1a18",
+    surface="#252421",
+    raised="#302e2a",
+    text="#ebe7e0",
+    muted="#a9a297",
+    line="#383530",
+    strong_line="#5f5a52",
+    accent="#93a8f4",
+    accent_hover="#abbcf8",
+    accent_soft="#2c3352",
+    on_accent="#161a2b",
+    base="#989186",
+    gain="#74c698",
+    loss="#ef8b7d",
+    loss_soft="#452623",
+    warning="#e3b866",
+)
+
+
+def tokens(palette: QPalette) -> Tokens:
+    """The colours that belong to a palette of ours."""
+    # Not the window's colour: a style sheet's background puts its own into the palette of the widget it styles.
+    return DARK if palette.color(QPalette.ColorRole.ToolTipBase).lightness() < 128 else LIGHT
+
+
+def build_palette(t: Tokens) -> QPalette:
+    """The Qt palette of a theme."""
+    role = QPalette.ColorRole
+    palette = QPalette()
+    for which, colour in (
+        (role.Window, t.window), (role.WindowText, t.text), (role.Base, t.surface), (role.AlternateBase, t.window),
+        (role.Text, t.text), (role.Button, t.surface), (role.ButtonText, t.text), (role.BrightText, t.on_accent),
+        (role.ToolTipBase, t.surface), (role.ToolTipText, t.text), (role.PlaceholderText, t.muted),
+        (role.Highlight, t.accent), (role.HighlightedText, t.on_accent), (role.Link, t.accent),
+        (role.LinkVisited, t.accent), (role.Light, t.raised), (role.Midlight, t.line), (role.Mid, t.strong_line),
+        (role.Dark, t.strong_line), (role.Shadow, t.line), (role.Accent, t.accent),
+    ):  # fmt: skip
+        palette.setColor(which, QColor(colour))
+    for which in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, which, QColor(t.strong_line))
+    palette.setColor(QPalette.ColorGroup.Disabled, role.Highlight, QColor(t.strong_line))
+    return palette
+
+
+def style_sheet(t: Tokens) -> str:
+    """The few rules that Fusion and the palette cannot say."""
+    return f"""
+    QToolTip {{ background: {t.surface}; color: {t.text}; border: 1px solid {t.line}; padding: {XS}px {S}px; }}
+    QLabel[role="muted"], QLabel[role="caption"] {{ color: {t.muted}; }}
+    QLabel[role="caption"] {{ font-size: {CAPTION}px; }}
+    QLabel[role="heading"] {{ font-size: {SUBTITLE}px; font-weight: 600; }}
+    QLabel[role="title"] {{ font-size: {TITLE}px; font-weight: 600; }}
+    QLabel[role="display"] {{ font-size: {DISPLAY}px; font-weight: 600; }}
+    QLabel[role="strong"], QLabel[role="turned"] {{ font-weight: 600; }}
+    QLabel[role="turned"] {{ color: {t.accent}; }}
+    QLabel[role="problem"] {{ color: {t.loss}; font-size: {CAPTION}px; }}
+    QLabel[role="warning"] {{ color: {t.warning}; }}
+    QLabel[role="gain"] {{ color: {t.gain}; font-weight: 600; }}
+    QLabel[role="loss"] {{ color: {t.loss}; font-weight: 600; }}
+    QFrame[role="card"] {{ background: {t.surface}; border: 1px solid {t.line}; border-radius: {RADIUS}px; }}
+    QFrame[role="preset"] {{ background: {t.surface}; border: 1px solid {t.line}; border-radius: {RADIUS}px; }}
+    QFrame[role="preset"]:hover, QFrame[role="preset"]:focus {{ border-color: {t.strong_line}; }}
+    QFrame[role="preset"]:focus {{ border-color: {t.accent}; }}
+    QFrame[role="preset"][chosen="true"] {{ background: {t.accent_soft}; border: 1px solid {t.accent}; }}
+    QFrame[role="panel"] {{ background: {t.surface}; border: none; border-left: 1px solid {t.line}; }}
+    QFrame[role="notice"] {{ background: {t.accent_soft}; border: none; border-radius: {RADIUS}px; }}
+    QFrame[role="alarm"] {{ background: {t.loss_soft}; border: none; border-bottom: 1px solid {t.line}; }}
+    QFrame[role="rail"] {{ background: {t.surface}; border: none; border-right: 1px solid {t.line}; }}
+    QFrame[role="bar"] {{ background: {t.window}; border: none; border-bottom: 1px solid {t.line}; }}
+    QFrame[role="rule"] {{ background: {t.line}; border: none; }}
+    QFrame[role="chip"] {{ background: {t.raised}; border: none; border-radius: {RADIUS_SMALL}px; }}
+    QScrollArea, QScrollArea > QWidget > QWidget[role="page"] {{ background: transparent; border: none; }}
+
+    QPushButton {{ background: {t.surface}; color: {t.text}; border: 1px solid {t.strong_line};
+        border-radius: {RADIUS_SMALL + 1}px; padding: 5px {M}px; min-height: 20px; }}
+    QPushButton:hover {{ background: {t.raised}; }}
+    QPushButton:pressed {{ background: {t.line}; }}
+    QPushButton:focus {{ border: 1px solid {t.accent}; }}
+    QPushButton:disabled {{ color: {t.strong_line}; border-color: {t.line}; }}
+    QPushButton[kind="primary"] {{ background: {t.accent}; color: {t.on_accent}; border-color: {t.accent};
+        font-weight: 600; }}
+    QPushButton[kind="primary"]:hover {{ background: {t.accent_hover}; border-color: {t.accent_hover}; }}
+    QPushButton[kind="primary"]:focus {{ border: 1px solid {t.text}; }}
+    QPushButton[kind="primary"]:disabled {{ background: {t.line}; color: {t.muted}; border-color: {t.line}; }}
+    QPushButton[kind="quiet"] {{ background: transparent; border-color: transparent; color: {t.text}; }}
+    QPushButton[kind="quiet"]:hover {{ background: {t.raised}; }}
+    QPushButton[kind="quiet"]:focus {{ border-color: {t.accent}; }}
+    QPushButton[kind="quiet"]:disabled {{ color: {t.strong_line}; }}
+    QPushButton[kind="icon"] {{ background: transparent; border-color: transparent; padding: {XS}px; }}
+    QPushButton[kind="icon"]:hover {{ background: {t.raised}; }}
+    QPushButton[kind="icon"]:focus {{ border-color: {t.accent}; }}
+    QPushButton[kind="rail"] {{ background: transparent; border: 1px solid transparent; text-align: left;
+        padding: {S}px {M}px; border-radius: {RADIUS}px; color: {t.muted}; }}
+    QPushButton[kind="rail"]:hover {{ background: {t.raised}; color: {t.text}; }}
+    QPushButton[kind="rail"]:focus {{ border-color: {t.accent}; }}
+    QPushButton[kind="rail"]:checked {{ background: {t.accent_soft}; color: {t.accent}; font-weight: 600; }}
+    QPushButton[kind="tab"] {{ background: transparent; border: none; border-bottom: 2px solid transparent;
+        border-radius: 0; padding: {S}px {XS}px; margin-right: {L}px; color: {t.muted}; }}
+    QPushButton[kind="tab"]:hover {{ color: {t.text}; }}
+    QPushButton[kind="tab"]:focus {{ color: {t.accent}; }}
+    QPushButton[kind="tab"]:checked {{ color: {t.text}; border-bottom-color: {t.accent}; font-weight: 600; }}
+    QPushButton[kind="chip"] {{ padding: 3px {S + 2}px; min-height: 18px; border-color: {t.line}; }}
+    QPushButton[kind="chip"]:checked {{ background: {t.accent_soft}; color: {t.accent}; border-color: {t.accent}; }}
+    QPushButton[kind="chip"]:focus {{ border-color: {t.accent}; }}
+
+    QLineEdit, QPlainTextEdit, QAbstractSpinBox, QComboBox {{ background: {t.surface}; color: {t.text};
+        border: 1px solid {t.strong_line}; border-radius: {RADIUS_SMALL + 1}px; padding: {XS}px {S}px;
+        selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
+    QAbstractSpinBox QLineEdit {{ border: none; padding: 0 0 0 {S - 2}px; background: transparent; }}
+    QLineEdit, QAbstractSpinBox, QComboBox {{ min-height: 22px; }}
+    QLineEdit:focus, QPlainTextEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{ border-color: {t.accent}; }}
+    QLineEdit[wrong="true"], QAbstractSpinBox[wrong="true"], QComboBox[wrong="true"] {{ border-color: {t.loss}; }}
+    QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {{ color: {t.strong_line};
+        border-color: {t.line}; }}
+    QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ border: none; background: transparent; width: 20px; }}
+    QComboBox::drop-down {{ border: none; width: 24px; }}
+    QComboBox::down-arrow, QAbstractSpinBox::up-arrow, QAbstractSpinBox::down-arrow {{ image: none; width: 0; height: 0; }}
+    QComboBox QAbstractItemView {{ background: {t.surface}; border: 1px solid {t.line}; outline: none;
+        padding: {XS}px; }}
+
+    QListView, QTableView, QTreeView {{ background: transparent; border: none; outline: none;
+        gridline-color: {t.line}; selection-background-color: {t.accent_soft}; selection-color: {t.text}; }}
+    QTableView {{ background: {t.surface}; alternate-background-color: {t.surface}; }}
+    QTableView::item {{ padding: {XS}px {S}px; border-bottom: 1px solid {t.line}; }}
+    QTableView::item:selected {{ background: {t.accent_soft}; color: {t.text}; }}
+    QHeaderView {{ background: {t.surface}; border: none; }}
+    QHeaderView::section {{ background: {t.surface}; color: {t.muted}; border: none; padding: {S}px;
+        border-bottom: 1px solid {t.strong_line}; }}
+    QTableCornerButton::section {{ background: {t.surface}; border: none; }}
+
+    QScrollBar:vertical {{ background: transparent; width: 12px; margin: 0; }}
+    QScrollBar:horizontal {{ background: transparent; height: 12px; margin: 0; }}
+    QScrollBar::handle {{ background: {t.line}; border-radius: 4px; margin: 2px; min-height: 32px; min-width: 32px; }}
+    QScrollBar::handle:hover {{ background: {t.strong_line}; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+    QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
+    QSplitter::handle {{ background: transparent; }}
+    QProgressBar {{ background: {t.line}; border: none; border-radius: 2px; max-height: 4px; min-height: 4px; }}
+    QProgressBar::chunk {{ background: {t.accent}; border-radius: 2px; }}
+    QMenu {{ background: {t.surface}; border: 1px solid {t.line}; padding: {XS}px; }}
+    QMenu::item {{ padding: 6px {L}px; border-radius: {RADIUS_SMALL}px; }}
+    QMenu::item:selected {{ background: {t.accent_soft}; color: {t.text}; }}
+    QMenu::item:disabled {{ color: {t.strong_line}; }}
+    """
+
+
+def load_fonts() -> None:
+    """Sets the bundled typeface, which draws Latin and Hangul alike; the system's own where it is missing."""
+    families: list[str] = []
+    folder = paths.resources() / "fonts"
+    for file in sorted([*folder.glob("*.otf"), *folder.glob("*.ttf")]) if folder.is_dir() else []:
+        number = QFontDatabase.addApplicationFont(str(file))
+        families += QFontDatabase.applicationFontFamilies(number)
+    font = QFont(QApplication.font())
+    if families:
+        font.setFamilies([*dict.fromkeys(families), font.family()])
+    font.setPixelSize(BODY)
+    font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
+    QApplication.setFont(font)
+
+
+def monospace() -> QFont:
+    """The system's fixed-width face at body size, for code."""
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    font.setPixelSize(CAPTION)
+    return font
+
+
+class Theme(QObject):
+    """Keeps the application in the chosen theme, following the system where asked to."""
+
+    changed = Signal()
+
+    def __init__(self, app: QApplication, choice: Choice = "system") -> None:
+        super().__init__(app)
+        self._app = app
+        self._choice: Choice = choice
+        app.setStyle(QStyleFactory.create("Fusion"))
+        load_fonts()
+        app.styleHints().colorSchemeChanged.connect(self._apply)
+        self._apply()
+
+    @property
+    def choice(self) -> Choice:
+        """What the user chose: "system", "light" or "dark"."""
+        return self._choice
+
+    @property
+    def tokens(self) -> Tokens:
+        """The colours in force."""
+        dark = self._choice == "dark" or (
+            self._choice == "system" and self._app.styleHints().colorScheme() == Qt.ColorScheme.Dark
+        )
+        return DARK if dark else LIGHT
+
+    def choose(self, choice: Choice) -> None:
+        """Changes the theme at once."""
+        self._choice = choice
+        self._apply()
+
+    def _apply(self) -> None:
+        self._app.setPalette(build_palette(self.tokens))
+        self._app.setStyleSheet(style_sheet(self.tokens))
+        self.changed.emit()

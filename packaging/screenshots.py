@@ -1,0 +1,88 @@
+"""Pictures of every page, in both languages and both themes, from a home and a folder.
+
+    python packaging/screenshots.py OUT --home HOME --folder FOLDER [--scale 2] [--pages collection,settings]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
+
+
+def main() -> int:
+    """Takes the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--size", default="1280x800")
+    parser.add_argument("--pages", default="")
+    parser.add_argument("--languages", default="en,ko")
+    parser.add_argument("--themes", default="light,dark")
+    args = parser.parse_args()
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    os.environ["QT_SCALE_FACTOR"] = str(args.scale)
+    take(args)
+    return 0
+
+
+def take(args: argparse.Namespace) -> None:
+    """Opens the window, walks through it and saves what is seen."""
+    from PySide6.QtWidgets import QApplication
+
+    from clip_atelier.gui.desk import Desk
+    from clip_atelier.gui.jobs import Lanes
+    from clip_atelier.gui.pages import PAGES
+    from clip_atelier.gui.shell import Shell
+    from clip_atelier.gui.state import WindowState
+    from clip_atelier.gui.theme import Theme
+
+    app = QApplication([])
+    state = WindowState(args.home)
+    lanes = Lanes(args.home)
+    theme = Theme(app, "light")
+    desk = Desk(state, lanes, theme)
+    shell = Shell(desk)
+    width, height = (int(n) for n in args.size.split("x"))
+    shell.resize(width, height)
+    shell.show()
+    if args.folder:
+        desk.open_folder(args.folder.absolute())
+    args.out.mkdir(parents=True, exist_ok=True)
+    wanted = args.pages.split(",") if args.pages else [page.name for page in PAGES]
+
+    def settle(most: float = 20.0) -> None:
+        """Lets the window work until nothing is going on."""
+        until, calm = time.monotonic() + most, 0
+        while time.monotonic() < until and calm < 12:
+            app.processEvents()
+            time.sleep(0.02)
+            calm = 0 if lanes.busy or lanes.pictures.busy else calm + 1
+
+    settle(60)
+    for language in args.languages.split(","):
+        shell.set_language(language)
+        for choice in args.themes.split(","):
+            shell.set_theme(choice)
+            for name in wanted:
+                shell.show_page(name)
+                settle()
+                views = getattr(shell.page(name), "views", lambda: [("", lambda: None)])()
+                for view, show in views:
+                    show()
+                    settle()
+                    label = "-".join(part for part in (name, view, language, choice) if part)
+                    file = args.out / f"{label}.png"
+                    shell.grab().save(str(file))
+                    print(file)
+    lanes.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
