@@ -144,6 +144,20 @@ class Strength(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cell(Event):
+    """A cell of a grid changed. `number` counts runs from 1; `status` is one of running, done, failed."""
+
+    kind: ClassVar[str] = "cell"
+    number: int
+    total: int
+    title: str  # its varied settings in words
+    status: str
+    run: str = ""
+    message: str = ""  # why it failed
+    seconds_left: float | None = None  # for the whole grid
+
+
+@dataclass(frozen=True, kw_only=True)
 class Notice(Event):
     """Something worth telling that is neither progress nor failure; in the user's language."""
 
@@ -165,7 +179,8 @@ class Finished(Event):
 EVENTS: Mapping[str, type[Event]] = {
     cls.kind: cls
     for cls in (
-        Phase, Progress, ProblemFound, Scanned, Started, Step, Check, Ranking, Saved, Strength, Notice, Finished,
+        Phase, Progress, ProblemFound, Scanned, Started, Step, Check, Ranking, Saved, Strength, Cell, Notice,
+        Finished,
     )
 }  # fmt: skip
 

@@ -26,7 +26,7 @@ DECLARED: Mapping[str, Declared] = {d.name: d for d in declarations(Settings)}
 
 __all__ = [
     "DECLARED", "GROUP_TITLES", "PRESETS", "DataSettings", "Declared", "HardwareSettings", "Issue", "LoraSettings",
-    "ModelSettings", "Preset", "Settings", "TrainSettings", "build", "check", "flat", "preset_values",
+    "ModelSettings", "Preset", "Settings", "TrainSettings", "build", "check", "flat", "preset_values", "written",
 ]  # fmt: skip
 
 
@@ -41,6 +41,17 @@ class Issue:
 def flat(settings: Settings) -> dict[str, Any]:
     """The settings as dotted names and plain values (JSON-able)."""
     return {f"{g}.{k}": v for g, block in settings.model_dump(mode="json").items() for k, v in block.items()}
+
+
+def written(value: Any) -> str:
+    """A setting's value as it is written on the command line, in tables and in the reference: `q_proj+v_proj`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "+".join(str(part) for part in value)
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return "" if value is None else str(value)
 
 
 def preset_values(name: str) -> dict[str, Any]:

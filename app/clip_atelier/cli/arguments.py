@@ -1,0 +1,179 @@
+"""The parser, and the flags that come from the settings' declarations: `--lora.r 8` is the setting `lora.r`."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shutil
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from clip_atelier.cli.text import wrap
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.settings import DECLARED, GROUP_TITLES, PRESETS, Declared, written
+
+# argparse's own words, so that its help and its errors speak the user's language too.
+ARGPARSE_WORDS = (
+    N_("usage: "),
+    N_("positional arguments"),
+    N_("options"),
+    N_("show this help message and exit"),
+    N_("show program's version number and exit"),
+    N_("the following arguments are required: %s"),
+    N_("unrecognized arguments: %s"),
+    N_("expected one argument"),
+    N_("expected at least one argument"),
+    N_("argument %(argument_name)s: %(message)s"),
+    N_("not allowed with argument %s"),
+    N_("one of the arguments %s is required"),
+    N_("invalid choice: %(value)r (choose from %(choices)s)"),
+    N_("invalid %(type)s value: %(value)r"),
+    N_("%(prog)s: error: %(message)s\n"),
+)
+
+_BOOLEAN_WORDS = {"true", "false", "yes", "no", "on", "off", "1", "0", "t", "f", "y", "n"}
+
+
+def _words(message: str | None) -> str | None:
+    return _(message) if message else message
+
+
+class _Help(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        columns = min(110, shutil.get_terminal_size().columns - 2)
+        super().__init__(prog, max_help_position=28, width=max(40, columns))
+
+    def add_usage(
+        self, usage: str | None, actions: Iterable[argparse.Action], groups: Any, prefix: str | None = None
+    ) -> None:
+        """The usage line, without the settings: there are dozens."""
+        listed = [action for action in actions if "." not in action.dest]
+        super().add_usage(usage, listed, groups, prefix)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return wrap(text, width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(indent + line for part in text.split("\n") for line in wrap(part, width) or [""])
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with exact option names, translated words and help that counts Korean as two columns."""
+
+    def __init__(self, **options: Any) -> None:
+        # argparse looks its words up through this module-level name; it offers no other way.
+        argparse._ = _words  # type: ignore[attr-defined]
+        super().__init__(allow_abbrev=False, formatter_class=_Help, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Wrong arguments are reported like every other wrong input."""
+        raise UserError(message, _("See “{command} --help”.").format(command=self.prog))
+
+    def parse_strictly(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The arguments, all of them understood.
+
+        Raises:
+            UserError: names what was not understood, and the nearest flag that exists.
+        """
+        args, unknown = self.parse_known_args(with_bare_booleans(arguments))
+        if not unknown:
+            return args
+        message = _("unrecognized arguments: %s") % " ".join(unknown)
+        names = [f"--{name}" for name in DECLARED]
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], names, n=3)
+        raise UserError(message, _("Did you mean {names}?").format(names=", ".join(near)) if near else "")
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options that stand before or after every sub-command."""
+    quiet: dict[str, Any] = {"default": argparse.SUPPRESS}
+    parser.add_argument(
+        "--json", action="store_true", help=_("print one JSON document on standard output"), **quiet
+    )
+    parser.add_argument(
+        "--home",
+        metavar=_("FOLDER"),
+        help=_(
+            "where runs, caches and models are kept (or CLIP_ATELIER_HOME; else the platform's user-data folder)"
+        ),
+        **quiet,
+    )
+    parser.add_argument("--language", choices=("en", "ko"), help=_("language of what is shown"), **quiet)
+    parser.add_argument(
+        "--debug", action="store_true", help=_("show the technical details of an error"), **quiet
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser, groups: Iterable[str] = tuple(GROUP_TITLES)) -> None:
+    """One flag for every declared setting of `groups`, with its explanation, range and default."""
+    for group in groups:
+        section = parser.add_argument_group(_(GROUP_TITLES[group]))
+        if group == "model":
+            section.add_argument(
+                "--model",
+                dest="model.name",
+                metavar=_("MODEL"),
+                default=argparse.SUPPRESS,
+                help=_("short for --model.name"),
+            )
+        for declared in DECLARED.values():
+            if declared.group == group:
+                _add_setting(section, declared)
+
+
+def add_preset(parser: argparse.ArgumentParser) -> None:
+    """`--preset NAME`, listing the presets there are."""
+    lines = "; ".join(f"{name}: {_(preset.summary)}" for name, preset in PRESETS.items())
+    parser.add_argument(
+        "--preset",
+        metavar=_("NAME"),
+        help=_escape(_("starting point for the settings. {list}").format(list=lines)),
+    )
+
+
+def _add_setting(section: argparse._ArgumentGroup, declared: Declared) -> None:
+    options: dict[str, Any] = {"nargs": "?", "const": "true"} if declared.kind == "bool" else {}
+    section.add_argument(
+        f"--{declared.name}",
+        dest=declared.name,
+        metavar=_metavar(declared),
+        default=argparse.SUPPRESS,
+        help=_escape(f"{_(declared.title)}: {_(declared.summary)} [{written(declared.default)}]"),
+        **options,
+    )
+
+
+def _metavar(declared: Declared) -> str:
+    if declared.kind == "choice":
+        return "|".join(declared.choices)
+    if declared.kind == "choices":
+        return "A+B"
+    return {"bool": "true|false", "int": "N", "ints": "N+N", "float": "X"}.get(declared.kind, _("TEXT"))
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def given(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were set on the command line: dotted name -> text, lists split at + or comma."""
+    return {name: parsed(name, value) for name, value in vars(args).items() if name in DECLARED}
+
+
+def parsed(name: str, text: str) -> Any:
+    """The text of a flag as `settings.build` takes it; ranges and types are checked there, in one place."""
+    if DECLARED[name].kind in ("choices", "ints"):
+        return [part for part in text.replace(",", "+").split("+") if part]
+    return text
+
+
+def with_bare_booleans(argv: Sequence[str]) -> list[str]:
+    """`--lora.use_rslora FOLDER` means the switch and a folder; argparse alone would take FOLDER as the value."""
+    switches = {f"--{name}" for name, declared in DECLARED.items() if declared.kind == "bool"}
+    arguments: list[str] = []
+    for index, argument in enumerate(argv):
+        following = argv[index + 1].lower() if index + 1 < len(argv) else ""
+        bare = argument in switches and following not in _BOOLEAN_WORDS
+        arguments.append(f"{argument}=true" if bare else argument)
+    return arguments

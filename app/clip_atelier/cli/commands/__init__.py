@@ -1,0 +1,26 @@
+"""The sub-commands, in the order of the help. A new one is one module here and one line below."""
+
+from clip_atelier.cli.command import Command
+from clip_atelier.cli.commands import (
+    doctor,
+    evaluate,
+    export,
+    grid,
+    models,
+    resume,
+    runs,
+    scan,
+    train,
+)
+
+COMMANDS: tuple[Command, ...] = (
+    scan.COMMAND,
+    train.COMMAND,
+    resume.COMMAND,
+    runs.COMMAND,
+    evaluate.COMMAND,
+    grid.COMMAND,
+    export.COMMAND,
+    models.COMMAND,
+    doctor.COMMAND,
+)

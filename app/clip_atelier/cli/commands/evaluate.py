@@ -1,0 +1,40 @@
+"""`evaluate`: measures a run on another collection."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_atelier.cli import report
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.engine.i18n import N_, _
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    parser.add_argument("folder", type=Path, metavar=_("FOLDER"), help=_("the folder of drawings"))
+    add_strength(parser)
+
+
+def add_strength(parser: argparse.ArgumentParser) -> None:
+    """`--strength`: the dial that scales the update."""
+    parser.add_argument(
+        "--strength",
+        type=float,
+        metavar="0..1.5",
+        help=_("scale of the update: 0 is the base; else the run's own choice"),
+    )
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine import evaluation
+    from clip_atelier.engine.models import Models
+
+    work = evaluation.evaluate(
+        session.home, args.run, args.folder, Models(session.home), session.control, strength=args.strength
+    )
+    result = session.drive(work)
+    return Outcome(result, f"{report.metrics(result)}\n\n{report.verdict(result)}".rstrip())
+
+
+COMMAND = Command("evaluate", N_("measure a run on another collection, against the base"), _arguments, _run)

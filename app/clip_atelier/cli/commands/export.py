@@ -1,0 +1,38 @@
+"""`export`: writes a run for use in other programs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.engine.i18n import N_, _
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    parser.add_argument(
+        "--to",
+        required=True,
+        choices=("adapter", "merged", "onnx", "code"),
+        help=_(
+            "adapter: a PEFT folder; merged: a Hugging Face CLIP folder with the update added; onnx: a folder with two "
+            "encoders; code: the Python program of this configuration"
+        ),
+    )
+    parser.add_argument(
+        "out", type=Path, metavar=_("OUT"), help=_("the folder or file to write; nothing is overwritten")
+    )
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine import export
+    from clip_atelier.engine.models import Models
+    from clip_atelier.engine.runs import Runs
+
+    run = Runs(session.home).open(args.run)
+    result = session.drive(export.export(run, args.to, args.out, Models(session.home), session.control))
+    return Outcome(result, "\n".join([_("written:"), *(f"  {file}" for file in result["files"])]))
+
+
+COMMAND = Command("export", N_("write a run for use in other programs"), _arguments, _run)

@@ -1,0 +1,27 @@
+"""`resume`: goes on with a run exactly where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.cli.commands.train import finished
+from clip_atelier.engine.i18n import N_, _
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine import training
+    from clip_atelier.engine.models import Models
+
+    return finished(
+        session.drive(training.resume(session.home, args.run, Models(session.home), session.control))
+    )
+
+
+COMMAND = Command(
+    "resume", N_("go on with a stopped or interrupted run, exactly where it stopped"), _arguments, _run
+)

@@ -1,0 +1,101 @@
+"""`runs`: the list of runs; shows or deletes one."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from clip_atelier.cli import report
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.cli.text import number, table
+from clip_atelier.engine import settings
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.settings import Settings, written
+
+# What the brief's table is about: always shown; other settings only where they are not the default.
+_ALWAYS = ("lora.r", "lora.lora_alpha", "lora.target_modules")
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", title=_("commands"), metavar=_("COMMAND"))
+    what.add_parser("list", help=_("list every run (the default)"))
+    for name, text in (
+        ("show", _("show one run's settings and metrics")),
+        ("delete", _("delete a run and its files")),
+    ):
+        one = what.add_parser(name, help=text)
+        one.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine.runs import Runs
+
+    runs = Runs(session.home)
+    if args.what == "delete":
+        run = runs.open(args.run)
+        runs.delete(run.id)
+        return Outcome({"deleted": run.id}, _("Run {run} was deleted.").format(run=run.id))
+    if args.what == "show":
+        return _one(runs.open(args.run))
+    rows = []
+    for run in runs.list():
+        try:
+            rows.append({**run.summary(), "path": str(run.path)})
+        except UserError as error:
+            rows.append(
+                {
+                    "run": run.id,
+                    "status": "failed",
+                    "path": str(run.path),
+                    "settings": {},
+                    "error": str(error),
+                }
+            )
+    if not rows:
+        return Outcome(rows, _("There are no runs yet. Start one with “clip-atelier train FOLDER”."))
+    return Outcome(rows, _list(rows))
+
+
+def _one(run: Any) -> Outcome:
+    record = {**run.summary(), "path": str(run.path)}
+    values = record["settings"] or {}
+    parts = [table((_("setting"), _("value")), [(name, written(value)) for name, value in values.items()])]
+    result = record.pop("result") or {}
+    if result:
+        parts.append(report.run({**result, **record}))
+    else:
+        parts.insert(
+            0, table((_("run"), record["run"]), [(_("status"), report.status_word(record["status"]))])
+        )
+    return Outcome({**result, **record}, "\n\n".join(parts))
+
+
+def _list(rows: list[dict[str, Any]]) -> str:
+    headline = next((row["result"]["headline"] for row in reversed(rows) if row.get("result")), "")
+    lines = []
+    for row in rows:
+        base, adapted = ((row.get(side) or {}).get(headline) for side in ("base", "adapted"))
+        name = row["run"] if row.get("name") in (None, row["run"]) else f"{row['run']} ({row['name']})"
+        lines.append(
+            (
+                name,
+                report.status_word(row["status"]),
+                number(base),
+                number(adapted),
+                row.get("error") or changed(row["settings"]),
+            )
+        )
+    header = (_("run"), _("status"), _("base {metric}").format(metric=headline), _("adapted"), _("settings"))
+    return table(header, lines, right=(2, 3))
+
+
+def changed(values: Mapping[str, Any]) -> str:
+    """The settings that tell runs apart, on one line."""
+    defaults = settings.flat(Settings())
+    told = [name for name in values if name in _ALWAYS or values[name] != defaults.get(name)]
+    return " ".join(f"{name.partition('.')[2]}={written(values[name])}" for name in told)
+
+
+COMMAND = Command("runs", N_("list the runs; show or delete one"), _arguments, _run)

@@ -1,0 +1,45 @@
+"""`train`: adapts a model to a folder of drawings."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_atelier.cli import report
+from clip_atelier.cli.arguments import add_preset, add_settings, given
+from clip_atelier.cli.command import STOPPED, Command, Outcome, Session
+from clip_atelier.engine import settings
+from clip_atelier.engine.i18n import N_, _
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar=_("FOLDER"), help=_("the folder of drawings"))
+    parser.add_argument("--name", default="", metavar=_("NAME"), help=_("a name for the run"))
+    add_preset(parser)
+    add_settings(parser)
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    chosen = settings.build(given(args), args.preset)
+    from clip_atelier.engine import training
+    from clip_atelier.engine.models import Models
+
+    plan = training.Plan(args.folder, chosen, session.home, args.name)
+    result = session.drive(training.train(plan, Models(session.home), session.control))
+    return finished(result)
+
+
+def finished(result: dict[str, object]) -> Outcome:
+    """The outcome of a training that ended by itself or was stopped."""
+    return Outcome(result, report.run(result), STOPPED if result.get("status") == "stopped" else 0)
+
+
+COMMAND = Command(
+    "train",
+    N_("adapt a model to a folder of drawings, and measure what it gained"),
+    _arguments,
+    _run,
+    N_(
+        "Every setting below can be given; those that are not come from the preset, else from the default in brackets."
+    ),
+)

@@ -1,0 +1,165 @@
+"""`clip-atelier`: finds the command, runs it, and turns every ending into a message and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import errno
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import clip_atelier
+from clip_atelier.cli import console, window
+from clip_atelier.cli.arguments import Parser, add_common
+from clip_atelier.cli.command import FAILED, STOPPED, WRONG_INPUT, Outcome, Session
+from clip_atelier.cli.commands import COMMANDS
+from clip_atelier.cli.progress import Reporter
+from clip_atelier.cli.signals import stopping
+from clip_atelier.engine import i18n, paths
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import Stopped, UserError, WorkError
+from clip_atelier.engine.i18n import _
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program and returns its exit code: 0 done, 1 failed, 2 wrong input, 130 stopped by the user."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    common, rest = _common(arguments)
+    i18n.set_language(common.language if common.language in i18n.LANGUAGES else i18n.system_language())
+    try:
+        return _run(arguments, rest)
+    except SystemExit as end:  # --help and --version
+        return int(end.code or 0)
+    except UserError as error:
+        code = FAILED if isinstance(error, WorkError) else WRONG_INPUT
+        _complain(error, common, error.message, error.hint, error.setting)
+    except (Stopped, KeyboardInterrupt):
+        code = STOPPED
+        console.err(_("Stopped. What was done is kept."))
+    except BrokenPipeError:
+        code = FAILED
+        console.silence_stdout()
+    except OSError as error:
+        code = FAILED
+        _complain(error, common, *_system_words(error))
+    except Exception as error:  # noqa: BLE001 - the last gate: no traceback reaches a user
+        code = FAILED
+        message = _("Something unexpected went wrong ({kind}: {text}).").format(
+            kind=type(error).__name__, text=error
+        )
+        _complain(error, common, message, _("Run the same command with --debug to see the details."))
+    return code
+
+
+def _common(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """A first look at the common options, wherever they stand, and the arguments without them."""
+    look = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in ("--home", "--language"):
+        look.add_argument(option, nargs="?")
+    for option in ("--json", "--debug"):
+        look.add_argument(option, action="store_true")
+    return look.parse_known_args(list(arguments))
+
+
+def _run(arguments: Sequence[str], rest: Sequence[str]) -> int:
+    names = [command.name for command in COMMANDS]
+    word = next((argument for argument in rest if argument != "--"), "")
+    if not word or (not word.startswith("-") and word not in names):
+        return _open_window(arguments, rest, names)
+    args = _parser().parse_strictly(arguments)
+    control = Control()
+    with stopping(control):
+        outcome: Outcome = args.command.run(args, Session(_home(args), control, Reporter.for_stderr()))
+    _show(outcome, as_json="json" in args)
+    return outcome.code
+
+
+def _open_window(arguments: Sequence[str], rest: Sequence[str], names: Sequence[str]) -> int:
+    """`clip-atelier` and `clip-atelier FOLDER`: the window, or without a display the main job in the terminal."""
+    parser = Parser(prog="clip-atelier")
+    add_common(parser)
+    parser.add_argument("folder", nargs="?", type=Path)
+    args = parser.parse_strictly(arguments)
+    if args.folder is not None and not args.folder.exists():
+        near = difflib.get_close_matches(rest[0], names, n=2)
+        raise UserError(
+            _("There is no command and no folder named “{name}”.").format(name=paths.shown(args.folder)),
+            _("Did you mean {names}?").format(names=", ".join(near))
+            if near
+            else _("The commands are: {names}.").format(names=", ".join(names)),
+        )
+    if window.has_display():
+        return window.show(_home(args), args.folder)
+    if args.folder is not None:
+        raise UserError(
+            _("There is no display to open a window on."),
+            _("In the terminal, use “clip-atelier train {folder}”.").format(folder=paths.shown(args.folder)),
+        )
+    control = Control()
+    with stopping(control):
+        outcome = window.main_job_in_terminal(Session(_home(args), control, Reporter.for_stderr()))
+    _show(outcome, as_json="json" in args)
+    return outcome.code
+
+
+def _home(args: argparse.Namespace) -> Path:
+    return Path(args.home).expanduser().absolute() if "home" in args else paths.default_home()
+
+
+def _show(outcome: Outcome, as_json: bool) -> None:
+    if as_json:
+        console.document(outcome.document)
+    elif outcome.text:
+        console.out(outcome.text)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="clip-atelier",
+        description=_(
+            "Teach CLIP an artist's own hand: LoRA adaptation and retrieval on your own drawings, without the network."
+        ),
+        epilog=_(
+            "Without a command the window opens, on FOLDER if one is given. Every command has its own --help.\n"
+            "Exit codes: 0 done, 1 failed, 2 wrong input, 130 stopped by you (work is kept)."
+        ),
+    )
+    add_common(parser)
+    version = f"clip-atelier {clip_atelier.__version__}"
+    parser.add_argument(
+        "--version", action="version", version=version, help=_("show program's version number and exit")
+    )
+    commands = parser.add_subparsers(title=_("commands"), metavar=_("COMMAND"), required=True)
+    for command in COMMANDS:
+        title = _(command.title)
+        description = f"{title}\n\n{_(command.detail)}" if command.detail else title
+        one = commands.add_parser(command.name, help=title, description=description)
+        add_common(one)
+        command.arguments(one)
+        one.set_defaults(command=command)
+    return parser
+
+
+def _system_words(error: OSError) -> tuple[str, str]:
+    """What the operating system refused, and the way out where there is a usual one."""
+    path = paths.shown(error.filename) if isinstance(error.filename, str) else ""
+    where = f": {path}" if path else ""
+    if error.errno == errno.ENOSPC:
+        return _("The disk is full") + where, _("Free some space, or choose another place with --home.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return _("This place cannot be written or read") + where, _(
+            "Choose another place, or change its permissions."
+        )
+    return f"{error.strerror or error}{where}", ""
+
+
+def _complain(
+    error: BaseException, common: argparse.Namespace, message: str, hint: str = "", setting: str = ""
+) -> None:
+    console.err(_("Error: {message}").format(message=message) + (f"\n  {hint}" if hint else ""))
+    if common.debug:
+        console.err("".join(traceback.format_exception(error)))
+    if common.json:
+        console.document({"error": {"message": message, "hint": hint, "setting": setting}})

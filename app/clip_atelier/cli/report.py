@@ -1,0 +1,76 @@
+"""How the result of a training or an evaluation is shown to people: what the base does, what the adapted model does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from clip_atelier.cli.text import duration, number, table
+from clip_atelier.engine.i18n import _
+
+
+def metrics(result: Mapping[str, Any]) -> str:
+    """Base, adapted and difference of each metric, with the 95 % interval of the difference and the chance level."""
+    base, adapted, difference, chance = (
+        result.get(key) or {} for key in ("base", "adapted", "difference", "chance")
+    )
+    rows = []
+    for name, value in base.items():
+        gap = difference.get(name) or {}
+        rows.append(
+            (
+                name,
+                number(value),
+                number(adapted.get(name)),
+                f"{gap['value']:+.3f}" if gap.get("value") is not None else "",
+                f"[{gap['low']:+.3f}, {gap['high']:+.3f}]" if gap.get("low") is not None else "",
+                number(chance.get(name)),
+            )
+        )
+    header = (_("metric"), _("base"), _("adapted"), _("difference"), _("95 % interval"), _("chance"))
+    return "\n".join([table(header, rows, right=(1, 2, 3, 4, 5)), *_sizes(result)])
+
+
+def _sizes(result: Mapping[str, Any]) -> list[str]:
+    queries, gallery = result.get("queries") or {}, result.get("gallery") or {}
+    return [
+        _("{direction}: {queries} queries, each against {gallery} images or captions").format(
+            direction=direction, queries=count, gallery=gallery.get(direction, "–")
+        )
+        for direction, count in queries.items()
+    ]
+
+
+def verdict(result: Mapping[str, Any]) -> str:
+    """What may be said about the result, in one sentence; empty where nothing was compared."""
+    text = result.get("verdict_text") or result.get("verdict") or ""
+    return _("Verdict: {verdict}").format(verdict=text) if text else ""
+
+
+def run(result: Mapping[str, Any]) -> str:
+    """A finished training: where it is, its metrics, the verdict."""
+    seconds = result.get("seconds")
+    lines = [
+        _("run {run} ({status}): {path}").format(
+            run=result.get("run"), status=status_word(str(result.get("status"))), path=result.get("path")
+        ),
+        _("{steps} steps in {time}; {count:,} trainable parameters").format(
+            steps=result.get("steps"),
+            time=duration(seconds or 0),
+            count=result.get("trainable_parameters") or 0,
+        ),
+    ]
+    return "\n".join([*lines, "", metrics(result), "", verdict(result)]).rstrip()
+
+
+def status_word(status: str) -> str:
+    """A run's status in the user's language."""
+    words = {
+        "running": _("running"),
+        "done": _("done"),
+        "stopped": _("stopped"),
+        "failed": _("failed"),
+        "interrupted": _("interrupted"),
+        "waiting": _("waiting"),
+    }
+    return words.get(status, status)

@@ -1,0 +1,60 @@
+"""`clip-atelier` without a command: the window where there is a display, else the main job in the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from clip_atelier.cli import console
+from clip_atelier.cli.command import STOPPED, Outcome, Session
+from clip_atelier.engine.errors import WorkError
+from clip_atelier.engine.i18n import _
+
+
+def has_display() -> bool:
+    """Whether a window can be shown: only a Linux or BSD machine without a display server cannot."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
+def show(home: Path, folder: Path | None) -> int:
+    """Opens the window, on `folder` if one is given, and returns the program's exit code.
+
+    Raises:
+        WorkError: a system library that Qt needs is missing.
+    """
+    try:
+        from clip_atelier.gui import app
+    except ImportError as error:
+        raise WorkError(
+            _("The window cannot open: {reason}.").format(reason=error),
+            _("Install the missing system library; the command line works without it (clip-atelier --help)."),
+        ) from error
+    return app.main(home, folder)
+
+
+def main_job_in_terminal(session: Session) -> Outcome:
+    """Adapts the starter to the bundled sample with the preset of the brief, and shows what changed."""
+    from clip_atelier.cli import report
+    from clip_atelier.cli.commands import search
+    from clip_atelier.engine import paths, settings, training
+    from clip_atelier.engine.models import Models
+
+    folder = paths.sample_collection()
+    console.err(
+        _(
+            "There is no display, so the main job runs here in the terminal: the starter model learns the bundled sample "
+            "collection with the preset “attention”. With your own drawings: clip-atelier train FOLDER"
+        )
+    )
+    models = Models(session.home)
+    plan = training.Plan(folder, settings.build({}, "attention"), session.home, "sample")
+    result = session.drive(training.train(plan, models, session.control))
+    if result["status"] == "stopped":
+        return Outcome(result, report.run(result), STOPPED)
+    query = _("a red flower")
+    found = search.find(session, models, folder, text=query, run=str(result["run"]), top=5)
+    heading = _("Example search for “{query}”:").format(query=query)
+    return Outcome({**result, "search": found}, f"{report.run(result)}\n\n{heading}\n{search.listing(found)}")
