@@ -12,6 +12,7 @@ import os
 import stat
 import struct
 import threading
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,15 +52,18 @@ BIG_PIXELS: Final = 16_000_000
 
 _DAMAGE = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError,
-    AssertionError, struct.error, zlib.error,
+    AssertionError, struct.error, zlib.error, Warning,
 )  # fmt: skip
-"""What Pillow's decoders raise on damaged files; they promise no single type."""
+"""What Pillow's decoders raise on damaged files; they promise no single type. Warnings, where they are made errors."""
 
+_PHOTOMETRIC: Final = 262
 _one_big_image = threading.Lock()
 
 # `load` compares the declared size with its own limits before anything is decoded. Pillow's check would only warn up to
 # twice its limit, and `warnings` cannot be silenced per thread.
 Image.MAX_IMAGE_PIXELS = None
+# Remarks on damaged metadata, by line of Pillow's source, tell an artist nothing; damaged pixels are reported by name.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class ImageProblem(UserError):  # noqa: N818 - a fault of the file, told to people
@@ -197,17 +201,14 @@ def _decode(path: str | os.PathLike[str], image: Image.Image, target: int | None
         )
     with _one_big_image if full > BIG_PIXELS else contextlib.nullcontext():
         image.load()
+        # A damaged EXIF block says nothing about the orientation, but the pixels are still good.
+        with contextlib.suppress(*_DAMAGE):
+            ImageOps.exif_transpose(image, in_place=True)
+        # TIFF says whether zero is white; Pillow acts on it up to 8 bits only.
+        zero_is_white = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
         if target is not None and full > BIG_PIXELS:
             image = pixels.shrink(image, target)
-        return pixels.to_rgb(_upright(image))
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except _DAMAGE:
-        # A damaged EXIF block says nothing about the orientation; the pixels are still good.
-        return image
+        return pixels.to_rgb(image, zero_is_white)
 
 
 def _cause(error: Exception) -> str:

@@ -16,14 +16,17 @@ Square = npt.NDArray[np.uint8]
 
 WHITE: Final = (255, 255, 255)
 _DEEP: Final = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
-_PHOTOMETRIC: Final = 262
-"""TIFF tag; 0 means that zero is white."""
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB on white paper, from any mode that Pillow decodes."""
+def to_rgb(image: Image.Image, zero_is_white: bool = False) -> Image.Image:
+    """RGB on white paper, from any mode that Pillow decodes.
+
+    Args:
+        image: Loaded and upright.
+        zero_is_white: For modes of more than 8 bits: whether small values are bright.
+    """
     if image.mode in _DEEP:
-        return _from_deep(image)
+        return _from_deep(image, zero_is_white)
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
@@ -33,7 +36,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
         paper = Image.new("RGB", image.size, WHITE)
         paper.paste(ink, mask=ink.getchannel("A"))
         return paper
-    return image if image.mode == "RGB" else image.convert("RGB")
+    if image.mode != "RGB":
+        return image.convert("RGB")
+    image.info = {}  # what it says of the file (EXIF, gamma) is used up
+    return image
 
 
 def shrink(image: Image.Image, target: int) -> Image.Image:
@@ -46,7 +52,7 @@ def shrink(image: Image.Image, target: int) -> Image.Image:
     return small
 
 
-def _from_deep(image: Image.Image) -> Image.Image:
+def _from_deep(image: Image.Image, zero_is_white: bool) -> Image.Image:
     """16-bit by its full range; 32-bit and float by the range their values are in (0 to 1, 255, 65535, or their own)."""
     values: npt.NDArray[Any] = np.asarray(image)
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
@@ -60,8 +66,7 @@ def _from_deep(image: Image.Image) -> Image.Image:
         if not low >= 0 or top == 0:  # no usual range: stretch
             values, top = values - low, (high - low) or 1.0
         grey = np.nan_to_num(values * (255 / top), nan=255.0).round().clip(0, 255).astype(np.uint8)
-    tags = getattr(image, "tag_v2", None)
-    if tags is not None and tags.get(_PHOTOMETRIC) == 0:
+    if zero_is_white:
         grey = 255 - grey
     clear = image.info.get("transparency")
     if isinstance(clear, int):  # PNG: this one value is transparent
