@@ -135,7 +135,7 @@ def prepare(purpose: str, root: Path = ROOT) -> None:
 
 def key_of(purpose: str, root: Path = ROOT) -> str:
     """Return a hash of all that an environment depends on: requirements, project, Python and place."""
-    digest = hashlib.sha256(f"{sys.version}\n{root}\n".encode("utf-8", "surrogateescape"))
+    digest = hashlib.sha256(f"{sys.version_info[:3]}\n{root}\n".encode("utf-8", "surrogateescape"))
     for name in sorted({"pyproject.toml", REQUIREMENTS["commands"], REQUIREMENTS[purpose]}):
         digest.update((root / name).read_bytes())
     return digest.hexdigest()
