@@ -33,7 +33,7 @@ def test_stages_equal_transformers(tiny_clip: Path, home: Path) -> None:
         ours = clip.text(clip.tokens(texts))
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(
-            clip.text_from_pooled(clip.text(clip.tokens(texts), clip.last_cut("text") - 1)), theirs, rtol=1e-5, atol=1e-5
+            clip.text_from(clip.text(clip.tokens(texts), clip.last_cut("text") - 1), 4), theirs, rtol=1e-5, atol=1e-5
         )
 
 

@@ -148,22 +148,29 @@ class Clip:
         # An id of 2 marks old configurations whose EOS is simply the highest id in use.
         return ids.argmax(dim=-1) if self._eos == 2 else (ids == self._eos).int().argmax(dim=-1)
 
+    @property
+    def pad(self) -> int:
+        """Id that fills short rows; never attended to, as it stands behind EOS in a causal tower."""
+        return int(self.tokenizer.pad_token_id or 0)
+
     def text(self, ids: Tensor, stop: int | None = None) -> Tensor:
         """Runs the text tower from token ids [B, T] to a cut; at the last one embeddings [B, dim], not normalised."""
         tower, last = self.net.text_model, self.layers["text"]
+        stop = self.last_cut("text") if stop is None else stop
         x = tower.embeddings(input_ids=ids)  # [B, T, D]
         length = ids.shape[1]
         mask = torch.full((length, length), torch.finfo(x.dtype).min, device=x.device).triu(1)[None, None]
-        for stage in range(1, self.last_cut("text") if stop is None else stop):
-            if stage <= last:
-                x = tower.encoder.layers[stage - 1](x, mask)
-            elif stage == last + 1:
-                x = tower.final_layer_norm(x)[torch.arange(len(ids), device=x.device), self._eos_positions(ids)]
-            else:
-                x = self.net.text_projection(x)
-        return x
+        for stage in range(1, min(stop, last + 1)):
+            x = tower.encoder.layers[stage - 1](x, mask)
+        if stop <= last + 1:
+            return x
+        # The last norm acts on each position by itself: pooling first is exact and T times cheaper.
+        x = x[torch.arange(len(ids), device=x.device), self._eos_positions(ids)]  # [B, D]
+        return self.text_from(x, last + 1, stop)
 
-    def text_from_pooled(self, pooled: Tensor) -> Tensor:
-        """Finished text embeddings from the projection's input [B, D]."""
-        projection: nn.Module = self.net.text_projection
-        return projection(pooled)  # type: ignore[no-any-return]
+    def text_from(self, x: Tensor, start: int, stop: int | None = None) -> Tensor:
+        """The end of the text tower from pooled values [B, D]: start L + 1 before the last norm, L + 2 after it."""
+        last = self.layers["text"]
+        for stage in range(start, self.last_cut("text") if stop is None else stop):
+            x = self.net.text_model.final_layer_norm(x) if stage == last + 1 else self.net.text_projection(x)
+        return x

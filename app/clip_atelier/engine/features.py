@@ -1,0 +1,153 @@
+"""Encoding images and texts, computing what is frozen only once.
+
+Everything that is measured is computed in fp32 in batches of one fixed size, so that the same model gives the same
+bits; stored features are named by model, cut, precision and picture.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.events import Progress, Work
+from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.pictures import Pictures
+
+Features = NDArray[np.float32]
+
+BATCH = 64
+TEXT_BATCH = 256
+
+
+def normalised(features: Features) -> Features:
+    """Rows of length 1 [N, dim]; similarity is then a matrix product."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    result: Features = features / np.maximum(lengths, 1e-12)
+    return result
+
+
+def image_prefix(
+    clip: Clip, pictures: Pictures, indices: Sequence[int], cut: int, control: Control, views: Sequence[int] = (0,),
+    half: bool = False,
+) -> Work[Features]:  # fmt: skip
+    """The base's values at a cut of the vision tower, one row per index and view, computed once ever.
+
+    Args:
+        clip: The model; stages before `cut` must be frozen.
+        pictures: Prepared pictures.
+        indices: Items to encode.
+        cut: Where to stop (see `models.clip`).
+        control: Stop and pause.
+        views: Views of each item.
+        half: Compute in training's precision instead of fp32.
+
+    Returns:
+        float32 [N · V, …], ordered by view, then item.
+    """
+    store = pictures.store
+    precision = clip.device.precision if half else "fp32"
+    pairs = [(i, v) for v in views for i in indices]
+    names = [f"ft:{clip.fingerprint[:32]}:v{cut}:{precision}:{pictures.key(i, v)}" for i, v in pairs]
+    have = store.known(names) if store else set()
+    rows: list[Features | None] = [None] * len(pairs)
+    missing: list[int] = []
+    for row, name in enumerate(names):
+        if name not in have:
+            missing.append(row)
+    shape = _cut_shape(clip, cut)
+    for start in range(0, len(names), 256):
+        part = [r for r in range(start, min(start + 256, len(names))) if names[r] in have]
+        data = store.get([names[r] for r in part]) if store and part else {}
+        for row in part:
+            blob = data.get(names[row])
+            if blob is not None and len(blob) == 4 * int(np.prod(shape)):
+                rows[row] = np.frombuffer(blob, np.float32).reshape(shape)
+            else:
+                missing.append(row)
+    missing.sort()
+    began = time.monotonic()
+    for start in range(0, len(missing), BATCH):
+        control.boundary()
+        part = missing[start : start + BATCH]
+        pixels = pictures.batch([pairs[r][0] for r in part], [pairs[r][1] for r in part])
+        with torch.inference_mode(), clip.device.autocast(half):
+            hidden = clip.image(clip.pixels(torch.from_numpy(pixels)), 0, cut).float().cpu().numpy()
+        for row, value in zip(part, hidden, strict=True):
+            rows[row] = value
+        if store:
+            store.put({names[r]: v.tobytes() for r, v in zip(part, hidden, strict=True)})
+        done = start + len(part)
+        left = (time.monotonic() - began) / done * (len(missing) - done)
+        yield Progress(done=done, total=len(missing), seconds_left=left)
+    return np.stack([row for row in rows if row is not None]) if rows else np.zeros((0, *shape), np.float32)
+
+
+def _cut_shape(clip: Clip, cut: int) -> tuple[int, ...]:
+    if cut == clip.last_cut("vision"):
+        return (clip.dim,)
+    config = clip.net.config.vision_config
+    width = int(config.hidden_size)
+    return (width,) if cut == clip.layers["vision"] + 2 else ((config.image_size // config.patch_size) ** 2 + 1, width)
+
+
+def images(clip: Clip, pictures: Pictures, indices: Sequence[int], control: Control) -> Work[Features]:
+    """Normalised embeddings [N, dim] of images as the model is now, its adapter included.
+
+    The frozen part before the adapter is taken from the store where its values are small (pooled features); a tower
+    the adapter does not touch is stored whole.
+    """
+    last = clip.last_cut("vision")
+    adapter = clip.adapter
+    stage = adapter.first_stage("vision") if adapter is not None and adapter.strength != 0 else None
+    if stage is None:
+        found = yield from image_prefix(clip, pictures, indices, last, control)
+        return normalised(found)
+    if stage == last - 1:
+        pooled = yield from image_prefix(clip, pictures, indices, stage, control)
+        with torch.inference_mode():
+            value = clip.image(torch.from_numpy(pooled).to(clip.device.torch), stage)
+        return normalised(value.float().cpu().numpy())
+    return (yield from fresh_images(clip, pictures, indices, control))
+
+
+def fresh_images(clip: Clip, pictures: Pictures, indices: Sequence[int], control: Control) -> Work[Features]:
+    """Normalised embeddings [N, dim] of images, nothing taken from the store."""
+    parts: list[Features] = []
+    began = time.monotonic()
+    for start in range(0, len(indices), BATCH):
+        control.boundary()
+        part = indices[start : start + BATCH]
+        with torch.inference_mode():
+            parts.append(clip.image(clip.pixels(torch.from_numpy(pictures.batch(part)))).float().cpu().numpy())
+        done = start + len(part)
+        left = (time.monotonic() - began) / done * (len(indices) - done)
+        yield Progress(done=done, total=len(indices), seconds_left=left)
+    return normalised(np.concatenate(parts)) if parts else np.zeros((0, clip.dim), np.float32)
+
+
+def texts(clip: Clip, captions: Sequence[str]) -> Features:
+    """Normalised embeddings [N, dim] of texts as the model is now."""
+    with torch.inference_mode():
+        parts = [
+            clip.text(clip.tokens(captions[start : start + TEXT_BATCH])).float().cpu().numpy()
+            for start in range(0, len(captions), TEXT_BATCH)
+        ]
+    return normalised(np.concatenate(parts)) if parts else np.zeros((0, clip.dim), np.float32)
+
+
+def image_now(clip: Clip, picture: NDArray[np.uint8]) -> Features:
+    """Normalised embedding [1, dim] of one fitted picture [size, size, 3], e.g. a query that is in no collection."""
+    with torch.inference_mode():
+        value: Tensor = clip.image(clip.pixels(torch.from_numpy(picture[None].copy())))
+    return normalised(value.float().cpu().numpy())
+
+
+def text_ids(clip: Clip, captions: Sequence[str]) -> list[Tensor]:
+    """Token ids of each caption, one tensor [T] each, for batches that are put together later."""
+    return [clip.tokens([caption])[0] for caption in captions]

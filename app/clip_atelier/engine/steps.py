@@ -1,0 +1,294 @@
+"""One optimiser step: forward through what is trainable, loss, backward, update.
+
+What lies before the first adapted stage of a tower is frozen, so its values come from the store: with only
+`visual_projection` adapted a step costs microseconds instead of a second, and a tower without adapters costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clip_atelier.engine import features
+from clip_atelier.engine.adapters import Adapter
+from clip_atelier.engine.batches import Batch
+from clip_atelier.engine.collection.records import Item
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.events import Work
+from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.objective import objective
+from clip_atelier.engine.pictures import Pictures
+from clip_atelier.engine.retrieval import caption_key, positives
+from clip_atelier.engine.settings import TrainSettings
+
+_LOGIT_SCALE = "logit_scale"
+_LN_100 = math.log(100.0)
+
+
+class Material:
+    """Turns a batch into the towers' inputs, frozen parts computed once.
+
+    Args:
+        clip: The model with its adapter attached.
+        items: The collection's items.
+        groups: One group id per item.
+        pictures: Prepared pictures of the training items.
+    """
+
+    def __init__(self, clip: Clip, items: Sequence[Item], groups: Sequence[int], pictures: Pictures) -> None:
+        self.clip = clip
+        self.items = items
+        self.groups = groups
+        self.pictures = pictures
+        adapter = clip.adapter
+        assert adapter is not None
+        pooled = clip.last_cut("vision") - 2
+        first = adapter.first_stage("vision")
+        # Hidden states of a middle layer are larger than the pictures: only pooled values and embeddings are stored.
+        self.image_cut = clip.last_cut("vision") if first is None else first if first > pooled else 0
+        pooled = clip.last_cut("text") - 2
+        first = adapter.first_stage("text")
+        self.text_cut = clip.last_cut("text") if first is None else first if first > pooled else 0
+        self._image_rows: dict[tuple[int, int], int] = {}
+        self._images = torch.zeros(0)
+        self._text_rows: dict[str, int] = {}
+        self._texts = torch.zeros(0)
+        self._ids: list[Tensor] = []
+
+    @property
+    def stored(self) -> bool:
+        """Whether nothing but the ends of the towers is computed at each step."""
+        return self.image_cut > 0 and self.text_cut > 0
+
+    def prepare(self, indices: Sequence[int], views: int, control: Control) -> Work[None]:
+        """Computes the frozen parts of the training items and their captions."""
+        device = self.clip.device.torch
+        if self.image_cut:
+            values = yield from features.image_prefix(
+                self.clip, self.pictures, indices, self.image_cut, control, range(views), half=True
+            )
+            self._images = torch.from_numpy(values).to(device)
+            pairs = [(i, v) for v in range(views) for i in indices]
+            self._image_rows = {pair: row for row, pair in enumerate(pairs)}
+        captions = list(dict.fromkeys(c for i in indices for c in self.items[i].captions))
+        self._text_rows = {caption: row for row, caption in enumerate(captions)}
+        if self.text_cut:
+            parts = []
+            for start in range(0, len(captions), 256):
+                control.boundary()
+                with torch.inference_mode():
+                    parts.append(self.clip.text(self.clip.tokens(captions[start : start + 256]), self.text_cut))
+            # A clone: inference tensors cannot take part in training.
+            self._texts = torch.cat(parts).float().clone()
+        else:
+            self._ids = features.text_ids(self.clip, captions)
+
+    def images(self, batch: Batch, rows: slice) -> Tensor:
+        """Embeddings [B, dim] of part of a batch, with gradients where the tower is adapted."""
+        pairs = list(zip(batch.indices[rows], batch.views[rows], strict=True))
+        if self.image_cut:
+            x = self._images[[self._image_rows[pair] for pair in pairs]]
+        else:
+            x = self.clip.pixels(torch.from_numpy(self.pictures.batch(batch.indices[rows], batch.views[rows])))
+        return self.clip.image(x, self.image_cut)
+
+    def texts(self, captions: Sequence[str]) -> Tensor:
+        """Embeddings [M, dim] of distinct captions, with gradients where the tower is adapted."""
+        if self.text_cut:
+            x = self._texts[[self._text_rows[caption] for caption in captions]]
+            return x if self.text_cut == self.clip.last_cut("text") else self.clip.text_from(x, self.text_cut)
+        ids = torch.nn.utils.rnn.pad_sequence(
+            [self._ids[self._text_rows[caption]] for caption in captions],
+            batch_first=True,
+            padding_value=self.clip.pad,
+        )
+        return self.clip.text(ids)
+
+    def relations(self, batch: Batch) -> tuple[list[str], Tensor, Tensor, Tensor, Tensor]:
+        """Distinct captions of a batch, and who belongs to whom (see `objective`)."""
+        distinct = list({caption_key(c): c for c in batch.captions}.values())
+        device = self.clip.device.torch
+        right = positives(self.items, batch.indices, self.groups, distinct)
+        roles = [self.items[i].role if self.items[i].pair else "" for i in batch.indices]
+        sketches = np.array([n for n, role in enumerate(roles) if role == "sketch"], np.int64)
+        artworks = np.array([n for n, role in enumerate(roles) if role == "artwork"], np.int64)
+        group = np.array([self.groups[i] for i in batch.indices], np.int64)
+        same = group[sketches][:, None] == group[artworks][None, :]
+        return (
+            distinct,
+            torch.from_numpy(right).to(device),
+            torch.from_numpy(sketches).to(device),
+            torch.from_numpy(artworks).to(device),
+            torch.from_numpy(same).to(device),
+        )
+
+
+class Stepper:
+    """Takes optimiser steps.
+
+    Args:
+        clip: The model.
+        adapter: Its update.
+        material: Where inputs come from.
+        train: How to train.
+        total: Steps of the whole run, for the schedule.
+    """
+
+    def __init__(self, clip: Clip, adapter: Adapter, material: Material, train: TrainSettings, total: int) -> None:
+        self.clip = clip
+        self.adapter = adapter
+        self.material = material
+        self.train = train
+        self.total = total
+        self._fused = clip.device.kind in ("cpu", "cuda")
+        decayed = [p for n, p in adapter.trainable.items() if p.dim() > 1]
+        others = [p for n, p in adapter.trainable.items() if p.dim() <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": train.weight_decay},
+                # Norms, biases and the temperature are not pulled to zero.
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=train.learning_rate,
+            fused=self._fused,
+        )
+        self.scaler = torch.amp.GradScaler(clip.device.kind, enabled=clip.device.precision == "fp16")
+
+    def learning_rate(self, step: int) -> float:
+        """The rate of a step, counted from 0: linear warm-up, then the schedule."""
+        warm = max(1, round(self.train.warmup * self.total))
+        if step < warm:
+            return self.train.learning_rate * (step + 1) / (warm + 1)
+        share = (step - warm) / max(1, self.total - warm)
+        factor = {"cosine": 0.5 * (1 + math.cos(math.pi * share)), "linear": 1 - share, "constant": 1.0}
+        return self.train.learning_rate * factor[self.train.schedule]
+
+    def scale(self) -> Tensor | float:
+        """1 / temperature, never above 100, which transformers' CLIPModel does not see to."""
+        if self.train.temperature == "fixed":
+            return 100.0
+        if self.train.temperature == "trained":
+            return self.adapter.trainable[_LOGIT_SCALE].clamp(max=_LN_100).exp()
+        return self.clip.logit_scale
+
+    def _loss(self, images: Tensor, texts: Tensor, relations: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+        return objective(images, texts, *relations, self.scale(), self.train.text_weight, self.train.pair_weight)
+
+    def step(self, step: int, batch: Batch) -> Tensor:
+        """One step; returns its loss (detached, still on the device)."""
+        captions, *rest = self.material.relations(batch)
+        relations = (rest[0], rest[1], rest[2], rest[3])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(step)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.adapter.model.train()
+        try:
+            size = self.train.chunk_size
+            if size and size < len(batch.indices):
+                loss = self._chunked(batch, captions, relations, size)
+            else:
+                with self._autocast():
+                    images, texts = self.material.images(batch, slice(None)), self.material.texts(captions)
+                loss = self._loss(images, texts, relations)
+                self.scaler.scale(loss).backward()
+            if self.train.size_penalty:
+                penalty = self.train.size_penalty * self.adapter.size()
+                self.scaler.scale(penalty).backward()
+        finally:
+            self.adapter.model.eval()
+        if self.train.max_grad_norm:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(list(self.adapter.trainable.values()), self.train.max_grad_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach()
+
+    def _autocast(self) -> object:
+        # Where only the towers' ends are computed, half precision saves nothing and costs exactness.
+        return self.clip.device.autocast(not self.material.stored)
+
+    def _chunked(
+        self, batch: Batch, captions: list[str], relations: tuple[Tensor, Tensor, Tensor, Tensor], size: int
+    ) -> Tensor:
+        """Exact gradients of a large batch in the memory of one chunk (GradCache, Gao et al. 2021, arXiv:2101.06983).
+
+        Chunks are encoded without gradients, the loss is taken on all embeddings at once, and each chunk is encoded
+        again, with the same dropout, to receive its embeddings' gradients.
+        """
+        parts = [slice(n, n + size) for n in range(0, len(batch.indices), size)]
+        words = [captions[n : n + size] for n in range(0, len(captions), size)]
+        jobs = [lambda part=part: self.material.images(batch, part) for part in parts]
+        jobs += [lambda part=part: self.material.texts(part) for part in words]
+        states, values = [], []
+        for job in jobs:
+            states.append(random_state(self.clip.device.kind))
+            with torch.no_grad(), self._autocast():
+                values.append(job().float())
+        leaves = [value.detach().requires_grad_(True) for value in values]
+        images, texts = torch.cat(leaves[: len(parts)]), torch.cat(leaves[len(parts) :])
+        loss = self._loss(images, texts, relations)
+        self.scaler.scale(loss).backward()
+        after = random_state(self.clip.device.kind)
+        for job, state, leaf in zip(jobs, states, leaves, strict=True):
+            set_random_state(state)
+            with self._autocast():
+                value = job()
+            if value.requires_grad:
+                value.float().backward(leaf.grad)
+        set_random_state(after)
+        return loss
+
+    # State for checkpoints
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments by parameter name, and the random states."""
+        found: dict[str, Tensor] = {}
+        for name, parameter in self.adapter.trainable.items():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                found[f"moment/{key}/{name}"] = torch.as_tensor(value).detach().cpu()
+        return found | {f"random/{k}": v for k, v in random_state(self.clip.device.kind).items()}
+
+    def load_state(self, state: Mapping[str, Tensor], extra: Mapping[str, object]) -> None:
+        """Puts a `state` back."""
+        for name, parameter in self.adapter.trainable.items():
+            moments = {
+                key.split("/")[1]: value.clone()
+                for key, value in state.items()
+                if key.startswith("moment/") and key.split("/", 2)[2] == name
+            }
+            if moments:
+                # AdamW keeps its step count beside the parameter only where it is fused.
+                where = {"step": parameter.device if self._fused else torch.device("cpu")}
+                self.optimizer.state[parameter] = {
+                    key: value.to(where.get(key, parameter.device)) for key, value in moments.items()
+                }
+        if self.scaler.is_enabled() and extra:
+            self.scaler.load_state_dict(dict(extra))
+        set_random_state({k.removeprefix("random/"): v for k, v in state.items() if k.startswith("random/")})
+
+
+def random_state(kind: str) -> dict[str, Tensor]:
+    """torch's random states: of the processor and, where it is used, of the graphics card."""
+    found = {"cpu": torch.get_rng_state()}
+    if kind == "cuda":
+        found["cuda"] = torch.cuda.get_rng_state()
+    elif kind == "mps":
+        found["mps"] = torch.mps.get_rng_state()
+    elif kind == "xpu":
+        found["xpu"] = torch.xpu.get_rng_state()
+    return found
+
+
+def set_random_state(state: Mapping[str, Tensor]) -> None:
+    """Puts a `random_state` back."""
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])
+    if "mps" in state:
+        torch.mps.set_rng_state(state["mps"])
+    if "xpu" in state:
+        torch.xpu.set_rng_state(state["xpu"])

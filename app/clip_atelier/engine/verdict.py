@@ -1,0 +1,64 @@
+"""Base against adapted: the paired comparison, and what may honestly be said about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clip_atelier.engine import metrics
+from clip_atelier.engine.i18n import _
+from clip_atelier.engine.retrieval import DIRECTIONS, Board
+
+Values = dict[str, NDArray[np.float64]]
+
+
+def averages(values: Values) -> dict[str, float]:
+    """One number per direction/metric."""
+    return {
+        name: metrics.aggregate({name.rpartition("/")[2]: value})[name.rpartition("/")[2]]
+        for name, value in values.items()
+    }
+
+
+def compare(board: Board, base: Values, adapted: Values) -> dict[str, Any]:
+    """The comparison as CONTRACT's `train` shows it: base, adapted, difference with intervals, verdict.
+
+    The verdict is about the headline direction's R@1 at 95 %.
+    """
+    difference = {}
+    for task in board.tasks:
+        for name in metrics.applicable(len(task.gallery)):
+            key = f"{task.direction}/{name}"
+            interval = metrics.paired_bootstrap(
+                base[key], adapted[key], task.clusters, average=metrics.METRICS[name].average
+            )
+            difference[key] = {"value": interval.value, "low": interval.low, "high": interval.high}
+    headline = f"{board.headline}/R@1"
+    before, after = averages(base), averages(adapted)
+    word = metrics.verdict(metrics.Interval(**difference[headline]))
+    return {
+        "base": before,
+        "adapted": after,
+        "difference": difference,
+        "headline": headline,
+        "verdict": word,
+        "verdict_text": sentence(word, headline, before[headline], after[headline], difference[headline]),
+        "queries": {task.direction: len(task.queries) for task in board.tasks},
+        "gallery": {task.direction: len(task.gallery) for task in board.tasks},
+        "chance": board.chance(),
+    }
+
+
+def sentence(word: str, headline: str, before: float, after: float, difference: dict[str, float]) -> str:
+    """The verdict in plain words, in the user's language."""
+    direction, _slash, metric = headline.rpartition("/")
+    facts = _("{direction} {metric}: {before:.3f} before, {after:.3f} after (difference {value:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}).").format(
+        direction=_(DIRECTIONS[direction]), metric=metric, before=before, after=after, **difference
+    )  # fmt: skip
+    opening = {
+        "gain": _("The adaptation helped."),
+        "loss": _("The adaptation made retrieval worse."),
+    }.get(word, _("Nothing measurable was gained."))
+    return f"{opening} {facts}"

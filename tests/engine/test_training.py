@@ -1,0 +1,236 @@
+"""Whole runs on a tiny real model: what they leave behind, how they resume, and that they can be believed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from peft import PeftModel
+from transformers import CLIPModel
+
+from clip_atelier.engine import events, settings
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import UserError, WorkError
+from clip_atelier.engine.events import Check, Event, Finished, Saved, Step, drive
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.training import Plan, resume, train
+
+Quick = Callable[..., dict[str, Any]]
+
+
+def run(home: Path, folder: Path, values: dict[str, Any], control: Control | None = None) -> tuple[dict[str, Any], list[Event]]:
+    seen: list[Event] = []
+    plan = Plan(folder, settings.build(values), home)
+    result = drive(train(plan, Models(home), control or Control()), seen.append)
+    return result, seen
+
+
+def best_adapter(home: Path, run_id: str) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(home / "runs" / run_id / "adapter" / "adapter_model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"lora__target_modules": "visual_projection"},
+        {"train__towers": "text"},
+        {"train__method": "layernorm"},
+        {"train__chunk_size": 3},
+        {"data__views": 3, "train__size_penalty": 0.01, "train__temperature": "trained"},
+        {"lora__bias": "all", "train__schedule": "linear"},
+    ],
+)
+def test_a_run_ends_with_base_and_adapted(home: Path, tiny_pairs: Path, quick: Quick, changes: dict[str, Any]) -> None:
+    result, seen = run(home, tiny_pairs, quick(**changes))
+    assert result["status"] == "done"
+    assert result["base_untouched"] is True
+    assert result["headline"] == "sketch_to_artwork/R@1"
+    assert set(result["base"]) == set(result["adapted"]) == set(result["difference"])
+    assert result["validation"]["adapted"]["sketch_to_artwork/mAP"] >= result["validation"]["base"]["sketch_to_artwork/mAP"]
+    json.dumps(result, allow_nan=False)
+    assert isinstance(seen[-1], Finished)
+    found = Runs(home).open(result["run"])
+    assert found.status == "done"
+    assert found.result == result
+    replayed = [events.to_json(e) for e in found.events()]
+    assert replayed == [events.to_json(e) for e in seen]
+
+
+def test_the_adapter_loads_with_plain_peft(home: Path, tiny_pairs: Path, tiny_clip: Path, quick: Quick) -> None:
+    values = quick(train__choose_strength=False, train__epochs=6, train__learning_rate=5e-3)
+    result, _seen = run(home, tiny_pairs, values)
+    models = Models(home)
+    clip = models.open(str(tiny_clip), settings.HardwareSettings(device="cpu", threads=1))
+    plain = PeftModel.from_pretrained(
+        CLIPModel.from_pretrained(tiny_clip, attn_implementation="eager"), Path(result["path"]) / "adapter"
+    )
+    pictures = torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        base = clip.image(clip.pixels(pictures))
+        theirs = plain.get_image_features(pixel_values=clip.pixels(pictures)).pooler_output
+    assert result["strength"] == (1.0 if result["best_step"] else 0.0)
+    assert torch.equal(base, theirs) == (result["strength"] == 0.0)
+
+
+def test_the_same_seed_gives_the_same_run(home: Path, tiny_collection: Path, quick: Quick) -> None:
+    first, _ = run(home, tiny_collection, quick())
+    second, _ = run(home, tiny_collection, quick())
+    other, _ = run(home, tiny_collection, quick(train__seed=1))
+    same = ("adapted", "base", "difference", "strength", "best_step")
+    assert {k: first[k] for k in same} == {k: second[k] for k in same}
+    assert other["split"] == first["split"]
+    newest = [max((home / "runs" / r["run"] / "checkpoints").iterdir()) for r in (first, second, other)]
+    states = [safetensors.torch.load_file(n / "adapter.safetensors") for n in newest]
+    assert all(torch.equal(states[0][n], states[1][n]) for n in states[0])
+    assert not all(torch.equal(states[0][n], states[2][n]) for n in states[0])
+
+
+class _StopAfter(Control):
+    """Asks for a stop once a number of boundaries were passed in training."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def saw(self, event: Event) -> None:
+        if isinstance(event, Step) and event.step >= self.step:
+            self.stop()
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 4])
+@pytest.mark.parametrize("changes", [{}, {"lora__target_modules": "visual_projection", "lora__lora_dropout": 0.5}])
+def test_a_resumed_run_is_bit_equal_to_a_straight_one(
+    home: Path, tiny_pairs: Path, quick: Quick, stop_at: int, changes: dict[str, Any]
+) -> None:
+    values = quick(train__epochs=3, train__batch_size=8, **changes)
+    straight, _ = run(home, tiny_pairs, values)
+    control = _StopAfter(stop_at)
+    plan = Plan(tiny_pairs, settings.build(values), home)
+    stopped = drive(train(plan, Models(home), control), control.saw)
+    assert stopped["status"] == "stopped"
+    assert stopped["steps"] == stop_at
+    assert Runs(home).open(stopped["run"]).status == "stopped"
+    torch.rand(7)  # whatever else used the random numbers in between
+    resumed = drive(resume(home, stopped["run"], Models(home), Control()))
+    assert resumed["status"] == "done"
+    for key in ("adapted", "base", "difference", "strength", "best_step", "steps"):
+        assert resumed[key] == straight[key], key
+    a, b = (best_adapter(home, r["run"]) for r in (straight, resumed))
+    assert all(torch.equal(a[n], b[n]) for n in a)
+
+
+def test_a_complete_run_is_not_resumed(home: Path, tiny_pairs: Path, quick: Quick) -> None:
+    result, _ = run(home, tiny_pairs, quick(train__epochs=1))
+    with pytest.raises(UserError, match="complete"):
+        drive(resume(home, result["run"], Models(home), Control()))
+
+
+def test_shuffled_captions_gain_nothing_and_say_so(home: Path, tiny_collection: Path, quick: Quick) -> None:
+    lines = (tiny_collection / "metadata.csv").read_text().splitlines()
+    names, captions = zip(*(line.split(",") for line in lines[1:]), strict=True)
+    order = np.random.default_rng(0).permutation(len(names))
+    rows = [f"{name},{captions[order[n]]}" for n, name in enumerate(names)]
+    (tiny_collection / "metadata.csv").write_text("\n".join([lines[0], *rows]) + "\n")
+    result, _ = run(home, tiny_collection, quick(train__epochs=6))
+    assert result["verdict"] == "no measurable difference"
+    assert "Nothing measurable was gained" in result["verdict_text"]
+    key = "text_to_image/mAP"
+    assert result["validation"]["adapted"][key] >= result["validation"]["base"][key]
+
+
+def test_an_image_replaced_after_the_scan_is_skipped_and_named(
+    home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clip_atelier.engine import training
+
+    real = training.scan
+
+    def scan_then_break(*args: Any, **kwargs: Any) -> Any:
+        collection = yield from real(*args, **kwargs)
+        (collection.root / collection.items[0].path).write_bytes(b"no image any more")
+        return collection
+
+    monkeypatch.setattr(training, "scan", scan_then_break)
+    result, seen = run(home, tiny_pairs, quick(train__epochs=1))
+    named = [e.path for e in seen if isinstance(e, events.ProblemFound)]
+    assert named == ["artworks/blue circle.png"]
+    assert sum(result["split"].values()) == 47
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
+    home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clip_atelier.engine.steps import Stepper
+
+    real = Stepper.step
+
+    def poisoned(self: Stepper, step: int, batch: Any) -> torch.Tensor:
+        loss = real(self, step, batch)
+        return loss * float("nan") if step == 4 else loss
+
+    monkeypatch.setattr(Stepper, "step", poisoned)
+    seen: list[Event] = []
+    plan = Plan(tiny_pairs, settings.build(quick(train__epochs=4, train__checks=4)), home)
+    with pytest.raises(WorkError, match="step 5"):
+        drive(train(plan, Models(home), Control()), seen.append)
+    assert isinstance(seen[-1], Finished)
+    assert seen[-1].status == "failed"
+    assert any(isinstance(e, Saved) for e in seen)
+    assert Runs(home).list()[0].status == "failed"
+    monkeypatch.setattr(Stepper, "step", real)
+    assert drive(resume(home, Runs(home).list()[0].id, Models(home), Control()))["status"] == "done"
+
+
+def test_out_of_memory_proposes_a_chunk_size_and_changes_nothing(
+    home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clip_atelier.engine.steps import Stepper
+
+    def full(self: Stepper, step: int, batch: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(Stepper, "step", full)
+    plan = Plan(tiny_pairs, settings.build(quick()), home)
+    with pytest.raises(WorkError) as caught:
+        drive(train(plan, Models(home), Control()))
+    assert "train.chunk_size" in caught.value.hint
+    assert "4" in caught.value.hint
+    assert Runs(home).list()[0].settings.train.chunk_size == 0
+
+
+def test_early_stopping_says_why(home: Path, tiny_collection: Path, quick: Quick) -> None:
+    result, seen = run(home, tiny_collection, quick(train__epochs=20, train__checks=20, train__patience=1))
+    checks = [e for e in seen if isinstance(e, Check)]
+    if result["steps"] < result["total_steps"]:
+        assert checks[-1].checks_without_gain == 1
+        assert any("No better for 1 checks" in e.text for e in seen if isinstance(e, events.Notice))
+    assert checks[0].step == 0
+
+
+def test_a_run_deleted_while_it_trains_ends_cleanly(home: Path, tiny_pairs: Path, quick: Quick) -> None:
+    import shutil
+
+    plan = Plan(tiny_pairs, settings.build(quick(train__epochs=4)), home)
+
+    def remove(event: Event) -> None:
+        if isinstance(event, Step):
+            shutil.rmtree(Runs(home).folder)
+
+    with pytest.raises(WorkError, match="events.jsonl"):
+        drive(train(plan, Models(home), Control()), remove)
+
+
+def test_settings_that_cannot_work_are_refused_before_a_run_exists(home: Path, tiny_pairs: Path, quick: Quick) -> None:
+    with pytest.raises(UserError, match="nonesuch"):
+        run(home, tiny_pairs, quick(model__name="nonesuch"))
+    with pytest.raises(UserError, match="no folder"):
+        run(home, tiny_pairs / "missing", quick())
+    assert Runs(home).list() == []
