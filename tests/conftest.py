@@ -57,7 +57,11 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         single="<|start|> $A <|end|>", special_tokens=[("<|start|>", start), ("<|end|>", end)]
     )
     PreTrainedTokenizerFast(
-        tokenizer_object=bpe, bos_token="<|start|>", eos_token="<|end|>", pad_token="<|pad|>", model_max_length=16
+        tokenizer_object=bpe,
+        bos_token="<|start|>",
+        eos_token="<|end|>",
+        pad_token="<|pad|>",
+        model_max_length=16,
     ).save_pretrained(folder)
     tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = CLIPConfig(

@@ -21,9 +21,13 @@ def opened(folder: Path, home: Path) -> Clip:
 
 def embed(clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    pictures = torch.randint(0, 256, (5, clip.image_size, clip.image_size, 3), generator=generator, dtype=torch.uint8)
+    pictures = torch.randint(
+        0, 256, (5, clip.image_size, clip.image_size, 3), generator=generator, dtype=torch.uint8
+    )
     with torch.no_grad():
-        return clip.image(clip.pixels(pictures)), clip.text(clip.tokens(["a red circle", "a drawing", "빨간 동그라미"]))
+        return clip.image(clip.pixels(pictures)), clip.text(
+            clip.tokens(["a red circle", "a drawing", "빨간 동그라미"])
+        )
 
 
 def disturb(adapter: adapters.Adapter) -> None:
@@ -36,7 +40,11 @@ def disturb(adapter: adapters.Adapter) -> None:
 CONFIGURATIONS = [
     {},
     {"lora.target_modules": "visual_projection", "lora.lora_alpha": 32},
-    {"lora.target_modules": "q_proj,k_proj,v_proj,out_proj,fc1,fc2", "lora.use_rslora": True, "train.towers": "text"},
+    {
+        "lora.target_modules": "q_proj,k_proj,v_proj,out_proj,fc1,fc2",
+        "lora.use_rslora": True,
+        "train.towers": "text",
+    },
     {"train.method": "layernorm"},
     {"train.method": "layernorm", "train.towers": "vision"},
     {"lora.bias": "all"},
@@ -46,7 +54,9 @@ CONFIGURATIONS = [
 
 
 @pytest.mark.parametrize("values", CONFIGURATIONS)
-def test_strength_zero_is_the_base_bit_for_bit(tiny_clip: Path, home: Path, values: dict[str, object]) -> None:
+def test_strength_zero_is_the_base_bit_for_bit(
+    tiny_clip: Path, home: Path, values: dict[str, object]
+) -> None:
     clip = opened(tiny_clip, home)
     base = embed(clip)
     adapter = adapters.attach(clip, settings.build(values))
@@ -72,7 +82,9 @@ def test_saved_adapter_loads_with_plain_peft(
     images, texts = embed(clip)
     adapter.save(tmp_path / "adapter")
 
-    plain = PeftModel.from_pretrained(CLIPModel.from_pretrained(tiny_clip, attn_implementation="eager"), tmp_path / "adapter")
+    plain = PeftModel.from_pretrained(
+        CLIPModel.from_pretrained(tiny_clip, attn_implementation="eager"), tmp_path / "adapter"
+    )
     generator = torch.Generator().manual_seed(1)
     pictures = torch.randint(0, 256, (5, 32, 32, 3), generator=generator, dtype=torch.uint8)
     with torch.no_grad():

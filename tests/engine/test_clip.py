@@ -18,9 +18,15 @@ CPU = HardwareSettings(device="cpu", precision="fp32", threads=1)
 def test_stages_equal_transformers(tiny_clip: Path, home: Path) -> None:
     clip = Models(home).open(str(tiny_clip), CPU)
     plain = CLIPModel.from_pretrained(tiny_clip, attn_implementation="eager").eval()
-    pictures = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    pictures = torch.randint(
+        0, 256, (3, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     pixels = clip.pixels(pictures)
-    texts = ["a red circle", "ring", "a drawing of a very long caption that does not fit into sixteen tokens at all"]
+    texts = [
+        "a red circle",
+        "ring",
+        "a drawing of a very long caption that does not fit into sixteen tokens at all",
+    ]
     with torch.no_grad():
         images = plain.get_image_features(pixel_values=pixels).pooler_output
         assert torch.equal(clip.image(pixels), images)
@@ -33,7 +39,10 @@ def test_stages_equal_transformers(tiny_clip: Path, home: Path) -> None:
         ours = clip.text(clip.tokens(texts))
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(
-            clip.text_from(clip.text(clip.tokens(texts), clip.last_cut("text") - 1), 4), theirs, rtol=1e-5, atol=1e-5
+            clip.text_from(clip.text(clip.tokens(texts), clip.last_cut("text") - 1), 4),
+            theirs,
+            rtol=1e-5,
+            atol=1e-5,
         )
 
 

@@ -25,7 +25,9 @@ from clip_atelier.engine.training import Plan, resume, train
 Quick = Callable[..., dict[str, Any]]
 
 
-def run(home: Path, folder: Path, values: dict[str, Any], control: Control | None = None) -> tuple[dict[str, Any], list[Event]]:
+def run(
+    home: Path, folder: Path, values: dict[str, Any], control: Control | None = None
+) -> tuple[dict[str, Any], list[Event]]:
     seen: list[Event] = []
     plan = Plan(folder, settings.build(values), home)
     result = drive(train(plan, Models(home), control or Control()), seen.append)
@@ -48,13 +50,18 @@ def best_adapter(home: Path, run_id: str) -> dict[str, torch.Tensor]:
         {"lora__bias": "all", "train__schedule": "linear"},
     ],
 )
-def test_a_run_ends_with_base_and_adapted(home: Path, tiny_pairs: Path, quick: Quick, changes: dict[str, Any]) -> None:
+def test_a_run_ends_with_base_and_adapted(
+    home: Path, tiny_pairs: Path, quick: Quick, changes: dict[str, Any]
+) -> None:
     result, seen = run(home, tiny_pairs, quick(**changes))
     assert result["status"] == "done"
     assert result["base_untouched"] is True
     assert result["headline"] == "sketch_to_artwork/R@1"
     assert set(result["base"]) == set(result["adapted"]) == set(result["difference"])
-    assert result["validation"]["adapted"]["sketch_to_artwork/mAP"] >= result["validation"]["base"]["sketch_to_artwork/mAP"]
+    assert (
+        result["validation"]["adapted"]["sketch_to_artwork/mAP"]
+        >= result["validation"]["base"]["sketch_to_artwork/mAP"]
+    )
     json.dumps(result, allow_nan=False)
     assert isinstance(seen[-1], Finished)
     found = Runs(home).open(result["run"])
@@ -64,7 +71,9 @@ def test_a_run_ends_with_base_and_adapted(home: Path, tiny_pairs: Path, quick: Q
     assert replayed == [events.to_json(e) for e in seen]
 
 
-def test_the_adapter_loads_with_plain_peft(home: Path, tiny_pairs: Path, tiny_clip: Path, quick: Quick) -> None:
+def test_the_adapter_loads_with_plain_peft(
+    home: Path, tiny_pairs: Path, tiny_clip: Path, quick: Quick
+) -> None:
     values = quick(train__choose_strength=False, train__epochs=6, train__learning_rate=5e-3)
     result, _seen = run(home, tiny_pairs, values)
     models = Models(home)
@@ -72,7 +81,9 @@ def test_the_adapter_loads_with_plain_peft(home: Path, tiny_pairs: Path, tiny_cl
     plain = PeftModel.from_pretrained(
         CLIPModel.from_pretrained(tiny_clip, attn_implementation="eager"), Path(result["path"]) / "adapter"
     )
-    pictures = torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
+    pictures = torch.randint(
+        0, 256, (4, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(3)
+    )
     with torch.no_grad():
         base = clip.image(clip.pixels(pictures))
         theirs = plain.get_image_features(pixel_values=clip.pixels(pictures)).pooler_output
@@ -106,7 +117,9 @@ class _StopAfter(Control):
 
 
 @pytest.mark.parametrize("stop_at", [1, 3, 4])
-@pytest.mark.parametrize("changes", [{}, {"lora__target_modules": "visual_projection", "lora__lora_dropout": 0.5}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"lora__target_modules": "visual_projection", "lora__lora_dropout": 0.5}]
+)
 def test_a_resumed_run_is_bit_equal_to_a_straight_one(
     home: Path, tiny_pairs: Path, quick: Quick, stop_at: int, changes: dict[str, Any]
 ) -> None:
@@ -228,7 +241,9 @@ def test_a_run_deleted_while_it_trains_ends_cleanly(home: Path, tiny_pairs: Path
         drive(train(plan, Models(home), Control()), remove)
 
 
-def test_settings_that_cannot_work_are_refused_before_a_run_exists(home: Path, tiny_pairs: Path, quick: Quick) -> None:
+def test_settings_that_cannot_work_are_refused_before_a_run_exists(
+    home: Path, tiny_pairs: Path, quick: Quick
+) -> None:
     with pytest.raises(UserError, match="nonesuch"):
         run(home, tiny_pairs, quick(model__name="nonesuch"))
     with pytest.raises(UserError, match="no folder"):

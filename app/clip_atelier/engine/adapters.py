@@ -145,7 +145,7 @@ class Adapter:
 
         For LoRA ‖s·B·A‖² = s² · tr((BᵀB)(AAᵀ)), which needs only r × r matrices.
         """
-        total = torch.zeros((), device=self.clip.device.torch)
+        total = torch.zeros((), device=self.clip.device.place)
         for layer, scaling in self._scaling.items():
             a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight  # [r, in], [out, r]
             total = total + scaling**2 * ((b.T @ b) * (a @ a.T)).sum()
@@ -163,7 +163,9 @@ class Adapter:
         Raises:
             UserError: the names or shapes do not match these settings.
         """
-        if {n: tuple(t.shape) for n, t in state.items()} != {n: tuple(p.shape) for n, p in self.trainable.items()}:
+        if {n: tuple(t.shape) for n, t in state.items()} != {
+            n: tuple(p.shape) for n, p in self.trainable.items()
+        }:
             raise UserError(_("The stored adapter does not fit this run's settings or model."), "")
         self.set_strength(1.0)
         with torch.no_grad():
@@ -200,7 +202,7 @@ def _stage(name: str, tower: Tower, layers: int) -> int | None:
     if not name.startswith(f"{tower}_model."):
         return None
     if ".encoder.layers." in name:
-        return int(name.split(".encoder.layers.")[1].split(".")[0]) + 1
+        return int(name.split(".encoder.layers.")[1].split(".", maxsplit=1)[0]) + 1
     return layers + 1 if "post_layernorm" in name or "final_layer_norm" in name else 0
 
 
@@ -218,7 +220,7 @@ def attach(clip: Clip, settings: Settings) -> Adapter:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.train.seed)
         model = get_peft_model(clip.net, config)
-    model.to(clip.device.torch).eval()  # new layers come with dropout on
+    model.to(clip.device.place).eval()  # new layers come with dropout on
     if settings.train.temperature == "trained":
         clip.net.logit_scale.requires_grad_(True)
     trainable = {n: p for n, p in clip.net.named_parameters() if p.requires_grad}

@@ -41,7 +41,13 @@ class Batches:
     """
 
     def __init__(
-        self, items: Sequence[Item], indices: Sequence[int], groups: Sequence[int], batch_size: int, views: int, seed: int
+        self,
+        items: Sequence[Item],
+        indices: Sequence[int],
+        groups: Sequence[int],
+        batch_size: int,
+        views: int,
+        seed: int,
     ) -> None:
         self.items = items
         self.views = views

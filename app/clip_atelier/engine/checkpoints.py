@@ -117,7 +117,9 @@ def steps(folder: Path) -> list[int]:
     """Steps of all complete checkpoints, oldest first; those without a manifest are not offered."""
     if not folder.is_dir():
         return []
-    return sorted(int(p.name) for p in folder.iterdir() if p.name.isdigit() and (p / "manifest.json").is_file())
+    return sorted(
+        int(p.name) for p in folder.iterdir() if p.name.isdigit() and (p / "manifest.json").is_file()
+    )
 
 
 def _prune(folder: Path, keep_best: int) -> None:
@@ -160,7 +162,7 @@ def read(folder: Path, step: int) -> Checkpoint:
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that is whole, and what was wrong with newer ones."""
-    problems = []
+    problems: list[str] = []
     for step in reversed(steps(folder)):
         try:
             return read(folder, step), problems

@@ -221,7 +221,9 @@ def from_json(record: Mapping[str, Any]) -> Event:
     if cls is None:
         raise ValueError(f"unknown event kind {record.get('kind')!r}")
     names = {f.name for f in dataclasses.fields(cls)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k in names}
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k in names
+    }
     try:
         return cls(**values)
     except TypeError as error:

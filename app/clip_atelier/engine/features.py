@@ -93,7 +93,11 @@ def _cut_shape(clip: Clip, cut: int) -> tuple[int, ...]:
         return (clip.dim,)
     config = clip.net.config.vision_config
     width = int(config.hidden_size)
-    return (width,) if cut == clip.layers["vision"] + 2 else ((config.image_size // config.patch_size) ** 2 + 1, width)
+    return (
+        (width,)
+        if cut == clip.layers["vision"] + 2
+        else ((config.image_size // config.patch_size) ** 2 + 1, width)
+    )
 
 
 def images(clip: Clip, pictures: Pictures, indices: Sequence[int], control: Control) -> Work[Features]:
@@ -111,7 +115,7 @@ def images(clip: Clip, pictures: Pictures, indices: Sequence[int], control: Cont
     if stage == last - 1:
         pooled = yield from image_prefix(clip, pictures, indices, stage, control)
         with torch.inference_mode():
-            value = clip.image(torch.from_numpy(pooled).to(clip.device.torch), stage)
+            value = clip.image(torch.from_numpy(pooled).to(clip.device.place), stage)
         return normalised(value.float().cpu().numpy())
     return (yield from fresh_images(clip, pictures, indices, control))
 
@@ -124,7 +128,9 @@ def fresh_images(clip: Clip, pictures: Pictures, indices: Sequence[int], control
         control.boundary()
         part = indices[start : start + BATCH]
         with torch.inference_mode():
-            parts.append(clip.image(clip.pixels(torch.from_numpy(pictures.batch(part)))).float().cpu().numpy())
+            parts.append(
+                clip.image(clip.pixels(torch.from_numpy(pictures.batch(part)))).float().cpu().numpy()
+            )
         done = start + len(part)
         left = (time.monotonic() - began) / done * (len(indices) - done)
         yield Progress(done=done, total=len(indices), seconds_left=left)

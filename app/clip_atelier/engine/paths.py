@@ -23,7 +23,7 @@ def default_home() -> Path:
     asked = os.environ.get("CLIP_ATELIER_HOME")
     if asked:
         return Path(asked).expanduser().absolute()
-    import platformdirs  # noqa: PLC0415 - only needed without an explicit home
+    import platformdirs
 
     return Path(platformdirs.user_data_dir(APP_NAME, appauthor=False))
 

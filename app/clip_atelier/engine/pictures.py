@@ -41,7 +41,13 @@ class Pictures:
     """
 
     def __init__(
-        self, root: Path, items: Sequence[Item], size: int, data: DataSettings, seed: int = 0, store: Store | None = None
+        self,
+        root: Path,
+        items: Sequence[Item],
+        size: int,
+        data: DataSettings,
+        seed: int = 0,
+        store: Store | None = None,
     ) -> None:
         self.root = root
         self.items = items
@@ -101,7 +107,9 @@ class Pictures:
                 self._keep(fresh)
             if done % 32 == 0 or done == len(missing):
                 left = (time.monotonic() - began) / done * (len(missing) - done)
-                yield Progress(done=done, total=len(missing), seconds_left=left, item=self.items[pair[0]].path)
+                yield Progress(
+                    done=done, total=len(missing), seconds_left=left, item=self.items[pair[0]].path
+                )
         self._keep(fresh)
         return tuple(failed)
 
@@ -129,7 +137,10 @@ class Pictures:
                     except UserError as error:
                         yield pair, error
                     except OSError as error:
-                        yield pair, UserError(_("cannot be read: {reason}").format(reason=error.strerror or error))
+                        yield (
+                            pair,
+                            UserError(_("cannot be read: {reason}").format(reason=error.strerror or error)),
+                        )
             finally:
                 for _pair, future in waiting:
                     future.cancel()

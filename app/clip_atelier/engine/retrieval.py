@@ -93,7 +93,9 @@ class Board:
         return next(task for task in self.tasks if task.direction == direction)
 
 
-def positives(items: Sequence[Item], indices: Sequence[int], groups: Sequence[int], captions: Sequence[str]) -> NDArray[np.bool_]:
+def positives(
+    items: Sequence[Item], indices: Sequence[int], groups: Sequence[int], captions: Sequence[str]
+) -> NDArray[np.bool_]:
     """Which of the distinct captions are right for which images, bool [N, M].
 
     A caption is right for every image that carries it, and for every image of the same group (the other half of a
@@ -126,17 +128,25 @@ def board(items: Sequence[Item], indices: Sequence[int], groups: Sequence[int]) 
     group_of = np.array([groups[i] for i in indices], np.int64)
     everything = np.arange(len(indices))
     # A caption belongs to the cluster of the first image that carries it.
-    caption_cluster = group_of[right.argmax(axis=0)] if len(captions) else np.zeros(0, np.int64)
+    caption_cluster = group_of[right.argmax(axis=0)] if captions else np.zeros(0, np.int64)
     tasks = [
-        Task("text_to_image", "text", np.arange(len(captions)), "image", everything, right.T, caption_cluster),
+        Task(
+            "text_to_image", "text", np.arange(len(captions)), "image", everything, right.T, caption_cluster
+        ),
         Task("image_to_text", "image", everything, "text", np.arange(len(captions)), right, group_of),
     ]
-    sketches = np.array([n for n, i in enumerate(indices) if items[i].role == "sketch" and items[i].pair], np.int64)
-    artworks = np.array([n for n, i in enumerate(indices) if items[i].role == "artwork" and items[i].pair], np.int64)
+    sketches = np.array(
+        [n for n, i in enumerate(indices) if items[i].role == "sketch" and items[i].pair], np.int64
+    )
+    artworks = np.array(
+        [n for n, i in enumerate(indices) if items[i].role == "artwork" and items[i].pair], np.int64
+    )
     # Classes make few captions for many images: then naming the image is the question.
     headline = "image_to_text" if len(captions) * 2 <= len(indices) else "text_to_image"
     if len(sketches) >= 2 and len(artworks) >= 2:
         same = group_of[sketches][:, None] == group_of[artworks][None, :]
-        tasks.append(Task("sketch_to_artwork", "image", sketches, "image", artworks, same, group_of[sketches]))
+        tasks.append(
+            Task("sketch_to_artwork", "image", sketches, "image", artworks, same, group_of[sketches])
+        )
         headline = "sketch_to_artwork"
     return Board(indices, captions, right, tuple(tasks), headline)

@@ -356,7 +356,7 @@ class Runs:
 
 def versions() -> Mapping[str, str]:
     """Versions that decide a run's numbers, without importing the packages."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow, rarely needed
+    from importlib.metadata import PackageNotFoundError, version
 
     found = {"clip_atelier": __version__}
     for package in ("torch", "transformers", "peft", "numpy", "pillow"):

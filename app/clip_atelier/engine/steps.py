@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ class Material:
 
     def prepare(self, indices: Sequence[int], views: int, control: Control) -> Work[None]:
         """Computes the frozen parts of the training items and their captions."""
-        device = self.clip.device.torch
+        device = self.clip.device.place
         if self.image_cut:
             values = yield from features.image_prefix(
                 self.clip, self.pictures, indices, self.image_cut, control, range(views), half=True
@@ -81,7 +82,9 @@ class Material:
             for start in range(0, len(captions), 256):
                 control.boundary()
                 with torch.inference_mode():
-                    parts.append(self.clip.text(self.clip.tokens(captions[start : start + 256]), self.text_cut))
+                    parts.append(
+                        self.clip.text(self.clip.tokens(captions[start : start + 256]), self.text_cut)
+                    )
             # A clone: inference tensors cannot take part in training.
             self._texts = torch.cat(parts).float().clone()
         else:
@@ -93,7 +96,9 @@ class Material:
         if self.image_cut:
             x = self._images[[self._image_rows[pair] for pair in pairs]]
         else:
-            x = self.clip.pixels(torch.from_numpy(self.pictures.batch(batch.indices[rows], batch.views[rows])))
+            x = self.clip.pixels(
+                torch.from_numpy(self.pictures.batch(batch.indices[rows], batch.views[rows]))
+            )
         return self.clip.image(x, self.image_cut)
 
     def texts(self, captions: Sequence[str]) -> Tensor:
@@ -111,7 +116,7 @@ class Material:
     def relations(self, batch: Batch) -> tuple[list[str], Tensor, Tensor, Tensor, Tensor]:
         """Distinct captions of a batch, and who belongs to whom (see `objective`)."""
         distinct = list({caption_key(c): c for c in batch.captions}.values())
-        device = self.clip.device.torch
+        device = self.clip.device.place
         right = positives(self.items, batch.indices, self.groups, distinct)
         roles = [self.items[i].role if self.items[i].pair else "" for i in batch.indices]
         sketches = np.array([n for n, role in enumerate(roles) if role == "sketch"], np.int64)
@@ -138,7 +143,9 @@ class Stepper:
         total: Steps of the whole run, for the schedule.
     """
 
-    def __init__(self, clip: Clip, adapter: Adapter, material: Material, train: TrainSettings, total: int) -> None:
+    def __init__(
+        self, clip: Clip, adapter: Adapter, material: Material, train: TrainSettings, total: int
+    ) -> None:
         self.clip = clip
         self.adapter = adapter
         self.material = material
@@ -175,8 +182,12 @@ class Stepper:
             return self.adapter.trainable[_LOGIT_SCALE].clamp(max=_LN_100).exp()
         return self.clip.logit_scale
 
-    def _loss(self, images: Tensor, texts: Tensor, relations: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
-        return objective(images, texts, *relations, self.scale(), self.train.text_weight, self.train.pair_weight)
+    def _loss(
+        self, images: Tensor, texts: Tensor, relations: tuple[Tensor, Tensor, Tensor, Tensor]
+    ) -> Tensor:
+        return objective(
+            images, texts, *relations, self.scale(), self.train.text_weight, self.train.pair_weight
+        )
 
     def step(self, step: int, batch: Batch) -> Tensor:
         """One step; returns its loss (detached, still on the device)."""
@@ -207,7 +218,7 @@ class Stepper:
         self.scaler.update()
         return loss.detach()
 
-    def _autocast(self) -> object:
+    def _autocast(self) -> AbstractContextManager[object]:
         # Where only the towers' ends are computed, half precision saves nothing and costs exactness.
         return self.clip.device.autocast(not self.material.stored)
 
@@ -272,7 +283,7 @@ class Stepper:
 
 
 def random_state(kind: str) -> dict[str, Tensor]:
-    """torch's random states: of the processor and, where it is used, of the graphics card."""
+    """Torch's random states: of the processor and, where it is used, of the graphics card."""
     found = {"cpu": torch.get_rng_state()}
     if kind == "cuda":
         found["cuda"] = torch.cuda.get_rng_state()

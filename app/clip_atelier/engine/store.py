@@ -71,7 +71,9 @@ class Store:
             for start in range(0, len(keys), 500):
                 part = keys[start : start + 500]
                 marks = ",".join("?" * len(part))
-                here = [row[0] for row in self._db.execute(f"SELECT key FROM blobs WHERE key IN ({marks})", part)]
+                here = [
+                    row[0] for row in self._db.execute(f"SELECT key FROM blobs WHERE key IN ({marks})", part)
+                ]
                 self._db.executemany("UPDATE blobs SET used = ? WHERE key = ?", [(now, key) for key in here])
                 found.update(here)
         except sqlite3.Error as error:

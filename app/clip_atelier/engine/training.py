@@ -159,7 +159,9 @@ class _Training:
                 "train.chunk_size",
             )  # fmt: skip
         return WorkError(
-            _("The computation failed: {reason}").format(reason=str(error).splitlines()[0] if str(error) else error),
+            _("The computation failed: {reason}").format(
+                reason=str(error).splitlines()[0] if str(error) else error
+            ),
             _("The last checkpoint is kept. Start the program again and resume the run."),
         )
 
@@ -167,7 +169,9 @@ class _Training:
         """All phases."""
         settings, control = self.settings, self.control
         yield Phase(name="scan", title=_("Reading the collection"))
-        collection = yield from scan(self.run.folder, settings.data, control, self.home / "cache" / "scan.sqlite")
+        collection = yield from scan(
+            self.run.folder, settings.data, control, self.home / "cache" / "scan.sqlite"
+        )
         parts = split(collection, settings.data, settings.train.seed)
         yield Phase(name="load", title=_("Opening the model"))
         clip = self.models.open(settings.model.name, settings.hardware)
@@ -193,14 +197,21 @@ class _Training:
                 tuple(i for i in part if i not in bad) for part in (parts.train, parts.validation, parts.test)
             )
             if len(train) < 2 or not validation:
-                raise WorkError(_("Too few images of the collection are still readable."), _("Look at the problems listed."))
+                raise WorkError(
+                    _("Too few images of the collection are still readable."),
+                    _("Look at the problems listed."),
+                )
             return (yield from self._learn(collection, parts.groups, clip, pictures, train, validation, test))
         finally:
             store.close()
 
     def _remember(self, collection: Collection, clip: Clip) -> Work[None]:
         before = self.run.record
-        data = {"fingerprint": collection.fingerprint, "images": len(collection.items), "pairs": len(collection.pairs)}
+        data = {
+            "fingerprint": collection.fingerprint,
+            "images": len(collection.items),
+            "pairs": len(collection.pairs),
+        }
         model = {
             "name": clip.name,
             "path": str(clip.folder),
@@ -217,7 +228,9 @@ class _Training:
             )
         if before.get("data") and before["data"]["fingerprint"] != collection.fingerprint:
             yield Notice(
-                text=_("The collection has changed since the run began: it goes on, but not exactly as it would have.")
+                text=_(
+                    "The collection has changed since the run began: it goes on, but not exactly as it would have."
+                )
             )
         self.run.update(data=data, model=model)
 
@@ -243,7 +256,9 @@ class _Training:
         material = Material(clip, items, groups, pictures)
         yield Phase(name="encode", title=_("Computing what stays frozen"))
         yield from material.prepare(train, settings.data.views, control)
-        batches = Batches(items, train, groups, settings.train.batch_size, settings.data.views, settings.train.seed)
+        batches = Batches(
+            items, train, groups, settings.train.batch_size, settings.data.views, settings.train.seed
+        )
         total = batches.per_epoch * settings.train.epochs
         loop = _Loop(self, clip, adapter, material, batches, board, pictures, base, total)
         stopped = yield from loop.run()
@@ -284,7 +299,12 @@ class _Training:
         return result
 
     def _untouched(
-        self, clip: Clip, adapter: Adapter, pictures: Pictures, board: Board, untouched: tuple[Features, Features]
+        self,
+        clip: Clip,
+        adapter: Adapter,
+        pictures: Pictures,
+        board: Board,
+        untouched: tuple[Features, Features],
     ) -> Work[bool]:
         """Proof that the base pane is the untouched model: with the update off, the very same bits come out."""
         with adapter.at(0.0):
@@ -315,7 +335,9 @@ class _Training:
             gain = metrics.paired_bootstrap(unchanged, value, clusters)
             # Half the width of a 95 % interval is 1.96 standard errors.
             error = (gain.high - gain.low) / (2 * 1.96)
-            scores.append((strength, float(np.nanmean(value)) if gain.value > error or strength == 0 else -1.0))
+            scores.append(
+                (strength, float(np.nanmean(value)) if gain.value > error or strength == 0 else -1.0)
+            )
             yield Strength(strength=strength, score=float(np.nanmean(value)))
         best = max(scores, key=lambda pair: (pair[1], -pair[0]))[0]
         yield Strength(strength=best, score=dict(scores)[best], chosen=True)
@@ -417,7 +439,9 @@ class _Loop:
         if not math.isfinite(loss):
             raise WorkError(
                 _("The loss is no longer a number at step {step}.").format(step=step + 1),
-                _("Lower the learning rate (train.learning_rate) or lora.lora_alpha. The last good checkpoint is kept."),
+                _(
+                    "Lower the learning rate (train.learning_rate) or lora.lora_alpha. The last good checkpoint is kept."
+                ),
                 "train.learning_rate",
             )
         return Step(
@@ -440,7 +464,11 @@ class _Loop:
         self.stepper.load_state(found.optimizer, found.state.extra)
         self.state = found.state
         if found.state.step:
-            yield Notice(text=_("Going on from step {step} of {total}.").format(step=found.state.step, total=self.total))
+            yield Notice(
+                text=_("Going on from step {step} of {total}.").format(
+                    step=found.state.step, total=self.total
+                )
+            )
 
     def _first_check(self) -> Work[None]:
         values = verdict.averages(self.board.values(*self.base))
@@ -475,11 +503,15 @@ class _Loop:
         )
         yield from self._strip(images, words)
         yield from self._save()
-        if self.train.patience and self.state.checks_without_gain >= self.train.patience and state.step < self.total:
+        if (
+            self.train.patience
+            and self.state.checks_without_gain >= self.train.patience
+            and state.step < self.total
+        ):
             yield Notice(
-                text=_("No better for {count} checks: training ends early, the best checkpoint is kept.").format(
-                    count=self.state.checks_without_gain
-                )
+                text=_(
+                    "No better for {count} checks: training ends early, the best checkpoint is kept."
+                ).format(count=self.state.checks_without_gain)
             )
             return True
         return False
@@ -487,7 +519,9 @@ class _Loop:
     def _loss(self, images: Features, words: Features) -> float:
         """The objective on the validation images, in pieces of the batch size so that it compares with training's."""
         items, total, weight = self.material.items, 0.0, 0
-        pieces = Batches(items, self.board.indices, self.material.groups, self.train.batch_size, 1, self.train.seed)
+        pieces = Batches(
+            items, self.board.indices, self.material.groups, self.train.batch_size, 1, self.train.seed
+        )
         row = {index: n for n, index in enumerate(self.board.indices)}
         column = {boards.caption_key(c): n for n, c in enumerate(self.board.captions)}
         with torch.no_grad():
@@ -497,7 +531,7 @@ class _Loop:
                 captions, right, sketches, artworks, same = self.material.relations(batch)
                 x = torch.from_numpy(images[[row[i] for i in batch.indices]])
                 y = torch.from_numpy(words[[column[boards.caption_key(c)] for c in captions]])
-                device = self.clip.device.torch
+                device = self.clip.device.place
                 value = objective(
                     x.to(device), y.to(device), right, sketches, artworks, same, scale,
                     self.train.text_weight, self.train.pair_weight,

@@ -27,17 +27,17 @@ def compare(board: Board, base: Values, adapted: Values) -> dict[str, Any]:
 
     The verdict is about the headline direction's R@1 at 95 %.
     """
-    difference = {}
+    intervals: dict[str, metrics.Interval] = {}
     for task in board.tasks:
         for name in metrics.applicable(len(task.gallery)):
             key = f"{task.direction}/{name}"
-            interval = metrics.paired_bootstrap(
+            intervals[key] = metrics.paired_bootstrap(
                 base[key], adapted[key], task.clusters, average=metrics.METRICS[name].average
             )
-            difference[key] = {"value": interval.value, "low": interval.low, "high": interval.high}
+    difference = {key: {"value": i.value, "low": i.low, "high": i.high} for key, i in intervals.items()}
     headline = f"{board.headline}/R@1"
     before, after = averages(base), averages(adapted)
-    word = metrics.verdict(metrics.Interval(**difference[headline]))
+    word = metrics.verdict(intervals[headline])
     return {
         "base": before,
         "adapted": after,

@@ -53,10 +53,12 @@ def _info(name: str, folder: Path, bundled: bool) -> ModelInfo:
             _("“{folder}” holds a model of the type “{kind}”, which is not supported.").format(
                 folder=folder, kind=family
             ),
-            _("Choose a Hugging Face folder of one of these types: {types}.").format(types=", ".join(FAMILIES)),
+            _("Choose a Hugging Face folder of one of these types: {types}.").format(
+                types=", ".join(FAMILIES)
+            ),
             "model.name",
         )
-    from clip_atelier.engine.models import shapes  # noqa: PLC0415 - reads safetensors headers, only when listing
+    from clip_atelier.engine.models import shapes
 
     return ModelInfo(
         name=name,
@@ -146,20 +148,19 @@ class Models:
         Raises:
             UserError: not there, not supported, not whole, or the device is not present.
         """
-        from clip_atelier.engine import adapters  # noqa: PLC0415 - imports torch
-        from clip_atelier.engine.models import device  # noqa: PLC0415 - imports torch
+        from clip_atelier.engine import adapters
+        from clip_atelier.engine.models import device
 
         folder = self.resolve(name)
         key = (str(folder), hardware)
         if self._open is not None and self._open[0] == key:
-            clip = self._open[1]
-            adapters.detach(clip)
+            adapters.detach(self._open[1])
             device.choose(hardware)
-            return clip
+            return self._open[1]
         self._open = None
         family = _info(name, folder, False).family
         module, cls = FAMILIES[family]
         chosen = device.choose(hardware)
-        clip = getattr(importlib.import_module(module), cls)(folder, chosen, name)
+        clip: Clip = getattr(importlib.import_module(module), cls)(folder, chosen, name)
         self._open = (key, clip)
         return clip

@@ -72,7 +72,7 @@ class Clip:
                 _("Choose a complete Hugging Face CLIP folder with weights, configuration and tokenizer."),
                 "model.name",
             ) from error
-        self.net.to(device.torch).eval().requires_grad_(False)
+        self.net.to(device.place).eval().requires_grad_(False)
         vision, text = self.net.config.vision_config, self.net.config.text_config
         self.image_size = int(vision.image_size)
         self.dim = int(self.net.config.projection_dim)
@@ -81,8 +81,8 @@ class Clip:
         preprocessing = folder / "preprocessor_config.json"
         found = weights.read_json(preprocessing) if preprocessing.is_file() else {}
         shape = (1, 3, 1, 1)
-        self._mean = torch.tensor(found.get("image_mean", _MEAN), device=device.torch).view(shape) * 255
-        self._std = torch.tensor(found.get("image_std", _STD), device=device.torch).view(shape) * 255
+        self._mean = torch.tensor(found.get("image_mean", _MEAN), device=device.place).view(shape) * 255
+        self._std = torch.tensor(found.get("image_std", _STD), device=device.place).view(shape) * 255
         self._eos = int(text.eos_token_id)
 
     @property
@@ -103,7 +103,7 @@ class Clip:
 
     def pixels(self, pictures: Tensor) -> Tensor:
         """uint8 pictures [B, H, W, 3] as normalised floats [B, 3, H, W] on the device."""
-        x = pictures.to(self.device.torch, non_blocking=True).permute(0, 3, 1, 2).float()
+        x = pictures.to(self.device.place, non_blocking=True).permute(0, 3, 1, 2).float()
         return (x - self._mean) / self._std
 
     def image(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
@@ -142,7 +142,7 @@ class Clip:
         if self._eos != 2:
             without = ~(ids == self._eos).any(dim=1)
             ids[without, -1] = self._eos
-        return ids.to(self.device.torch)
+        return ids.to(self.device.place)
 
     def _eos_positions(self, ids: Tensor) -> Tensor:
         # An id of 2 marks old configurations whose EOS is simply the highest id in use.
@@ -172,5 +172,8 @@ class Clip:
         """The end of the text tower from pooled values [B, D]: start L + 1 before the last norm, L + 2 after it."""
         last = self.layers["text"]
         for stage in range(start, self.last_cut("text") if stop is None else stop):
-            x = self.net.text_model.final_layer_norm(x) if stage == last + 1 else self.net.text_projection(x)
+            module: nn.Module = (
+                self.net.text_model.final_layer_norm if stage == last + 1 else self.net.text_projection
+            )
+            x = module(x)
         return x

@@ -27,8 +27,8 @@ class Device:
     attention: Literal["eager", "sdpa"]
 
     @property
-    def torch(self) -> torch.device:
-        """torch's own name for it."""
+    def place(self) -> torch.device:
+        """Torch's own name for it."""
         return torch.device(self.kind)
 
     @property
@@ -124,5 +124,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` is a device or process running out of memory."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)
-        and any(words in str(error) for words in ("not enough memory", "out of memory", "can't allocate memory"))
+        and any(
+            words in str(error) for words in ("not enough memory", "out of memory", "can't allocate memory")
+        )
     )

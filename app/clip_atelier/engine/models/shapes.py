@@ -34,7 +34,9 @@ def tensors(folder: Path) -> dict[str, tuple[int, ...]]:
 
 def parameters(folder: Path) -> int:
     """Number of stored parameters."""
-    return sum(math.prod(shape) for name, shape in tensors(folder).items() if not name.endswith("position_ids"))
+    return sum(
+        math.prod(shape) for name, shape in tensors(folder).items() if not name.endswith("position_ids")
+    )
 
 
 @dataclass(frozen=True)

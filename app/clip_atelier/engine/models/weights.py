@@ -48,12 +48,14 @@ def weight_files(folder: Path) -> list[Path]:
         files = [folder / "model.safetensors"]
     missing = [f for f in files if not f.is_file()]
     if missing:
-        pickled = any((folder / name).exists() for name in ("pytorch_model.bin", "open_clip_pytorch_model.bin"))
+        pickled = any(
+            (folder / name).exists() for name in ("pytorch_model.bin", "open_clip_pytorch_model.bin")
+        )
         if pickled:
             raise UserError(
-                _("“{folder}” holds its weights only as a pickle file, which can run any code when opened.").format(
-                    folder=folder
-                ),
+                _(
+                    "“{folder}” holds its weights only as a pickle file, which can run any code when opened."
+                ).format(folder=folder),
                 _("Get the model with safetensors weights (model.safetensors)."),
                 "model.name",
             )
@@ -80,7 +82,9 @@ def check_whole(file: Path) -> None:
             if length > min(size, 100_000_000):
                 raise ValueError("header")
             header = json.loads(stream.read(length))
-        end = max((entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0)
+        end = max(
+            (entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0
+        )
     except (struct.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise UserError(
             _("“{path}” is not a whole safetensors file.").format(path=file),
@@ -88,7 +92,9 @@ def check_whole(file: Path) -> None:
         ) from error
     if 8 + length + end != size:
         raise UserError(
-            _("“{path}” is cut short: {have} of {want} bytes.").format(path=file, have=size, want=8 + length + end),
+            _("“{path}” is cut short: {have} of {want} bytes.").format(
+                path=file, have=size, want=8 + length + end
+            ),
             _("Copy it again from where it came from."),
         )
 

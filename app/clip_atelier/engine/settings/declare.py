@@ -109,7 +109,7 @@ def declarations(model: type[BaseModel]) -> tuple[Declared, ...]:
 def _read(name: str, info: FieldInfo) -> Declared:
     extra = typing.cast(dict[str, Any], info.json_schema_extra or {})
     kind, values = _kind(info.annotation)
-    choices = dict(extra.get("choices") or {}) or {v: "" for v in values}
+    choices = dict(extra.get("choices") or {}) or dict.fromkeys(values, "")
     minimum = maximum = None
     is_open = False
     for limit in info.metadata:

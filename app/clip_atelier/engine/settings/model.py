@@ -31,7 +31,9 @@ class LoraSettings(Block):
     r: int = setting(
         8,
         title=N_("Rank (r)"),
-        summary=N_("How many directions the update may use. Usual: 4 to 32. Smaller needs less memory and can express less."),
+        summary=N_(
+            "How many directions the update may use. Usual: 4 to 32. Smaller needs less memory and can express less."
+        ),
         detail=N_(
             "LoRA adds to each chosen weight matrix W an update B·A, where A has r rows and B has r columns. The update can "
             "therefore have rank r at most. With few drawings a small rank (2 to 8) generalises as well as a large one and "
@@ -44,7 +46,9 @@ class LoraSettings(Block):
     lora_alpha: float = setting(
         16,
         title=N_("Scale (lora_alpha)"),
-        summary=N_("Strength of the update. PEFT multiplies it by lora_alpha / r, so it is usually kept proportional to r."),
+        summary=N_(
+            "Strength of the update. PEFT multiplies it by lora_alpha / r, so it is usually kept proportional to r."
+        ),
         detail=N_(
             "The update that reaches the model is (lora_alpha / r) · B·A, or (lora_alpha / √r) · B·A with rsLoRA; not "
             "lora_alpha alone. Doubling r without touching lora_alpha therefore halves the scale. A large scale acts much "
@@ -58,7 +62,9 @@ class LoraSettings(Block):
     target_modules: tuple[Target, ...] = setting(
         ("q_proj", "v_proj"),
         title=N_("Target modules (target_modules)"),
-        summary=N_("Which weight matrices get an update. Attention targets change relations; visual_projection moves image features."),
+        summary=N_(
+            "Which weight matrices get an update. Attention targets change relations; visual_projection moves image features."
+        ),
         detail=N_(
             "q_proj and v_proj sit in every attention layer: adapting them changes how image patches, or words, relate to "
             "each other. The bare names match the image side and the text side; 'Towers' limits them to one. "
@@ -73,7 +79,9 @@ class LoraSettings(Block):
     lora_dropout: float = setting(
         0.1,
         title=N_("Dropout (lora_dropout)"),
-        summary=N_("Share of the update's inputs switched off at random while training. Usual: 0.1 to 0.3; 0 turns it off."),
+        summary=N_(
+            "Share of the update's inputs switched off at random while training. Usual: 0.1 to 0.3; 0 turns it off."
+        ),
         detail=N_(
             "Dropout acts on the input of A only, never on the frozen model, and only while training. It keeps the update "
             "from relying on single features, which helps when there are few drawings."
@@ -101,8 +109,12 @@ class LoraSettings(Block):
     use_rslora: bool = setting(
         False,
         title=N_("Rank-stabilised scale (use_rslora)"),
-        summary=N_("Scales by lora_alpha / √r instead of lora_alpha / r, so that larger ranks keep learning."),
-        detail=N_("With the usual scale a larger r shrinks each direction's share; rsLoRA keeps it stable over ranks."),
+        summary=N_(
+            "Scales by lora_alpha / √r instead of lora_alpha / r, so that larger ranks keep learning."
+        ),
+        detail=N_(
+            "With the usual scale a larger r shrinks each direction's share; rsLoRA keeps it stable over ranks."
+        ),
         source="Kalajdzievski 2023, arXiv:2312.03732; PEFT LoraConfig.use_rslora",
         advanced=True,
     )
@@ -126,7 +138,9 @@ class DataSettings(Block):
     captions: Literal["auto", "metadata", "sidecar", "folder", "filename"] = setting(
         "auto",
         title=N_("Captions from"),
-        summary=N_("Where the words for each image come from. Automatic takes the first source that is present."),
+        summary=N_(
+            "Where the words for each image come from. Automatic takes the first source that is present."
+        ),
         detail=N_(
             "In order: a metadata.csv or metadata.jsonl table; a text file beside each image (NAME.txt or NAME.caption); "
             "the folder's name used as a class; the file's own name in words."
@@ -142,8 +156,12 @@ class DataSettings(Block):
     template: str = setting(
         "a drawing of {label}",
         title=N_("Caption template"),
-        summary=N_("Sentence made from a folder's name when folders are the classes. {label} stands for the name."),
-        detail=N_("CLIP was trained on sentences, so a short sentence usually works better than a bare word."),
+        summary=N_(
+            "Sentence made from a folder's name when folders are the classes. {label} stands for the name."
+        ),
+        detail=N_(
+            "CLIP was trained on sentences, so a short sentence usually works better than a bare word."
+        ),
         source="Radford et al. 2021, arXiv:2103.00020, section 3.1.4",
         advanced=True,
         pattern=r"\{label\}",
@@ -151,15 +169,23 @@ class DataSettings(Block):
     sketches: str = setting(
         "",
         title=N_("Folder of sketches"),
-        summary=N_("Sub-folder that holds the sketches of sketch and artwork pairs. Empty: recognised by its name."),
-        detail=N_("Files with the same name in both folders form a pair. Recognised: sketches, lineart, drawings and the like."),
+        summary=N_(
+            "Sub-folder that holds the sketches of sketch and artwork pairs. Empty: recognised by its name."
+        ),
+        detail=N_(
+            "Files with the same name in both folders form a pair. Recognised: sketches, lineart, drawings and the like."
+        ),
         advanced=True,
     )
     artworks: str = setting(
         "",
         title=N_("Folder of artworks"),
-        summary=N_("Sub-folder that holds the finished artworks of the pairs. Empty: recognised by its name."),
-        detail=N_("Files with the same name in both folders form a pair. Recognised: artworks, color, photos and the like."),
+        summary=N_(
+            "Sub-folder that holds the finished artworks of the pairs. Empty: recognised by its name."
+        ),
+        detail=N_(
+            "Files with the same name in both folders form a pair. Recognised: artworks, color, photos and the like."
+        ),
         advanced=True,
     )
     validation: float = setting(
@@ -177,7 +203,9 @@ class DataSettings(Block):
     test: float = setting(
         0.15,
         title=N_("Test share"),
-        summary=N_("Share kept aside for the final comparison only. Nothing is chosen by it, so its result can be believed."),
+        summary=N_(
+            "Share kept aside for the final comparison only. Nothing is chosen by it, so its result can be believed."
+        ),
         detail=N_(
             "Choosing on the same images that are reported makes every result look better than it is. The table and the "
             "verdict therefore use images that took no part in training or choosing. 0 reports on the validation images."
@@ -189,15 +217,21 @@ class DataSettings(Block):
     image_fit: Literal["letterbox", "crop"] = setting(
         "letterbox",
         title=N_("Fit into the square"),
-        summary=N_("Letterbox keeps the whole drawing on its paper colour; crop cuts the sides off, as photo pipelines do."),
-        detail=N_("CLIP sees a small square. A wide drawing loses its ends when cropped, so letterboxing is the rule here."),
+        summary=N_(
+            "Letterbox keeps the whole drawing on its paper colour; crop cuts the sides off, as photo pipelines do."
+        ),
+        detail=N_(
+            "CLIP sees a small square. A wide drawing loses its ends when cropped, so letterboxing is the rule here."
+        ),
         choices={"letterbox": N_("keep all, fill with the paper's colour"), "crop": N_("centre crop")},
         advanced=True,
     )
     views: int = setting(
         1,
         title=N_("Varied views per image"),
-        summary=N_("How many slightly shifted and scaled views of each training image are used in turn. 1 uses the image as it is."),
+        summary=N_(
+            "How many slightly shifted and scaled views of each training image are used in turn. 1 uses the image as it is."
+        ),
         detail=N_(
             "Views are drawn once and kept, so that their features can be stored: n views cost n first passes and nothing "
             "afterwards. They help when there are few drawings."
@@ -210,7 +244,9 @@ class DataSettings(Block):
         0.7,
         title=N_("Smallest crop"),
         summary=N_("Smallest share of a drawing that a varied view may show. Drawings want 0.6 or more."),
-        detail=N_("Photo recipes crop down to 0.08; half a drawing is often another drawing, so keep most of it."),
+        detail=N_(
+            "Photo recipes crop down to 0.08; half a drawing is often another drawing, so keep most of it."
+        ),
         ge=0.2,
         le=1.0,
         step=0.05,
@@ -219,7 +255,9 @@ class DataSettings(Block):
     flip: bool = setting(
         False,
         title=N_("Mirror"),
-        summary=N_("Varied views may be mirrored. Leave it off where left and right matter (lettering, arrows)."),
+        summary=N_(
+            "Varied views may be mirrored. Leave it off where left and right matter (lettering, arrows)."
+        ),
         advanced=True,
     )
 
@@ -239,7 +277,9 @@ class ModelSettings(Block):
     name: str = setting(
         "starter",
         title=N_("Model"),
-        summary=N_("The CLIP to adapt: the bundled starter, an added model's name, or a Hugging Face CLIP folder on disk."),
+        summary=N_(
+            "The CLIP to adapt: the bundled starter, an added model's name, or a Hugging Face CLIP folder on disk."
+        ),
         detail=N_(
             "The starter is small, understands English and Korean, and is quick on any machine. A larger CLIP knows more of "
             "the world; it needs more memory and time."
@@ -254,7 +294,9 @@ class TrainSettings(Block):
     method: Literal["lora", "layernorm"] = setting(
         "lora",
         title=N_("Method"),
-        summary=N_("LoRA adds low-rank updates. LayerNorm trains only the normalisation layers: a strong, tiny baseline for sketches."),
+        summary=N_(
+            "LoRA adds low-rank updates. LayerNorm trains only the normalisation layers: a strong, tiny baseline for sketches."
+        ),
         detail=N_("With 'layernorm' the LoRA settings are not used."),
         source="Sain et al. 2023, arXiv:2303.13440 (LayerNorm tuning for sketch retrieval)",
         choices={"lora": N_("low-rank updates (LoRA)"), "layernorm": N_("normalisation layers only")},
@@ -263,29 +305,39 @@ class TrainSettings(Block):
     towers: Literal["both", "vision", "text"] = setting(
         "both",
         title=N_("Towers"),
-        summary=N_("Which side of CLIP is adapted: images, texts, or both. A side without updates costs almost nothing."),
+        summary=N_(
+            "Which side of CLIP is adapted: images, texts, or both. A side without updates costs almost nothing."
+        ),
         detail=N_("Bare target names such as q_proj match both sides; this limits them."),
         choices={"both": N_("images and texts"), "vision": N_("images only"), "text": N_("texts only")},
     )
     epochs: int = setting(
         8,
         title=N_("Epochs"),
-        summary=N_("How often every training image is seen. Training may end earlier when checks stop improving."),
+        summary=N_(
+            "How often every training image is seen. Training may end earlier when checks stop improving."
+        ),
         ge=1,
         le=10_000,
     )
     batch_size: int = setting(
         32,
         title=N_("Batch size"),
-        summary=N_("Images per step. In contrastive learning the others in the batch are the wrong answers, so more is harder and better."),
-        detail=N_("At least 2: a batch of one has nothing to contrast with and teaches nothing. Memory grows with it; see 'Chunk size'."),
+        summary=N_(
+            "Images per step. In contrastive learning the others in the batch are the wrong answers, so more is harder and better."
+        ),
+        detail=N_(
+            "At least 2: a batch of one has nothing to contrast with and teaches nothing. Memory grows with it; see 'Chunk size'."
+        ),
         ge=2,
         le=65_536,
     )
     chunk_size: int = setting(
         0,
         title=N_("Chunk size"),
-        summary=N_("Encodes a large batch in chunks of this many images, with exact gradients, in the memory of one chunk. 0: all at once."),
+        summary=N_(
+            "Encodes a large batch in chunks of this many images, with exact gradients, in the memory of one chunk. 0: all at once."
+        ),
         source="Gao et al. 2021, arXiv:2101.06983 (GradCache)",
         ge=0,
         le=65_536,
@@ -294,8 +346,12 @@ class TrainSettings(Block):
     learning_rate: float = setting(
         3e-4,
         title=N_("Learning rate"),
-        summary=N_("Size of each step. The setting that matters most: try 1e-4 to 1e-3 for attention, up to 5e-3 for projection."),
-        detail=N_("With the learning rate tuned, LoRA variants end within one or two percent of each other: sweep it first."),
+        summary=N_(
+            "Size of each step. The setting that matters most: try 1e-4 to 1e-3 for attention, up to 5e-3 for projection."
+        ),
+        detail=N_(
+            "With the learning rate tuned, LoRA variants end within one or two percent of each other: sweep it first."
+        ),
         source="arXiv:2602.04998",
         gt=0,
         le=1,
@@ -332,8 +388,12 @@ class TrainSettings(Block):
     size_penalty: float = setting(
         0.0,
         title=N_("Size penalty"),
-        summary=N_("Penalty on the size of the whole update, λ‖ΔW‖². Keeps the model close to the base; useful with few images."),
-        detail=N_("λ = 1/N for N training images makes projection tuning stable over learning rates. 0 turns it off."),
+        summary=N_(
+            "Penalty on the size of the whole update, λ‖ΔW‖². Keeps the model close to the base; useful with few images."
+        ),
+        detail=N_(
+            "λ = 1/N for N training images makes projection tuning stable over learning rates. 0 turns it off."
+        ),
         source="ProLIP: Fahes et al. 2024, arXiv:2410.05270",
         ge=0,
         le=10,
@@ -350,15 +410,21 @@ class TrainSettings(Block):
     temperature: Literal["model", "trained", "fixed"] = setting(
         "model",
         title=N_("Temperature"),
-        summary=N_("How sharply similarities are compared: the model's own value, trained along, or fixed at 100."),
-        detail=N_("Never above 100 (ln 100 in the logarithm), which transformers' CLIPModel does not enforce by itself."),
+        summary=N_(
+            "How sharply similarities are compared: the model's own value, trained along, or fixed at 100."
+        ),
+        detail=N_(
+            "Never above 100 (ln 100 in the logarithm), which transformers' CLIPModel does not enforce by itself."
+        ),
         choices={"model": N_("the model's own"), "trained": N_("trained along"), "fixed": N_("fixed at 100")},
         advanced=True,
     )
     pair_weight: float = setting(
         1.0,
         title=N_("Weight of pairs"),
-        summary=N_("Weight of sketch against artwork contrast beside image against caption. Only used where pairs exist."),
+        summary=N_(
+            "Weight of sketch against artwork contrast beside image against caption. Only used where pairs exist."
+        ),
         ge=0,
         le=10,
         step=0.1,
@@ -374,7 +440,9 @@ class TrainSettings(Block):
     checks: int = setting(
         8,
         title=N_("Checks per run"),
-        summary=N_("How often retrieval is measured on the validation images during the run. The best checkpoint is chosen by it."),
+        summary=N_(
+            "How often retrieval is measured on the validation images during the run. The best checkpoint is chosen by it."
+        ),
         ge=1,
         le=1000,
     )
@@ -388,14 +456,18 @@ class TrainSettings(Block):
     choose_strength: bool = setting(
         True,
         title=N_("Choose the strength"),
-        summary=N_("After training, scale the update by what helps most on the validation images; 0, the base itself, is among the choices."),
+        summary=N_(
+            "After training, scale the update by what helps most on the validation images; 0, the base itself, is among the choices."
+        ),
         detail=N_("What is handed over is then never worse than the base on the validation images."),
         source="WiSE-FT: Wortsman et al. 2022, arXiv:2109.01903",
     )
     seed: int = setting(
         0,
         title=N_("Seed"),
-        summary=N_("Number that fixes every random choice: split, order, dropout. The same seed gives the same run."),
+        summary=N_(
+            "Number that fixes every random choice: split, order, dropout. The same seed gives the same run."
+        ),
         ge=0,
         le=2**31 - 1,
     )
@@ -415,7 +487,9 @@ class HardwareSettings(Block):
     device: Literal["auto", "cuda", "mps", "xpu", "cpu"] = setting(
         "auto",
         title=N_("Device"),
-        summary=N_("Where to compute. Automatic takes the graphics card where there is one, else the processor."),
+        summary=N_(
+            "Where to compute. Automatic takes the graphics card where there is one, else the processor."
+        ),
         choices={
             "auto": N_("the fastest that is present"),
             "cuda": N_("NVIDIA or AMD graphics card"),
@@ -427,7 +501,9 @@ class HardwareSettings(Block):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
         title=N_("Precision"),
-        summary=N_("Number format while training. Half precision is faster where the device supports it; results are measured in fp32."),
+        summary=N_(
+            "Number format while training. Half precision is faster where the device supports it; results are measured in fp32."
+        ),
         choices={
             "auto": N_("what the device does best"),
             "fp32": N_("32 bits"),

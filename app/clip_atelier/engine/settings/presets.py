@@ -37,7 +37,9 @@ _ALL = (
     Preset(
         "projection",
         N_("Projection"),
-        N_("Moves the image features themselves towards a visual domain such as sketches or paintings. Trains in seconds."),
+        N_(
+            "Moves the image features themselves towards a visual domain such as sketches or paintings. Trains in seconds."
+        ),
         "",
         {
             "lora.r": 8,
@@ -51,7 +53,9 @@ _ALL = (
     Preset(
         "clip-lora",
         N_("CLIP-LoRA"),
-        N_("The published few-shot recipe: rank 2 on queries, keys and values of both towers, strong dropout, temperature fixed."),
+        N_(
+            "The published few-shot recipe: rank 2 on queries, keys and values of both towers, strong dropout, temperature fixed."
+        ),
         "Zanella & Ben Ayed, CVPRW 2024, arXiv:2405.18541",
         {
             "lora.r": 2,
@@ -68,7 +72,9 @@ _ALL = (
     Preset(
         "careful",
         N_("Careful"),
-        N_("For a few images: small rank, strong dropout, a penalty on the update's size, and an early stop."),
+        N_(
+            "For a few images: small rank, strong dropout, a penalty on the update's size, and an early stop."
+        ),
         "Fahes et al. 2024, arXiv:2410.05270",
         {
             "lora.r": 4,
@@ -84,7 +90,9 @@ _ALL = (
     Preset(
         "layernorm",
         N_("LayerNorm only"),
-        N_("A baseline: trains only the normalisation layers. Known to be strong for sketch retrieval where full tuning collapses."),
+        N_(
+            "A baseline: trains only the normalisation layers. Known to be strong for sketch retrieval where full tuning collapses."
+        ),
         "Sain et al. 2023, arXiv:2303.13440",
         {"train.method": "layernorm", "train.learning_rate": 1e-3},
     ),
