@@ -26,22 +26,8 @@ from clip_atelier.engine.i18n import _
 from clip_atelier.engine.paths import shown
 
 SUFFIXES: Final = frozenset(
-    (
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".webp",
-        ".gif",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".psd",
-        ".ora",
-        ".kra",
-    )
-)
+    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".psd", ".ora", ".kra")
+)  # fmt: skip
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PSD")
 MAX_PIXELS: Final = 89_000_000
 """Largest image that is decoded whole. An A3 page at 600 dots per inch has 70 million pixels."""
@@ -89,7 +75,7 @@ def load(path: str | os.PathLike[str], target: int | None = None) -> Image.Image
         ImageProblem: the file is missing, no image, damaged, or too large.
     """
     with open_regular(path) as file:
-        return decode(path, file, target)
+        return decode(path, file, target)[0]
 
 
 _SIGNATURES: Final = (
@@ -154,8 +140,14 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
         yield file
 
 
-def decode(path: str | os.PathLike[str], file: BinaryIO, target: int | None = None) -> Image.Image:
-    """As `load`, from a file that is open at its start; `path` is only named in problems."""
+def decode(
+    path: str | os.PathLike[str], file: BinaryIO, target: int | None = None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """As `load`, from a file that is open at its start; `path` is only named in problems.
+
+    Returns:
+        The image, and the upright size that it has in the file.
+    """
     start = file.read(16)
     file.seek(0)
     if not start:
@@ -186,7 +178,10 @@ def decode(path: str | os.PathLike[str], file: BinaryIO, target: int | None = No
         ) from error
 
 
-def _decode(path: str | os.PathLike[str], image: Image.Image, target: int | None) -> Image.Image:
+def _decode(
+    path: str | os.PathLike[str], image: Image.Image, target: int | None
+) -> tuple[Image.Image, tuple[int, int]]:
+    size = image.size
     full = image.width * image.height
     if target is not None:
         image.draft(None, (2 * target, 2 * target))
@@ -200,15 +195,18 @@ def _decode(path: str | os.PathLike[str], image: Image.Image, target: int | None
             _("Save a smaller copy, up to {most} million.").format(most=round(MAX_PIXELS / 1e6)),
         )
     with _one_big_image if full > BIG_PIXELS else contextlib.nullcontext():
+        stored = image.size
         image.load()
         # A damaged EXIF block says nothing about the orientation, but the pixels are still good.
         with contextlib.suppress(*_DAMAGE):
             ImageOps.exif_transpose(image, in_place=True)
+        if image.size != stored:  # turned by a quarter, here or (TIFF) while loading
+            size = size[::-1]
         # TIFF says whether zero is white; Pillow acts on it up to 8 bits only.
         zero_is_white = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
         if target is not None and full > BIG_PIXELS:
             image = pixels.shrink(image, target)
-        return pixels.to_rgb(image, zero_is_white)
+        return pixels.to_rgb(image, zero_is_white), size
 
 
 def _cause(error: Exception) -> str:

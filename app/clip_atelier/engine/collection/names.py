@@ -48,7 +48,8 @@ _CAMERA = re.compile(
     r"이미지|사진|스캔|스크린샷|제목없음|무제)?[\s\d().-]*",
     re.IGNORECASE,
 )
-_NUMBERING = re.compile(r"^[\s\d.)(#-]+(?=\D)|[\s(#-]*\d+\)?$")
+_LEADING = re.compile(r"^(?:[\s(#-]*\d+[\s.)#-]+|0\d+)(?=\S)")
+_TRAILING = re.compile(r"(?:[\s(#-]+|(?<=[^\W\d]{2}))\d+\)?$")
 _COPY = re.compile(r"\s*(-\s*)?\b(copy|사본|복사본)\s*(\(?\d+\)?)?$", re.IGNORECASE)
 
 
@@ -63,7 +64,7 @@ def words(path: str) -> str:
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
     if not _CAMERA.fullmatch(text):
         text = _COPY.sub("", text)
-        text = _NUMBERING.sub("", _NUMBERING.sub("", text)) or text
+        text = _TRAILING.sub("", _LEADING.sub("", text)) or text
         text = " ".join(part if part.isupper() and len(part) > 1 else part.lower() for part in text.split())
     else:
         text = raw

@@ -47,10 +47,14 @@ def read(path: Path) -> Reading:
     with images.open_regular(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
-        image = images.decode(path, file)
+        image, (width, height) = images.decode(path, file, 8 * SIGHT)
     if all(low == high for low, high in _extremes(image)):
-        raise images.ImageProblem(path, _("Nothing is drawn on it: it is empty or of one colour."))
-    return Reading(digest, image.width, image.height, *_looks(image))
+        raise images.ImageProblem(
+            path,
+            _("Nothing is drawn on it: it is empty, of one colour, or white on a transparent ground."),
+            _("Give a white drawing a darker background."),
+        )
+    return Reading(digest, width, height, *_looks(image))
 
 
 def _extremes(image: Image.Image) -> list[tuple[float, float]]:

@@ -184,7 +184,7 @@ TURNS: dict[int, Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]] = {
     5: lambda a: a.T,
     6: lambda a: np.rot90(a, -1),
     7: lambda a: a[::-1, ::-1].T,
-    8: lambda a: np.rot90(a),
+    8: np.rot90,
 }
 
 
@@ -283,3 +283,16 @@ def test_a_problem_names_the_file_and_its_reason_does_not(tmp_path: Path) -> Non
         images.load(tmp_path / "empty.png")
     assert "empty.png" in str(caught.value)
     assert caught.value.reason == "The file is empty."
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_the_size_in_the_file_is_told_upright_even_if_less_is_decoded(
+    tmp_path: Path, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for suffix in ("jpg", "tif", "png"):
+        Image.new("RGB", (800, 600), "red").save(tmp_path / f"a.{suffix}", exif=exif)
+        with images.open_regular(tmp_path / f"a.{suffix}") as file:
+            _image, size = images.decode("a", file, 20)
+        assert size == ((600, 800) if orientation > 4 else (800, 600))
