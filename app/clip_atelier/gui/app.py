@@ -27,12 +27,12 @@ from clip_atelier.gui.theme import Theme
 log = logging.getLogger("clip_atelier.gui")
 
 
-def start(folder: Path | None = None, home: Path | None = None) -> int:
+def main(home: Path | None = None, folder: Path | None = None) -> int:
     """Opens the window and returns the exit code when it is closed.
 
     Args:
-        folder: The collection to open; the last one if not given.
         home: HOME; the platform's user-data folder if not given.
+        folder: The collection to open; the last one if not given.
     """
     home = home or paths.default_home()
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)

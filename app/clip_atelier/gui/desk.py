@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from clip_atelier.gui.widgets.pictures import PictureStore
 if TYPE_CHECKING:
     from clip_atelier.engine.collection.records import Collection
     from clip_atelier.engine.collection.split import Split
+
+log = logging.getLogger(__name__)
 
 _READ_BY_SCAN = ("data.captions", "data.template", "data.sketches", "data.artworks", "data.validation", "data.test",
                  "train.seed")  # fmt: skip
@@ -52,6 +55,7 @@ class Desk(QObject):
         self.split_error: UserError | None = None
         self.scan_error: Exception | None = None
         self.scan_job: Job | None = None
+        self.runs: list[dict[str, Any]] = []
         self._scanned_with: list[Any] = []
         self._again = QTimer(self)
         self._again.setSingleShot(True)
@@ -103,6 +107,17 @@ class Desk(QObject):
         self.lanes.reading.replace(job)
         self.collection_changed.emit()
 
+    def read_runs(self) -> None:
+        """Reads the list of runs from disk; `runs_changed` tells when `runs` is new."""
+        job = Job("runs", lambda tools, control: _list_runs(tools.home))
+        job.done.connect(self._on_runs)
+        job.failed.connect(self.report)
+        self.lanes.files.replace(job)
+
+    def _on_runs(self, runs: list[dict[str, Any]]) -> None:
+        self.runs = runs
+        self.runs_changed.emit()
+
     def reveal(self, path: Path) -> None:
         """Shows a file's folder in the file manager."""
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
@@ -135,6 +150,19 @@ class Desk(QObject):
         self.scan_error = error
 
 
+def _list_runs(home: Path) -> Work[list[dict[str, Any]]]:
+    from clip_atelier.engine.runs import Runs
+
+    found = []
+    for run in Runs(home).list():
+        try:
+            found.append(run.summary())
+        except UserError as error:
+            log.warning("%s", error)
+    return found
+    yield  # a generator, as all work is
+
+
 def _scan(
     folder: Path, values: dict[str, Any], control: Any, home: Path
 ) -> Work[tuple[Collection, Split | None, UserError | None]]:
@@ -146,7 +174,7 @@ def _scan(
     # Half-typed values elsewhere in the form must not keep a folder from being looked at.
     usable = {k: v for k, v in values.items() if k not in wrong}
     chosen = settings.build(usable) if not settings.check(usable) else settings.Settings()
-    collection = yield from scan(folder, chosen.data, control, home / "cache")
+    collection = yield from scan(folder, chosen.data, control, home / "cache" / "scan.sqlite")
     try:
         parts = split(collection, chosen.data, chosen.train.seed)
     except UserError as error:

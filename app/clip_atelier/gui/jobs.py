@@ -220,32 +220,37 @@ class Lane(QObject):
 
 
 class Lanes(QObject):
-    """The window's lanes: `compute` owns the models; `reading` scans folders beside it."""
+    """The window's lanes: `compute` owns the models; beside it `reading` scans folders and `files` reads old runs."""
 
     def __init__(self, home: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.home = home
         self.compute = Lane(home, "compute", self)
         self.reading = Lane(home, "reading", self)
+        self.files = Lane(home, "files", self)
         self.pictures = Pictures(self)
 
     @property
     def busy(self) -> bool:
         """Whether any long work is going on."""
-        return self.compute.busy or self.reading.busy
+        return any(lane.busy for lane in self.all)
+
+    @property
+    def all(self) -> tuple[Lane, ...]:
+        """Every lane, the one that is quickest to end first."""
+        return (self.files, self.reading, self.compute)
 
     def stop_all(self) -> None:
         """Asks all work for its end."""
-        self.compute.stop_all()
-        self.reading.stop_all()
+        for lane in self.all:
+            lane.stop_all()
 
     def close(self, seconds: float = 5.0) -> bool:
         """Ends everything within `seconds`; False if something did not end."""
         until = time.monotonic() + seconds
         self.stop_all()
         self.pictures.close()
-        fine = self.reading.close(max(until - time.monotonic(), 0.05))
-        return self.compute.close(max(until - time.monotonic(), 0.05)) and fine
+        return all([lane.close(max(until - time.monotonic(), 0.05)) for lane in self.all])
 
 
 class Pictures(QObject):

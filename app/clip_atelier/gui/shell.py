@@ -17,6 +17,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
     QShortcut,
+    QShowEvent,
 )
 from PySide6.QtWidgets import QApplication, QFrame, QProgressBar, QStackedWidget, QWidget
 
@@ -216,7 +217,6 @@ class Shell(QWidget):
         QShortcut(QKeySequence.StandardKey.Refresh, self, desk.rescan)
         self._name_folder()
         self._place()
-        self.show_page(desk.state.get("page"))
 
     # Pages
 
@@ -235,6 +235,17 @@ class Shell(QWidget):
         self.pages.setCurrentWidget(self.page(name))
         self.rail.buttons[name].setChecked(True)
         self.desk.state.set("page", name)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The first page is made when the window is already there."""
+        super().showEvent(event)
+        if not self._made:
+            QTimer.singleShot(0, self._first_page)
+
+    def _first_page(self) -> None:
+        if not self._made:
+            self.show_page(self.desk.state.get("page"))
+            self.pages.setFocus()
 
     # Language and theme
 
@@ -345,8 +356,8 @@ class Shell(QWidget):
             event.ignore()
             self.veil.cover(N_("Finishing… what was done is kept"))
             lanes.stop_all()
-            lanes.compute.busy_changed.connect(self._close_when_idle)
-            lanes.reading.busy_changed.connect(self._close_when_idle)
+            for lane in lanes.all:
+                lane.busy_changed.connect(self._close_when_idle)
             QTimer.singleShot(_CLOSE_MS, self._close_now)
             return
         if self._closing and lanes.busy:

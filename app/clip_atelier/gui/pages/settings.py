@@ -15,6 +15,7 @@ from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.form import Form, limits, shown_value
 from clip_atelier.gui.widgets.layout import column, row, scrolled
 from clip_atelier.gui.widgets.model_choice import ModelChoice
+from clip_atelier.gui.widgets.numbers import size_words
 from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Button, Label
 
@@ -175,13 +176,6 @@ class Readouts(QFrame):
             self.values["steps"].say(
                 N_("about {steps}"), steps=f"{batches * chosen.train.epochs:,}"
             )
-
-
-def size_words(count: int) -> str:
-    """A number of bytes as people write it."""
-    if count < 1_000_000:
-        return f"{max(count / 1000, 1 if count else 0):.0f} kB"
-    return f"{count / 1_000_000:.1f} MB" if count < 1_000_000_000 else f"{count / 1_000_000_000:.1f} GB"
 
 
 class Code(QWidget):

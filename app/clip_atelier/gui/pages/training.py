@@ -1,4 +1,593 @@
-"""Training page (under work)."""
-from PySide6.QtWidgets import QWidget
-def make(desk):
-    return QWidget()
+"""The Training page: the curves of a run while it learns, and of every run before it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QMenu, QMessageBox, QProgressBar, QSlider, QStackedWidget, QWidget
+
+from clip_atelier.engine import paths, settings
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.events import Event, Finished, Work
+from clip_atelier.engine.i18n import N_, _
+from clip_atelier.gui import theme
+from clip_atelier.gui.desk import Desk
+from clip_atelier.gui.jobs import Job, Tools
+from clip_atelier.gui.record import RunRecord
+from clip_atelier.gui.widgets.inputs import Switch
+from clip_atelier.gui.widgets.layout import box, card, clear, column, row, scrolled
+from clip_atelier.gui.widgets.numbers import duration, share, size_words
+from clip_atelier.gui.widgets.plots import Plot, Smoother
+from clip_atelier.gui.widgets.result import Result
+from clip_atelier.gui.widgets.run_choice import RunChoice
+from clip_atelier.gui.widgets.strip import Strip
+from clip_atelier.gui.widgets.tabs import Figure, Tabs
+from clip_atelier.gui.widgets.text import Button, Label, Picture
+
+_LIVE = "live"
+_STRIPS = 4
+
+
+def make(desk: Desk) -> QWidget:
+    """The page."""
+    return TrainingPage(desk)
+
+
+class Empty(QWidget):
+    """Nothing was trained yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title = Label(N_("Nothing trained yet"), "title")
+        self.text = Label(role="muted", wrap=True)
+        self.text.setFixedWidth(480)
+        self.start = Button(N_("Start training"), "primary", "play")
+        for label in (self.title, self.text):
+            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.setLayout(
+            column(
+                None, row(None, Picture("activity", 48, "strong_line"), None), theme.S, self.title,
+                row(None, self.text, None), theme.M, row(None, self.start, None), None,
+            )
+        )  # fmt: skip
+
+
+class Key(QWidget):
+    """The meaning of a plot's colours: a dash of colour and a word for each."""
+
+    def __init__(self, *entries: tuple[str, str]) -> None:
+        super().__init__()
+        parts: list[Any] = []
+        for icon_colour, text in entries:
+            parts += [row(Picture("minus", 16, icon_colour), Label(text, "caption"), gap=theme.XS)]
+        self.setLayout(row(*parts, None, gap=theme.M))
+
+
+class Curves(QWidget):
+    """Loss on the left, retrieval on held-out images on the right."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self._record = RunRecord()
+        self.loss = Plot()
+        self.loss.add_curve("raw", "line")
+        self.loss.add_curve("smooth", "accent")
+        self.loss.add_curve("held-out", "warning")
+        self.loss.add_dots("held-out dots", "warning")
+        self.recall = Plot()
+        self.recall.add_level("base", "base")
+        self.recall.add_curve("held-out", "accent")
+        self.recall.add_dots("checks", "accent")
+        self.recall.add_dots("best", "gain", "star", 15)
+        self.smoothing = QSlider(Qt.Orientation.Horizontal)
+        self.smoothing.setRange(0, 98)
+        self.smoothing.setFixedWidth(88)
+        self.smoothing.setValue(int(desk.state.view("training.smoothing", 80)))
+        self.smoothing.valueChanged.connect(self._on_smoothing)
+        self.log = Switch()
+        self.log.set_value(desk.state.view("training.log", False))
+        self.log.edited.connect(self._on_log)
+        self._smoother = Smoother(self.smoothing.value() / 100)
+        self.loss.set_log(self.log.value())
+        self.recall_title = Label(role="strong")
+        self.recall_note = Label(role="caption")
+        loss_head = row(
+            Label(N_("Loss"), "strong"), None, Label(N_("Smoothing"), "caption"), self.smoothing,
+            Label(N_("Log scale"), "caption"), self.log,
+        )  # fmt: skip
+        left = card(
+            loss_head, self.loss,
+            Key(("accent", N_("training")), ("warning", N_("held-out images"))), gap=theme.XS, margin=theme.M,
+        )  # fmt: skip
+        right = card(
+            row(self.recall_title, None, self.recall_note), self.recall,
+            Key(("accent", N_("while learning")), ("base", N_("untouched base")), ("gain", N_("best, kept"))),
+            gap=theme.XS, margin=theme.M,
+        )  # fmt: skip
+        whole = row(left, right, gap=theme.L)
+        whole.setStretch(0, 1)
+        whole.setStretch(1, 1)
+        self.setLayout(whole)
+        for label in (left.layout(), right.layout()):
+            label.setStretch(1, 1) if label is not None else None
+        self.draw(self._record)
+
+    def draw(self, record: RunRecord) -> None:
+        """Draws a run as far as it is known."""
+        if record is not self._record:
+            self._smoother = Smoother(self.smoothing.value() / 100)
+        self._record = record
+        self.loss.show_curve("raw", record.steps, record.losses)
+        self.loss.show_curve("smooth", record.steps, self._smoother.extend(record.losses))
+        checks = sorted(record.checks, key=lambda c: c.step)
+        known = [c for c in checks if c.loss is not None]
+        at, losses = [float(c.step) for c in known], [c.loss or 0.0 for c in known]
+        self.loss.show_curve("held-out", at, losses)
+        self.loss.show_dots("held-out dots", at, losses)
+        name = record.headline
+        measured = [(float(c.step), c.metrics[name]) for c in checks if name in c.metrics]
+        self.recall.show_curve("held-out", [s for s, _v in measured], [v for _s, v in measured])
+        self.recall.show_dots("checks", [s for s, _v in measured], [v for _s, v in measured])
+        base, best = record.base, record.best
+        self.recall.show_level("base", base.metrics.get(name) if base else None)
+        chosen = [(float(best.step), best.metrics[name])] if best and name in best.metrics else []
+        self.recall.show_dots("best", [s for s, _v in chosen], [v for _s, v in chosen])
+        total = record.started.steps if record.started else 100
+        self.loss.set_span(0, total)
+        self.recall.set_span(0, total)
+        values = [v for _s, v in measured] or [0.0, 1.0]
+        room = max(0.05, (max(values) - min(values)) * 0.25)
+        self.recall.at_least(max(0.0, min(values) - room), min(1.0, max(values) + room))
+        self._say(record, checks)
+
+    def retranslate(self) -> None:
+        """The titles in the current language."""
+        self.draw(self._record)
+
+    def _say(self, record: RunRecord, checks: list[Any]) -> None:
+        from clip_atelier.engine.retrieval import DIRECTIONS
+
+        direction, _slash, metric = record.headline.rpartition("/")
+        self.recall_title.show_literal(
+            f"{_(DIRECTIONS[direction])} · {metric}" if direction in DIRECTIONS else _("Retrieval on held-out images")
+        )
+        base = record.base
+        if checks and base is not None and record.headline in base.metrics:
+            last = checks[-1]
+            self.recall_note.say(
+                N_("{now} now, {base} base"),
+                now=share(last.metrics.get(record.headline, float("nan"))),
+                base=share(base.metrics[record.headline]),
+            )
+        else:
+            self.recall_note.say("")
+
+    def _on_smoothing(self, value: int) -> None:
+        self._desk.state.set_view("training.smoothing", value)
+        self._smoother = Smoother(value / 100)
+        self.draw(self._record)
+
+    def _on_log(self) -> None:
+        self._desk.state.set_view("training.log", self.log.value())
+        self.loss.set_log(self.log.value())
+
+
+class TrainingPage(QWidget):
+    """All of it."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self._job: Job | None = None
+        self._live = RunRecord()
+        self._live_root = Path()
+        self._shown = RunRecord()
+        self._root = Path()
+        self._drawn = (-1, 0)
+        self._stopping = False
+
+        self.runs = RunChoice({})
+        self.runs.setMinimumWidth(280)
+        self.runs.edited.connect(self._on_run_chosen)
+        self.more = Button("", "icon", "ellipsis", tip=N_("More about this run"))
+        self.menu = QMenu(self)
+        self.menu.aboutToShow.connect(self._fill_menu)
+        self.more.clicked.connect(lambda: self.menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft())))
+        self.evaluate = Button(N_("Evaluate now"), "plain", "gauge", tip=N_("Measure retrieval at the next step"))
+        self.pause = Button(N_("Pause"), "plain", "pause")
+        self.stop = Button(N_("Stop"), "plain", "square", tip=N_("End here and keep the best checkpoint"))
+        self.resume = Button(N_("Resume this run"), "plain", "play", tip=N_("Go on exactly where it stopped"))
+        self.start = Button(N_("Start training"), "primary", "play")
+        self.search = Button(N_("Search with it"), "plain", "search")
+        self.evaluate.clicked.connect(self._on_evaluate)
+        self.pause.clicked.connect(self._on_pause)
+        self.stop.clicked.connect(self._on_stop)
+        self.resume.clicked.connect(self._on_resume)
+        self.start.clicked.connect(self.begin)
+        self.search.clicked.connect(lambda: desk.page_wanted.emit("search"))
+        top = row(
+            self.runs, self.more, None, self.search, self.evaluate, self.pause, self.stop, self.resume, self.start
+        )
+
+        self.plan = Label(role="muted")
+        self.phase = Label(role="muted")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.figures = {
+            "step": Figure(N_("step")), "loss": Figure(N_("loss")), "rate": Figure(N_("learning rate")),
+            "speed": Figure(N_("images a second")), "left": Figure(N_("time left")), "memory": Figure(N_("memory")),
+            "device": Figure(N_("device")),
+        }  # fmt: skip
+        numbers = row(*self.figures.values(), None, gap=theme.XXL)
+        self.curves = Curves(desk)
+
+        self.strips = [Strip(desk.store) for _n in range(_STRIPS)]
+        self.strip_note = Label(
+            N_("Held-out queries and their first five results, measured again at every check. Right ones have a green edge."),
+            "caption", wrap=True,
+        )  # fmt: skip
+        self.result = Result()
+        self.no_result = Label(N_("The comparison of base and adapted model appears here when the run ends."), "muted")
+        self.notes = Label(role="body", wrap=True)
+        self.tabs = Tabs()
+        grid = column(
+            self.strip_note, row(self.strips[0], self.strips[1], gap=theme.XL),
+            row(self.strips[2], self.strips[3], gap=theme.XL), None, gap=theme.S,
+        )  # fmt: skip
+        strips = QWidget()
+        strips.setLayout(grid)
+        self.tabs.add("strips", N_("Pinned queries"), strips)
+        self.tabs.add("result", N_("Result"), scrolled(box(self.result, self.no_result, None)))
+        self.tabs.add("notes", N_("Notes"), scrolled(box(self.notes, None)))
+        full = QWidget()
+        whole = column(
+            self.plan, numbers, self.phase, self.bar, theme.XS, self.curves, theme.XS, self.tabs, gap=theme.S
+        )
+        whole.setStretch(5, 3)
+        whole.setStretch(7, 2)
+        full.setLayout(whole)
+        self.empty = Empty()
+        self.empty.start.clicked.connect(self.begin)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.empty)
+        self.stack.addWidget(full)
+        layout = column(top, self.stack, gap=theme.M)
+        layout.setStretch(1, 1)
+        layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
+        self.setLayout(layout)
+
+        desk.asked_to_train.connect(self.begin)
+        desk.runs_changed.connect(self._on_runs)
+        desk.collection_changed.connect(self._on_buttons)
+        desk.lanes.compute.busy_changed.connect(lambda _busy: self._on_buttons())
+        desk.state.changed.connect(self._on_state)
+        desk.read_runs()
+        self.refresh()
+
+    # Work
+
+    @property
+    def training(self) -> bool:
+        """Whether a run started here is going on."""
+        return self._job is not None and not self._job.over
+
+    def begin(self) -> None:
+        """Trains a new run with the draft's settings on the open folder."""
+        desk = self.desk
+        if self.training or not desk.state.folder:
+            return
+        try:
+            chosen = settings.build(desk.state.values())
+        except UserError as error:
+            desk.report(error)
+            return
+        folder, home = Path(desk.state.folder), desk.home
+        name = str(desk.state.get("preset") or "")
+        self._run(partial(_train, folder, chosen, home, name), folder)
+
+    def _on_resume(self) -> None:
+        run = self._summary()
+        if run is not None and not self.training:
+            folder = Path(str(run.get("folder") or ""))
+            record = self._shown
+            self._run(partial(_resume, self.desk.home, str(run["run"])), folder, record)
+
+    def _run(self, make: Any, folder: Path, record: RunRecord | None = None) -> None:
+        job = Job("train", make)
+        self._job = job
+        self._stopping = False
+        self._live = record or RunRecord()
+        self._live_root = folder
+        job.events.connect(self._on_events)
+        job.failed.connect(self._on_failed)
+        job.ended.connect(self._on_ended)
+        self._show(self._live, folder)
+        self.tabs.choose("strips")
+        self.desk.lanes.compute.submit(job)
+        self.refresh()
+
+    def _on_events(self, events: list[Event]) -> None:
+        before = self._live.started
+        self._live.feed(events)
+        if self._live.started is not before and self._live.started is not None:
+            self.desk.state.set("run", self._live.started.run)
+            self.desk.read_runs()
+        if any(isinstance(e, Finished) for e in events) and self._shown is self._live and self._live.result.get("base"):
+            self.tabs.choose("result")
+        if self.isVisible():
+            self.refresh()
+
+    def _on_failed(self, error: Exception) -> None:
+        self.desk.report(error)
+
+    def _on_ended(self) -> None:
+        self.desk.read_runs()
+        self.refresh()
+
+    def _on_pause(self) -> None:
+        if self._job is None:
+            return
+        control = self._job.control
+        if control.paused:
+            control.resume()
+        else:
+            control.pause()
+        self._on_buttons()
+
+    def _on_stop(self) -> None:
+        if self._job is not None:
+            self._stopping = True
+            self._job.stop()
+            self._on_buttons()
+
+    def _on_evaluate(self) -> None:
+        if self._job is not None:
+            self._job.control.evaluate_now()
+
+    # Which run
+
+    def _summary(self) -> dict[str, Any] | None:
+        chosen = self.runs.value()
+        return next((run for run in self.desk.runs if run["run"] == chosen), None)
+
+    def _on_runs(self) -> None:
+        self.runs.show_runs(self.desk.runs)
+        wanted = self.desk.state.get("run")
+        if wanted and self.runs.findData(wanted) >= 0:
+            self.runs.set_value(wanted)
+        nothing = self._shown.version == 0 and not self.training
+        if nothing and self._summary() is not None:
+            self._replay()
+        self.refresh()
+
+    def _on_run_chosen(self) -> None:
+        self.desk.state.set("run", self.runs.value())
+
+    def _on_state(self, what: str) -> None:
+        if what == "run":
+            self._replay()
+        if what in ("draft", "preset"):
+            self._on_buttons()
+
+    def _replay(self) -> None:
+        """Shows the chosen run: the live one as it is, an old one from its recorded events."""
+        wanted = self.desk.state.get("run") or self.runs.value()
+        if self._live.started is not None and self._live.started.run == wanted:
+            self._show(self._live, self._live_root)
+            return
+        if not any(run["run"] == wanted for run in self.desk.runs):
+            return
+        self.runs.set_value(wanted)
+        record = RunRecord()
+        job = Job("replay", partial(_replay, self.desk.home, wanted))
+        job.events.connect(partial(self._on_replayed, record))
+        job.failed.connect(self.desk.report)
+        folder = next((str(r.get("folder") or "") for r in self.desk.runs if r["run"] == wanted), "")
+        self._show(record, Path(folder))
+        self.desk.lanes.files.replace(job)
+
+    def _on_replayed(self, record: RunRecord, events: list[Event]) -> None:
+        record.feed(events)
+        if record is self._shown:
+            if record.result.get("base"):
+                self.tabs.choose("result")
+            self.refresh()
+
+    def _show(self, record: RunRecord, root: Path) -> None:
+        self._shown = record
+        self._root = root
+        self.refresh()
+
+    def _fill_menu(self) -> None:
+        self.menu.clear()
+        run = self._summary()
+        if run is None:
+            return
+        path = self.desk.home / "runs" / str(run["run"])
+        self.menu.addAction(_("Use its settings"), lambda: self._adopt(run))
+        self.menu.addAction(_("Open its folder"), lambda: self.desk.reveal(path / "run.json"))
+        self.menu.addAction(_("Open its collection"), lambda: self.desk.open_folder(str(run.get("folder"))))
+        self.menu.addSeparator()
+        delete = self.menu.addAction(_("Delete this run…"), lambda: self._delete(run))
+        delete.setEnabled(run.get("status") != "running")
+
+    def _adopt(self, run: dict[str, Any]) -> None:
+        self.desk.state.adopt(run.get("settings") or {})
+        self.desk.page_wanted.emit("settings")
+
+    def _delete(self, run: dict[str, Any]) -> None:
+        question = QMessageBox(self)
+        question.setTextFormat(Qt.TextFormat.PlainText)
+        question.setIcon(QMessageBox.Icon.NoIcon)
+        question.setText(_("Delete the run “{run}”?").format(run=run.get("name") or run["run"]))
+        question.setInformativeText(_("Its curves, checkpoints and adapter are removed from disk for good."))
+        yes = question.addButton(_("Delete"), QMessageBox.ButtonRole.DestructiveRole)
+        question.addButton(_("Keep"), QMessageBox.ButtonRole.RejectRole)
+        question.exec()
+        if question.clickedButton() is yes:
+            job = Job("delete", partial(_delete, self.desk.home, str(run["run"])))
+            job.failed.connect(self.desk.report)
+            job.done.connect(self._on_deleted)
+            self.desk.lanes.files.submit(job)
+
+    def _on_deleted(self, _result: object) -> None:
+        self.desk.state.set("run", "")
+        self._show(RunRecord(), Path())
+        self.desk.read_runs()
+
+    # Drawing
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.refresh()
+
+    def retranslate(self) -> None:
+        """Numbers and units in the current language."""
+        self._drawn = (-1, 0)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draws what is new of the shown run."""
+        self._on_buttons()
+        record = self._shown
+        anything = record.version > 0 or self.training or bool(self.desk.runs)
+        self.stack.setCurrentIndex(1 if anything else 0)
+        if self._drawn == (record.version, id(record)):
+            return
+        self._drawn = (record.version, id(record))
+        self._draw_numbers(record)
+        self.curves.draw(record)
+        queries = list(record.rankings.values())
+        for strip, history in zip(self.strips, [*queries, *([[]] * _STRIPS)], strict=False):
+            strip.show_ranking(self._root, history)
+        self.strip_note.setVisible(bool(queries))
+        result = record.result
+        self.result.setVisible(bool(result.get("base")))
+        self.no_result.setVisible(not result.get("base"))
+        if result.get("base"):
+            self.result.show_result(result)
+        notes = list(record.notes)
+        if record.finished is not None and record.finished.message:
+            notes.append(f"{record.finished.message} {record.finished.hint}")
+        self.notes.show_literal("\n".join(notes) if notes else _("Nothing to tell."))
+
+    def _draw_numbers(self, record: RunRecord) -> None:
+        last, started = record.last, record.started
+        total = started.steps if started else 0
+        done = int(last.step) if last else 0
+        self.figures["step"].show_number(f"{done:,} / {total:,}" if total else "–")
+        self.figures["loss"].show_number("–" if last is None or last.loss is None else f"{last.loss:.3f}")
+        self.figures["rate"].show_number("–" if last is None else f"{last.learning_rate:.2g}")
+        self.figures["speed"].show_number("–" if last is None else f"{last.images_per_second:,.0f}")
+        self.figures["memory"].show_number("–" if last is None or not last.memory else size_words(last.memory))
+        self.figures["device"].show_number(f"{started.device} · {started.precision}" if started else "–")
+        ended = record.finished is not None
+        left = last.seconds_left if last and not ended else None
+        self.figures["left"].show_number("–" if left is None else duration(left))
+        self.bar.setRange(0, max(total, 1))
+        self.bar.setValue(done)
+        if record.finished is not None:
+            self.phase.say(_ENDED.get(record.finished.status, ""))
+            if not total:
+                self.bar.setValue(0)
+            return
+        phase, progress = record.phase, record.progress
+        if phase is None:
+            self.phase.say(N_("Getting ready…") if self.training else "")
+        elif progress is not None and phase.name != "train":
+            words = f"{progress.done:,} / {progress.total:,}"
+            self.phase.show_literal(f"{phase.title}  {words}")
+            self.bar.setRange(0, max(progress.total, 1))
+            self.bar.setValue(progress.done)
+        else:
+            self.phase.show_literal(phase.title)
+
+    def _on_buttons(self) -> None:
+        running, shown_live = self.training, self._shown is self._live and self.training
+        paused = self._job is not None and self._job.control.paused
+        for button in (self.evaluate, self.pause, self.stop):
+            button.setVisible(shown_live)
+        self.pause.say(N_("Go on") if paused else N_("Pause"))
+        self.pause.set_icon("play" if paused else "pause")
+        self.stop.setEnabled(not self._stopping)
+        self.pause.setEnabled(not self._stopping)
+        self.stop.say(N_("Stopping…") if self._stopping else N_("Stop"))
+        summary = self._summary()
+        status = summary.get("status") if summary else ""
+        self.resume.setVisible(not running and status in ("interrupted", "stopped", "failed"))
+        self.search.setVisible(not running and bool(summary and summary.get("adapted")))
+        self.start.setVisible(not running)
+        self.runs.setVisible(bool(self.desk.runs))
+        self.more.setVisible(summary is not None)
+        desk = self.desk
+        problems = settings.check(desk.state.values())
+        ready = desk.split is not None and not problems
+        for button in (self.start, self.empty.start):
+            button.setEnabled(ready)
+        if desk.split is None:
+            text = N_("Open a folder of drawings on the Collection page first.")
+        elif problems:
+            text = N_("Some settings need attention first.")
+        else:
+            text = N_("Training starts with the settings as chosen; loss and retrieval on held-out images appear here live.")
+        self.empty.text.say(text)
+        self._say_plan(summary)
+
+    def _say_plan(self, summary: dict[str, Any] | None) -> None:
+        """The settings of the shown run in one line."""
+        values = (summary or {}).get("settings") or {}
+        if not values or (self._shown is self._live and self.training and self._live.started is None):
+            values = self.desk.state.values()
+        name = str(values.get("model.name", ""))
+        parts = [paths.shown(Path(name).name) if "/" in name else name]
+        if values.get("train.method") == "lora":
+            parts += [
+                f"r = {values.get('lora.r')}",
+                f"lora_alpha = {values.get('lora.lora_alpha'):g}",
+                ", ".join(values.get("lora.target_modules") or ()),
+            ]
+        else:
+            parts.append("LayerNorm")
+        parts.append(paths.shown(self._root.name))
+        self.plan.show_literal("  ·  ".join(str(p) for p in parts if p))
+
+
+_ENDED = {
+    "done": N_("Done. The best checkpoint is kept as this run's adapter."),
+    "stopped": N_("Stopped. The best checkpoint so far is kept; the run can be resumed."),
+    "failed": N_("The run failed. What was saved before is kept; see the notes."),
+}
+
+
+def _train(folder: Path, chosen: Any, home: Path, name: str, tools: Tools, control: Control) -> Work[Any]:
+    from clip_atelier.engine import training
+
+    return (yield from training.train(training.Plan(folder, chosen, home, name), tools.models, control))
+
+
+def _resume(home: Path, run: str, tools: Tools, control: Control) -> Work[Any]:
+    from clip_atelier.engine import training
+
+    return (yield from training.resume(home, run, tools.models, control))
+
+
+def _replay(home: Path, run: str, _tools: Tools, control: Control) -> Work[None]:
+    from clip_atelier.engine.runs import Runs
+
+    for event in Runs(home).open(run).events():
+        control.boundary()
+        yield event
+
+
+def _delete(home: Path, run: str, _tools: Tools, _control: Control) -> Work[None]:
+    from clip_atelier.engine.runs import Runs
+
+    Runs(home).delete(run)
+    return
+    yield  # a generator, as all work is

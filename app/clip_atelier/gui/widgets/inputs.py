@@ -48,6 +48,7 @@ class Number(QAbstractSpinBox):
         self._minimum = -math.inf if minimum is None else minimum
         self._maximum = math.inf if maximum is None else maximum
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.lineEdit().setTextMargins(theme.S - 2, 0, 0, 0)
         self.lineEdit().textEdited.connect(lambda _text: self.edited.emit())
 
     def value(self) -> int | float | str:
@@ -142,6 +143,14 @@ class Choice(QComboBox):
         """Shows the explanations in the current language."""
         for index, (name, text) in enumerate(self._choices.items()):
             self.setItemText(index, _(text) or name)
+
+    def renew(self, choices: Mapping[str, str]) -> None:
+        """Offers other values."""
+        self._choices = dict(choices)
+        self.clear()
+        for name in self._choices:
+            self.addItem(name, name)
+        self.retranslate()
 
     def add(self, name: str, shown: str) -> None:
         """Adds a value that was not declared, such as a folder."""
