@@ -157,7 +157,7 @@ class Clip:
         """Runs the text tower from token ids [B, T] to a cut; at the last one embeddings [B, dim], not normalised."""
         tower, last = self.net.text_model, self.layers["text"]
         stop = self.last_cut("text") if stop is None else stop
-        x = tower.embeddings(input_ids=ids)  # [B, T, D]
+        x: Tensor = tower.embeddings(input_ids=ids)  # [B, T, D]
         length = ids.shape[1]
         mask = torch.full((length, length), torch.finfo(x.dtype).min, device=x.device).triu(1)[None, None]
         for stage in range(1, min(stop, last + 1)):

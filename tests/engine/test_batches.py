@@ -1,0 +1,52 @@
+"""Batches: whole pairs, every image once an epoch, nothing but a function of seed and step."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clip_atelier.engine.batches import Batches
+from clip_atelier.engine.collection import Item
+from clip_atelier.engine.collection.records import Role
+
+
+def items(pairs: int, single: int) -> list[Item]:
+    roles: tuple[Role, Role] = ("sketch", "artwork")
+    made = [
+        Item(f"{role}/{n}.png", f"{role}{n}", (f"thing {n}",), pair=str(n), role=role)
+        for n in range(pairs)
+        for role in roles
+    ]
+    made += [Item(f"{n}.png", f"s{n}", (f"single {n}", f"하나 {n}")) for n in range(single)]
+    return made
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(2, 40), st.integers(1, 4), st.integers(0, 1000))
+def test_an_epoch_holds_every_image_once_and_no_torn_pair(
+    pairs: int, single: int, size: int, views: int, seed: int
+) -> None:
+    collection = items(pairs, single)
+    if pairs + single < 2:
+        return
+    groups = [int(i.pair) if i.pair else 1000 + n for n, i in enumerate(collection)]
+    batches = Batches(collection, range(len(collection)), groups, size, views, seed)
+    for epoch in (0, 1):
+        epoch_batches = [batches.at(epoch * batches.per_epoch + n) for n in range(batches.per_epoch)]
+        seen = sorted(i for batch in epoch_batches for i in batch.indices)
+        assert seen == list(range(len(collection)))
+        for batch in epoch_batches:
+            assert len(batch.indices) >= 2
+            assert all(0 <= v < views for v in batch.views)
+            for index, caption in zip(batch.indices, batch.captions, strict=True):
+                assert caption in collection[index].captions
+                if collection[index].pair:
+                    assert sum(groups[i] == groups[index] for i in batch.indices) == 2
+    again = Batches(collection, range(len(collection)), groups, size, views, seed)
+    assert again.at(3) == batches.at(3)
+
+
+def test_another_seed_gives_another_order() -> None:
+    collection = items(0, 50)
+    groups = list(range(50))
+    one, two = (Batches(collection, range(50), groups, 10, 1, seed).at(0).indices for seed in (0, 1))
+    assert one != two
