@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_atelier.engine import adapters, export, settings
-from clip_atelier.engine.errors import UserError
+from clip_atelier.engine import adapters, export, settings, training
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import UserError, WorkError
+from clip_atelier.engine.events import drive
 from clip_atelier.engine.models import Models
+from clip_atelier.engine.runs import RunFolder, Runs
 
 CONFIGURATIONS = [
     *({"preset": name} for name in settings.PRESETS),
@@ -88,6 +92,134 @@ def test_showing_the_code_needs_no_torch() -> None:
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'peft')))"
     )
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+# Runs
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, Models]:
+    """A finished run on the tiny model whose chosen strength is not the base."""
+    from PIL import Image
+
+    folder, home = tmp_path_factory.mktemp("two-colours"), tmp_path_factory.mktemp("home")
+    for index in range(24):
+        colour = ("red", "blue")[index % 2]
+        image = Image.effect_noise((40, 40), 30 + index).convert("RGB")
+        image.paste(colour, (index % 8, 4, 30, 36))
+        (folder / colour).mkdir(exist_ok=True)
+        image.save(folder / colour / f"{index}.png")
+    values = {
+        "model.name": str(tiny_clip), "train.epochs": 3, "train.batch_size": 8, "train.checks": 1,
+        "train.learning_rate": 1e-2, "hardware.device": "cpu", "hardware.threads": 1, "train.choose_strength": False,
+        "data.validation": 0.25, "data.test": 0.25,
+    }  # fmt: skip
+    models = Models(home)
+    result = drive(training.train(training.Plan(folder, settings.build(values), home), models, Control()))
+    return Runs(home).open(result["run"]), models
+
+
+def exported(trained: tuple[RunFolder, Models], to: Any, out: Path) -> list[Path]:
+    run, models = trained
+    return [Path(file) for file in drive(export.export(run, to, out, models, Control()))["files"]]
+
+
+def embeddings(net: Any, size: int = 32) -> Any:
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        pixels = torch.rand(3, 3, size, size, generator=generator)
+        ids = torch.tensor([[1, 40, 50, 60, 3], [1, 70, 80, 90, 3]])
+        found = (
+            net.get_image_features(pixels).pooler_output,
+            net.get_text_features(input_ids=ids).pooler_output,
+        )
+    return torch.cat(found)
+
+
+def adapted_by_peft(run: RunFolder, tiny_clip: Path, adapter: Path) -> Any:
+    import torch
+    from peft import PeftModel
+    from transformers import CLIPModel
+
+    base = CLIPModel.from_pretrained(tiny_clip, dtype=torch.float32)
+    return PeftModel.from_pretrained(base, str(adapter)).eval().base_model.model
+
+
+def test_an_exported_adapter_is_plain_peft(
+    trained: tuple[RunFolder, Models], tiny_clip: Path, tmp_path: Path
+) -> None:
+    files = exported(trained, "adapter", tmp_path / "adapter")
+    assert {file.name for file in files} >= {"adapter_config.json", "adapter_model.safetensors"}
+    mine = embeddings(adapted_by_peft(trained[0], tiny_clip, trained[0].path / "adapter"))
+    assert embeddings(adapted_by_peft(trained[0], tiny_clip, tmp_path / "adapter")).equal(mine)
+
+
+def test_a_merged_model_is_a_plain_clip_folder_with_the_same_embeddings(
+    trained: tuple[RunFolder, Models], tiny_clip: Path, tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoTokenizer, CLIPModel
+
+    out = tmp_path / "새 모델"
+    files = exported(trained, "merged", out)
+    assert {file.name for file in files} >= {"config.json", "model.safetensors", "tokenizer.json"}
+    merged = CLIPModel.from_pretrained(out, dtype=torch.float32).eval()
+    expected = embeddings(adapted_by_peft(trained[0], tiny_clip, trained[0].path / "adapter"))
+    base = embeddings(CLIPModel.from_pretrained(tiny_clip, dtype=torch.float32).eval())
+    torch.testing.assert_close(embeddings(merged), expected, rtol=1e-4, atol=1e-5)
+    assert (expected - base).abs().max() > 1e-2
+    text = ["a red circle"]
+    assert AutoTokenizer.from_pretrained(out)(text) == AutoTokenizer.from_pretrained(tiny_clip)(text)
+    # The program itself takes it as a base model.
+    assert trained[1].add(out).dim == 24
+
+
+def test_the_exported_code_runs(trained: tuple[RunFolder, Models], tmp_path: Path) -> None:
+    (file,) = exported(trained, "code", tmp_path / "adapt.py")
+    left: dict[str, Any] = {}
+    exec(file.read_text("utf-8"), left)
+    assert left["model"].peft_config["default"].r == trained[0].settings.lora.r
+
+
+def test_onnx_gives_the_same_embeddings_or_names_what_is_missing(
+    trained: tuple[RunFolder, Models], tiny_clip: Path, tmp_path: Path
+) -> None:
+    if find_spec("onnxruntime") is None:
+        with pytest.raises(WorkError, match="onnx"):
+            exported(trained, "onnx", tmp_path / "onnx")
+        assert not (tmp_path / "onnx").exists()
+        return
+    import numpy as np
+    import onnxruntime
+    import torch
+
+    files = exported(trained, "onnx", tmp_path / "onnx")
+    assert {file.name for file in files} >= {"image_encoder.onnx", "text_encoder.onnx", "tokenizer.json"}
+    pixels = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)).numpy()
+    ids = np.array([[1, 40, 50, 60, 3], [1, 70, 80, 90, 3]])
+    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "image_encoder.onnx"))
+    images = session.run(None, {"pixel_values": pixels})[0]
+    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "text_encoder.onnx"))
+    texts = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
+    expected = embeddings(adapted_by_peft(trained[0], tiny_clip, trained[0].path / "adapter"))
+    expected = torch.nn.functional.normalize(expected, dim=-1).numpy()
+    np.testing.assert_allclose(np.concatenate([images, texts]), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("to", export.TARGETS)
+def test_nothing_is_overwritten(trained: tuple[RunFolder, Models], to: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(UserError, match="taken"):
+        exported(trained, to, tmp_path / "taken")
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_run_without_an_adapter_says_so(trained: tuple[RunFolder, Models], tmp_path: Path) -> None:
+    run = Runs(tmp_path).create("", trained[0].settings, tmp_path)
+    with pytest.raises(UserError, match="no adapter"):
+        drive(export.export(run, "merged", tmp_path / "out", trained[1], Control()))
 
 
 # Tables
