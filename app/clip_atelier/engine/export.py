@@ -9,6 +9,7 @@ import csv
 import io
 import re
 import shutil
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -132,7 +133,7 @@ def _require_onnx() -> None:
 
 
 def _write_onnx(base: Path, adapter: Path, out: Path, control: Control) -> None:
-    """Two files: image_encoder.onnx (pixel_values -> embedding) and text_encoder.onnx (input_ids, attention_mask).
+    """Two files: image_encoder.onnx (pixel_values -> image_embeds), text_encoder.onnx (input_ids, attention_mask -> text_embeds).
 
     Embeddings are L2-normalised; sizes of the batch and of the text are free.
     """
@@ -157,18 +158,21 @@ def _write_onnx(base: Path, adapter: Path, out: Path, control: Control) -> None:
     ids = torch.full((2, min(8, model.config.text_config.max_position_embeddings)), end)
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length")
     encoders = (
-        ("image_encoder.onnx", Images(), (torch.zeros(2, 3, side, side),), ("pixel_values",), ({0: batch},)),
+        ("image_encoder.onnx", Images(), (torch.zeros(2, 3, side, side),), ("pixel_values",), "image_embeds", ({0: batch},)),
         (
-            "text_encoder.onnx", Texts(), (ids, torch.ones_like(ids)), ("input_ids", "attention_mask"),
+            "text_encoder.onnx", Texts(), (ids, torch.ones_like(ids)), ("input_ids", "attention_mask"), "text_embeds",
             ({0: batch, 1: length}, {0: batch, 1: length}),
         ),
     )  # fmt: skip
-    for name, encoder, example, inputs, free in encoders:
+    for name, encoder, example, inputs, output, free in encoders:
         control.boundary()
-        torch.onnx.export(
-            encoder.eval(), example, str(out / name), input_names=list(inputs), output_names=["embedding"],
-            dynamic_shapes=free, dynamo=True, external_data=False, verbose=False,
-        )  # fmt: skip
+        # The exporter warns about its own internals, which nobody here can change.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                encoder.eval(), example, str(out / name), input_names=list(inputs), output_names=[output],
+                dynamic_shapes=free, dynamo=True, external_data=False, verbose=False,
+            )  # fmt: skip
     _copy_beside_weights(base, out)
 
 
