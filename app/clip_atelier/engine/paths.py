@@ -33,6 +33,11 @@ def sample_collection() -> Path:
     return resources() / "samples" / "emoji"
 
 
+def probe_collection() -> Path:
+    """Bundled general drawings on which forgetting is measured; nothing was trained on them."""
+    return resources() / "probe"
+
+
 def starter_model() -> Path:
     """The bundled bilingual CLIP."""
     return resources() / "models" / "starter"
