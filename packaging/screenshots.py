@@ -1,6 +1,6 @@
 """Pictures of every page, in both languages and both themes, from a home and a folder.
 
-    python packaging/screenshots.py OUT --home HOME --folder FOLDER [--scale 2] [--pages collection,settings]
+Run it as: python packaging/screenshots.py OUT --home HOME --folder FOLDER [--scale 2] [--pages collection,settings]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--words", default="", help="what the search page looks for")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--size", default="1280x800")
     parser.add_argument("--pages", default="")
@@ -51,6 +52,8 @@ def take(args: argparse.Namespace) -> None:
     shell = Shell(desk)
     width, height = (int(n) for n in args.size.split("x"))
     shell.resize(width, height)
+    if args.words:
+        state.set_view("search.words", args.words)
     shell.show()
     if args.folder:
         desk.open_folder(args.folder.absolute())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,9 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from clip_atelier.engine import paths, settings
 from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import Event, Work
+from clip_atelier.engine.events import Event
 from clip_atelier.engine.i18n import _
+from clip_atelier.gui import work
 from clip_atelier.gui.jobs import Job, Lanes
 from clip_atelier.gui.state import WindowState
 from clip_atelier.gui.theme import Theme
@@ -22,8 +23,6 @@ from clip_atelier.gui.widgets.pictures import PictureStore
 if TYPE_CHECKING:
     from clip_atelier.engine.collection.records import Collection
     from clip_atelier.engine.collection.split import Split
-
-log = logging.getLogger(__name__)
 
 _READ_BY_SCAN = ("data.captions", "data.template", "data.sketches", "data.artworks", "data.validation", "data.test",
                  "train.seed")  # fmt: skip
@@ -55,6 +54,7 @@ class Desk(QObject):
         self.split_error: UserError | None = None
         self.scan_error: Exception | None = None
         self.scan_job: Job | None = None
+        self.readings = 0  # how often a folder was read
         self.runs: list[dict[str, Any]] = []
         self._scanned_with: list[Any] = []
         self._again = QTimer(self)
@@ -67,6 +67,14 @@ class Desk(QObject):
     def home(self) -> Path:
         """HOME."""
         return self.state.home
+
+    @property
+    def part_of(self) -> dict[int, str]:
+        """Item index -> part of the split."""
+        if self.split is None:
+            return {}
+        parts = {"train": self.split.train, "validation": self.split.validation, "test": self.split.test}
+        return {index: name for name, indices in parts.items() for index in indices}
 
     def open_folder(self, folder: str | Path) -> None:
         """Makes a folder the collection and reads it."""
@@ -98,7 +106,7 @@ class Desk(QObject):
         self.scan_error = None
         values = self.state.values()
         self._scanned_with = [values[name] for name in _READ_BY_SCAN]
-        job = Job("scan", lambda tools, control: _scan(Path(folder), values, control, tools.home))
+        job = Job("scan", partial(work.read_folder, Path(folder), values))
         job.events.connect(self._on_events)
         job.done.connect(self._on_scanned)
         job.failed.connect(self._on_failed)
@@ -109,7 +117,7 @@ class Desk(QObject):
 
     def read_runs(self) -> None:
         """Reads the list of runs from disk; `runs_changed` tells when `runs` is new."""
-        job = Job("runs", lambda tools, control: _list_runs(tools.home))
+        job = Job("runs", lambda tools, _control: work.list_runs(tools.home))
         job.done.connect(self._on_runs)
         job.failed.connect(self.report)
         self.lanes.files.replace(job)
@@ -141,6 +149,7 @@ class Desk(QObject):
         self.scanning.emit(events)
 
     def _on_scanned(self, found: tuple[Collection, Split | None, UserError | None]) -> None:
+        self.readings += 1
         if str(found[0].root) == str(Path(self.state.folder)):
             self.collection, self.split, self.split_error = found
 
@@ -148,35 +157,3 @@ class Desk(QObject):
         self.collection = None
         self.split = None
         self.scan_error = error
-
-
-def _list_runs(home: Path) -> Work[list[dict[str, Any]]]:
-    from clip_atelier.engine.runs import Runs
-
-    found = []
-    for run in Runs(home).list():
-        try:
-            found.append(run.summary())
-        except UserError as error:
-            log.warning("%s", error)
-    return found
-    yield  # a generator, as all work is
-
-
-def _scan(
-    folder: Path, values: dict[str, Any], control: Any, home: Path
-) -> Work[tuple[Collection, Split | None, UserError | None]]:
-    # Pillow and numpy are loaded here, on the lane, and not before the window is visible.
-    from clip_atelier.engine.collection.scan import scan
-    from clip_atelier.engine.collection.split import split
-
-    wrong = {issue.setting for issue in settings.check(values)}
-    # Half-typed values elsewhere in the form must not keep a folder from being looked at.
-    usable = {k: v for k, v in values.items() if k not in wrong}
-    chosen = settings.build(usable) if not settings.check(usable) else settings.Settings()
-    collection = yield from scan(folder, chosen.data, control, home / "cache" / "scan.sqlite")
-    try:
-        parts = split(collection, chosen.data, chosen.train.seed)
-    except UserError as error:
-        return collection, None, error
-    return collection, parts, None

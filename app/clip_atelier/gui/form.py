@@ -42,7 +42,10 @@ def make_input(declared: Declared) -> QWidget:
     """The widget that fits a declaration."""
     if declared.kind in ("int", "float"):
         return inputs.Number(
-            whole=declared.kind == "int", step=declared.step, minimum=declared.minimum, maximum=declared.maximum
+            whole=declared.kind == "int",
+            step=declared.step,
+            minimum=declared.minimum,
+            maximum=declared.maximum,
         )
     if declared.kind == "bool":
         return inputs.Switch()
@@ -176,7 +179,9 @@ class Form(QWidget):
             made.reset.connect(state.reset_value)
             self.rows[name] = made
         for group in dict.fromkeys(d.group for d in settings.DECLARED.values()):
-            self.sections[group] = Section(group, [r for r in self.rows.values() if r.declared.group == group])
+            self.sections[group] = Section(
+                group, [r for r in self.rows.values() if r.declared.group == group]
+            )
         self.setLayout(column(*self.sections.values(), None, gap=theme.XXL))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self._said: dict[str, str] = {}
@@ -197,7 +202,7 @@ class Form(QWidget):
     def reveal(self, setting: str) -> None:
         """Opens the part that holds a setting and turns to it."""
         if setting in self.rows:
-            self.sections[setting.split(".")[0]].unfold_for(setting)
+            self.sections[setting.split(".", maxsplit=1)[0]].unfold_for(setting)
             self.rows[setting].control.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def refresh(self) -> None:

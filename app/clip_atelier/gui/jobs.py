@@ -32,6 +32,7 @@ class Tools:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.kept: dict[str, Any] = {}  # what one job leaves for the next: an open gallery
 
     @cached_property
     def models(self) -> Any:
@@ -250,7 +251,10 @@ class Lanes(QObject):
         until = time.monotonic() + seconds
         self.stop_all()
         self.pictures.close()
-        return all([lane.close(max(until - time.monotonic(), 0.05)) for lane in self.all])
+        ended = True
+        for lane in self.all:  # each of them, also after one that did not end
+            ended = lane.close(max(until - time.monotonic(), 0.05)) and ended
+        return ended
 
 
 class Pictures(QObject):
@@ -319,8 +323,11 @@ class Pictures(QObject):
             except Exception as error:  # noqa: BLE001 - one unreadable picture must not end the thread
                 log.info("no picture for %r: %s", key, error)
                 image = None
-            with self._turn:
-                self._known.discard(key)
-                if self._closing:
-                    return
+            self._hand_on(key, image)
+
+    def _hand_on(self, key: Any, image: Any) -> None:
+        with self._turn:
+            self._known.discard(key)
+            closing = self._closing
+        if not closing:
             self.ready.emit(key, image)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QEvent, QLibraryInfo, QTimer, QTranslator, QUrl, Qt
+from PySide6.QtCore import QByteArray, QEvent, QLibraryInfo, Qt, QTimer, QTranslator
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -27,6 +26,7 @@ from clip_atelier.engine.events import Event, Phase, Progress
 from clip_atelier.engine.i18n import LANGUAGES, N_, _
 from clip_atelier.gui import theme
 from clip_atelier.gui.desk import Desk
+from clip_atelier.gui.drops import dropped_paths
 from clip_atelier.gui.jobs import Lane
 from clip_atelier.gui.pages import PAGES
 from clip_atelier.gui.widgets.inputs import Options
@@ -163,7 +163,9 @@ class Veil(QWidget):
         painter.setOpacity(0.94)
         painter.fillRect(self.rect(), self.palette().window())
         painter.setOpacity(1.0)
-        painter.setPen(QPen(self.palette().color(self.palette().ColorRole.Highlight), 2, Qt.PenStyle.DashLine))
+        painter.setPen(
+            QPen(self.palette().color(self.palette().ColorRole.Highlight), 2, Qt.PenStyle.DashLine)
+        )
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(self.rect().adjusted(theme.L, theme.L, -theme.L, -theme.L), theme.L, theme.L)
         painter.end()
@@ -292,7 +294,9 @@ class Shell(QWidget):
         log.error("unexpected", exc_info=error)
         where = paths.shown(self.desk.home / "log" / "window.log")
         self.trouble.tell(
-            _("Something went wrong that should not have: {what}").format(what=f"{type(error).__name__}: {error}"),
+            _("Something went wrong that should not have: {what}").format(
+                what=f"{type(error).__name__}: {error}"
+            ),
             _("Your work on disk is untouched. The details are in {path}.").format(path=where),
         )
 
@@ -377,18 +381,3 @@ class Shell(QWidget):
             log.warning("work did not reach a boundary in time; its last checkpoint is kept")
             self.hide()
             QApplication.exit(0)
-
-
-def dropped_paths(event: QDragEnterEvent | QDropEvent) -> list[Path]:
-    """The local files and folders of a drag."""
-    return [local_path(url) for url in event.mimeData().urls() if url.isLocalFile()]
-
-
-def local_path(url: QUrl) -> Path:
-    """A dropped file's path with its bytes intact: Qt's own conversion replaces what is not UTF-8."""
-    encoded = bytes(url.toEncoded(QUrl.ComponentFormattingOption.FullyEncoded).data())
-    if os.name == "posix" and encoded.startswith(b"file:///"):
-        from urllib.parse import unquote_to_bytes
-
-        return Path(os.fsdecode(unquote_to_bytes(encoded[7:])))
-    return Path(url.toLocalFile())

@@ -25,6 +25,7 @@ XL: Final = 24
 XXL: Final = 32
 
 PAPER: Final = "#ffffff"  # under drawings, in both themes
+INK: Final = "#1a1a1a"  # on it
 
 RADIUS: Final = 8
 RADIUS_SMALL: Final = 5

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QFrame,
     QHeaderView,
     QMenu,
-    QProgressBar,
     QStackedWidget,
     QTableWidget,
     QTableWidgetItem,
@@ -21,18 +18,17 @@ from PySide6.QtWidgets import (
 )
 
 from clip_atelier.engine import paths
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import Event, ProblemFound, Progress, Work
 from clip_atelier.engine.i18n import N_, _
-from clip_atelier.gui import theme
+from clip_atelier.gui import theme, work
 from clip_atelier.gui.desk import Desk
-from clip_atelier.gui.jobs import Job, Tools
+from clip_atelier.gui.jobs import Job
 from clip_atelier.gui.widgets.captions import CaptionTable
-from clip_atelier.gui.widgets.layout import box, card, clear, column, row, scrolled
-from clip_atelier.gui.widgets.pictures import LargePicture, Tile, TileView
+from clip_atelier.gui.widgets.collection_states import Failed, Reading, Welcome
+from clip_atelier.gui.widgets.detail import Detail
+from clip_atelier.gui.widgets.layout import box, card, column, row
+from clip_atelier.gui.widgets.pictures import Tile, TileView
 from clip_atelier.gui.widgets.tabs import Figure, Tabs
-from clip_atelier.gui.widgets.text import Button, ElidedLabel, Field, Label, Picture, plain_tooltip
+from clip_atelier.gui.widgets.text import Button, Field, Label, Picture, plain_tooltip
 
 _SOURCES = {
     "metadata": N_("Captions come from the folder's metadata table."),
@@ -41,207 +37,11 @@ _SOURCES = {
     "filename": N_("Captions come from the file names."),
     "mixed": N_("Captions come from more than one source."),
 }
-_PARTS = {"train": N_("training"), "validation": N_("validation"), "test": N_("test")}
-_ROLES = {"sketch": N_("sketch"), "artwork": N_("artwork")}
 
 
 def make(desk: Desk) -> QWidget:
     """The page."""
     return CollectionPage(desk)
-
-
-class Welcome(QWidget):
-    """No folder yet: where to begin."""
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self._desk = desk
-        self.open = Button(N_("Open a folder…"), "primary", "folder-open")
-        self.sample = Button(N_("Try the sample collection"), "plain", "sparkles")
-        self.open.clicked.connect(lambda: desk.ask_for_folder(self))
-        self.sample.clicked.connect(desk.open_sample)
-        title = Label(N_("Drop a folder of drawings here"), "display")
-        text = Label(
-            N_(
-                "Sketches, scans, finished work: PNG, JPEG, WebP, TIFF, Photoshop, Krita and more. "
-                "Nothing leaves this machine, and nothing in the folder is changed."
-            ),
-            "muted",
-            wrap=True,
-        )
-        for label in (title, text):
-            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        text.setFixedWidth(460)
-        self.recent = column(gap=theme.XS)
-        self.recent_box = box(Label(N_("Opened before"), "caption"), self.recent)
-        self.recent_box.setFixedWidth(460)
-        self.setLayout(
-            column(
-                None,
-                row(None, Picture("images", 56, "strong_line"), None), theme.M, title, text, theme.L,
-                row(None, self.open, self.sample, None), theme.XXL, row(None, self.recent_box, None),
-                None, gap=theme.S,
-            )
-        )  # fmt: skip
-        desk.state.changed.connect(self._on_state)
-        self._show_recent()
-
-    def _on_state(self, what: str) -> None:
-        if what == "recent":
-            self._show_recent()
-
-    def _show_recent(self) -> None:
-        clear(self.recent)
-        recent = self._desk.state.get("recent")[:4]
-        for folder in recent:
-            button = Button("{folder}", "quiet", "folder", folder=paths.shown(folder))
-            button.setStyleSheet("text-align: left")
-            button.clicked.connect(partial(self._desk.open_folder, folder))
-            self.recent.addWidget(button)
-        self.recent_box.setVisible(bool(recent))
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        t = theme.tokens(self.palette())
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        pen = QPen(QColor(t.strong_line), 1.5)
-        pen.setDashPattern([5, 5])
-        painter.setPen(pen)
-        painter.drawRoundedRect(self.rect().adjusted(1, 1, -2, -2), theme.L, theme.L)
-        painter.end()
-
-
-class Reading(QWidget):
-    """The folder is being read for the first time."""
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self.title = Label(N_("Reading the folder…"), "title")
-        self.count = Label(role="muted")
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedWidth(320)
-        self.stop = Button(N_("Stop"), "plain", "square")
-        self.stop.clicked.connect(desk.lanes.reading.stop_all)
-        self._bad = 0
-        layout = column(None, self.title, self.count, theme.S, self.bar, theme.S, self.stop, None)
-        for widget in (self.title, self.count, self.bar, self.stop):
-            layout.setAlignment(widget, Qt.AlignmentFlag.AlignHCenter)
-        self.setLayout(layout)
-        desk.scanning.connect(self._on_events)
-
-    def begin(self) -> None:
-        """Starts counting anew."""
-        self._bad = 0
-        self.bar.setRange(0, 0)
-        self.count.say("")
-
-    def _on_events(self, events: list[Event]) -> None:
-        self._bad += sum(isinstance(e, ProblemFound) for e in events)
-        last = next((e for e in reversed(events) if isinstance(e, Progress)), None)
-        if last is not None:
-            self.bar.setRange(0, max(last.total, 1))
-            self.bar.setValue(last.done)
-            words = N_("{done} of {total}") if not self._bad else N_("{done} of {total}, {bad} left out")
-            self.count.say(words, done=f"{last.done:,}", total=f"{last.total:,}", bad=f"{self._bad:,}")
-
-
-class Failed(QWidget):
-    """The folder could not be read: why, and what to do."""
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self.message = Label(role="title", wrap=True)
-        self.hint = Label(role="muted", wrap=True)
-        again = Button(N_("Try again"), "plain", "refresh-cw")
-        other = Button(N_("Open a folder…"), "primary", "folder-open")
-        again.clicked.connect(desk.rescan)
-        other.clicked.connect(lambda: desk.ask_for_folder(self))
-        for label in (self.message, self.hint):
-            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-            label.setFixedWidth(560)
-        self.setLayout(
-            column(
-                None, row(None, Picture("triangle-alert", 40, "warning"), None), row(None, self.message, None),
-                row(None, self.hint, None), theme.M, row(None, again, other, None), None,
-            )
-        )  # fmt: skip
-
-    def tell(self, error: Exception) -> None:
-        """Shows the reason."""
-        if isinstance(error, UserError):
-            self.message.show_literal(error.message)
-            self.hint.show_literal(error.hint)
-        else:
-            self.message.say(N_("The folder could not be read."))
-            self.hint.show_literal(f"{type(error).__name__}: {error}")
-
-
-class Detail(QFrame):
-    """One picture, large, with all that is known about it."""
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self._desk = desk
-        self._path: Path | None = None
-        self.setProperty("role", "card")
-        self.setFixedWidth(268)
-        self.picture = LargePicture(desk.store, 220)
-        self.name = ElidedLabel(role="strong")
-        self.size = Label(role="caption")
-        self.captions = Label(wrap=True)
-        self.facts = Label(role="muted", wrap=True)
-        self.reveal = Button(N_("Show in folder"), "quiet", "external-link")
-        self.find = Button(N_("Find similar"), "quiet", "search")
-        self.reveal.clicked.connect(self._reveal)
-        self.find.clicked.connect(self._find)
-        inner = box(
-            self.name, self.size, theme.S, self.captions, self.facts, theme.S, row(self.reveal, None),
-            row(self.find, None), None, gap=theme.XS,
-        )  # fmt: skip
-        layout = column(self.picture, scrolled(inner), gap=theme.M)
-        layout.setContentsMargins(theme.M, theme.M, theme.M, theme.M)
-        self.setLayout(layout)
-        self.hide()
-
-    def show_item(self, index: int | None) -> None:
-        """Shows one item of the collection, or nothing."""
-        collection = self._desk.collection
-        self.setVisible(index is not None and collection is not None)
-        if index is None or collection is None:
-            self._path = None
-            self.picture.show_path(None)
-            return
-        item = collection.items[index]
-        self._path = collection.absolute(item)
-        self.picture.show_path(self._path)
-        self.name.show_literal(paths.shown(item.path))
-        self.size.show_literal(f"{item.width:,} × {item.height:,}")
-        self.captions.show_literal("\n".join(item.captions))
-        known = [
-            (N_("Label: {value}"), item.label),
-            (N_("Pair: {value}"), item.pair),
-            (N_("Side: {value}"), _(_ROLES.get(item.role, ""))),
-            (N_("Part: {value}"), _(_PARTS.get(part_of(self._desk).get(index, ""), ""))),
-        ]
-        self.facts.show_literal("\n".join(_(text).format(value=value) for text, value in known if value))
-
-    def _reveal(self) -> None:
-        if self._path is not None:
-            self._desk.reveal(self._path)
-
-    def _find(self) -> None:
-        if self._path is not None:
-            self._desk.page_wanted.emit("search")
-            self._desk.asked_to_find.emit(str(self._path))
-
-
-def part_of(desk: Desk) -> dict[int, str]:
-    """Item index -> part of the split."""
-    if desk.split is None:
-        return {}
-    parts = {"train": desk.split.train, "validation": desk.split.validation, "test": desk.split.test}
-    return {index: name for name, indices in parts.items() for index in indices}
 
 
 class CollectionPage(QWidget):
@@ -375,8 +175,11 @@ class CollectionPage(QWidget):
         self.notes.setVisible(bool(trouble))
         self.onward.setEnabled(split is not None)
         self._on_filter(self.filter.text())
-        self.table.captions.show(collection, part_of(desk))
-        self.problems_tab.say(N_("Problems ({count})") if collection.problems else N_("Problems"), count=len(collection.problems))
+        self.table.captions.show(collection, desk.part_of)
+        self.problems_tab.say(
+            N_("Problems ({count})") if collection.problems else N_("Problems"),
+            count=len(collection.problems),
+        )
         self.twins_tab.say(
             N_("Near-duplicates ({count})") if collection.duplicates else N_("Near-duplicates"),
             count=len(collection.duplicates),
@@ -397,9 +200,15 @@ class CollectionPage(QWidget):
             return
         wanted = text.casefold()
         tiles = [
-            Tile(collection.absolute(item), item.captions[0] if item.captions else paths.shown(item.path), data=index)
+            Tile(
+                collection.absolute(item),
+                item.captions[0] if item.captions else paths.shown(item.path),
+                data=index,
+            )
             for index, item in enumerate(collection.items)
-            if not wanted or wanted in item.path.casefold() or any(wanted in c.casefold() for c in item.captions)
+            if not wanted
+            or wanted in item.path.casefold()
+            or any(wanted in c.casefold() for c in item.captions)
         ]
         self.grid.show_tiles(tiles)
         self.table.filter(text)
@@ -419,33 +228,30 @@ class CollectionPage(QWidget):
         if recent:
             self.menu.addSeparator()
         for folder in recent:
-            self.menu.addAction(paths.shown(folder).replace("&", "&&"), partial(self.desk.open_folder, folder))
+            self.menu.addAction(
+                paths.shown(folder).replace("&", "&&"), partial(self.desk.open_folder, folder)
+            )
 
     # Captions
 
     def _on_edited(self, count: int) -> None:
         self.save_row.setVisible(count > 0)
-        self.unsaved.say(N_("Changed, not yet saved: {count}. Saving writes metadata.csv in the folder."), count=count)
+        self.unsaved.say(
+            N_("Changed, not yet saved: {count}. Saving writes metadata.csv in the folder."), count=count
+        )
 
     def _save(self) -> None:
         collection = self.desk.collection
         if collection is None:
             return
         root, edits = collection.root, dict(self.table.captions.edits)
-        job = Job("save", partial(_save_captions, root, edits))
+        job = Job("save", partial(work.save_captions, root, edits))
         job.done.connect(self._on_saved)
         job.failed.connect(self.desk.report)
         self.desk.lanes.reading.submit(job)
 
     def _on_saved(self, _file: Path) -> None:
         self.desk.rescan()
-
-
-def _save_captions(root: Path, edits: dict[str, tuple[str, ...]], _tools: Tools, _control: Control) -> Work[Path]:
-    from clip_atelier.engine.collection import captions
-
-    return captions.save(root, edits)
-    yield  # a generator, as all work is
 
 
 def _plain_table(titles: tuple[str, ...]) -> QTableWidget:

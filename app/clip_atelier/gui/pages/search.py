@@ -1,4 +1,415 @@
-"""Training page (under work)."""
-from PySide6.QtWidgets import QWidget
-def make(desk):
-    return QWidget()
+"""The Search page: by words, by a picture, or by drawing; base and adapted side by side."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence, QShortcut
+from PySide6.QtWidgets import QFileDialog, QMenu, QSlider, QStackedWidget, QWidget
+
+from clip_atelier.engine import paths
+from clip_atelier.engine.i18n import N_, _
+from clip_atelier.gui import theme, work
+from clip_atelier.gui.desk import Desk
+from clip_atelier.gui.drops import dropped_paths
+from clip_atelier.gui.finding import Found, Hit, Wanted, find
+from clip_atelier.gui.jobs import Job
+from clip_atelier.gui.widgets.canvas import Canvas
+from clip_atelier.gui.widgets.layout import card, column, row
+from clip_atelier.gui.widgets.pictures import Tile, TileView, read_picture
+from clip_atelier.gui.widgets.run_choice import RunChoice, run_words
+from clip_atelier.gui.widgets.search_parts import Column, Invitation, QueryPicture
+from clip_atelier.gui.widgets.text import Button, Field, Label, Picture
+
+_TYPING_MS = 350
+_TOP = 60
+_STEPS = 100  # of the strength slider, for a strength of 1
+
+
+def make(desk: Desk) -> QWidget:
+    """The page."""
+    return SearchPage(desk)
+
+
+class SearchPage(QWidget):
+    """All of it."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self.setAcceptDrops(True)
+        self._found: Found | None = None
+        self._by_hand = False  # whether the strength was moved by the user since the run was chosen
+
+        self.words = Field(N_("Search by words"))
+        self.words.setText(str(desk.state.view("search.words", "")))
+        self.words.setMinimumHeight(30)
+        self.picture = QueryPicture()
+        self.open = Button(N_("Picture…"), "plain", "image", tip=N_("Search by a picture from a file"))
+        self.paste = Button(
+            N_("Paste"), "plain", "clipboard", tip=N_("Search by the picture on the clipboard")
+        )
+        self.draw = Button(N_("Draw"), "plain", "brush", checkable=True, tip=N_("Search by drawing"))
+        first = row(Picture("search", 18), self.words, self.picture, self.open, self.paste, self.draw)
+        first.setStretch(1, 1)
+
+        self.gallery = Button("", "plain", "folder-open", tip=N_("The folder that is searched"))
+        self.gallery_menu = QMenu(self)
+        self.gallery_menu.aboutToShow.connect(self._fill_gallery_menu)
+        self.gallery.setMenu(self.gallery_menu)
+        self.runs = RunChoice({"": N_("Base model only")})
+        self.runs.setMinimumWidth(240)
+        self.strength = QSlider(Qt.Orientation.Horizontal)
+        self.strength.setRange(0, round(1.5 * _STEPS))
+        self.strength.setSingleStep(5)
+        self.strength.setPageStep(25)
+        self.strength.setFixedWidth(160)
+        self.strength_value = Label(role="strong")
+        self.strength_value.setFixedWidth(34)
+        self.best = Button(
+            N_("Best"), "quiet", tip=N_("The strength that was chosen on the validation images")
+        )
+        self.dial = QWidget()
+        self.dial.setLayout(
+            row(Label(N_("Strength"), "muted"), self.strength, self.strength_value, self.best)
+        )
+        second = row(self.gallery, self.runs, theme.M, self.dial, None)
+
+        self.canvas = Canvas()
+        undo = Button(N_("Undo"), "quiet", "undo-2")
+        wipe = Button(N_("Clear"), "quiet", "eraser")
+        undo.clicked.connect(self.canvas.undo)
+        wipe.clicked.connect(self.canvas.clear)
+        self.sheet = card(self.canvas, row(undo, wipe, None), None, gap=theme.S, margin=theme.M)
+        self.sheet.hide()
+
+        self.base = Column(desk, N_("Untouched base"))
+        self.adapted = Column(desk, N_("Adapted"))
+        both = row(self.base, self.adapted, gap=theme.L)
+        both.setStretch(0, 1)
+        both.setStretch(1, 1)
+        results = QWidget()
+        results.setLayout(both)
+        self.invitation = Invitation(desk)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.invitation)
+        self.stack.addWidget(results)
+        lower = row(self.sheet, self.stack, gap=theme.L)
+        lower.setStretch(1, 1)
+        self.message = Label(role="muted", wrap=True)
+        self.message.hide()
+        layout = column(first, second, self.message, lower, gap=theme.M)
+        layout.setStretch(3, 1)
+        layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
+        self.setLayout(layout)
+
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_TYPING_MS)
+        self._soon.timeout.connect(self.search)
+        self._connect()
+        self._show_strength(float(desk.state.view("search.strength", 1.0)))
+        self._on_runs()
+        self._name_gallery()
+        desk.read_runs()
+        if self.words.text():
+            self._soon.start()
+
+    def _connect(self) -> None:
+        desk = self.desk
+        self.words.textEdited.connect(lambda _text: self._soon.start())
+        self.words.returnPressed.connect(self.search)
+        self.picture.removed.connect(self._soon.start)
+        self.open.clicked.connect(self._ask_for_picture)
+        self.paste.clicked.connect(self.paste_picture)
+        self.draw.toggled.connect(self._on_draw)
+        self.canvas.drawn.connect(self._on_drawn)
+        self.runs.edited.connect(self._on_run_chosen)
+        self.strength.valueChanged.connect(self._on_strength)
+        self.best.clicked.connect(self._to_best)
+        self.invitation.example.connect(self.search_for)
+        for view in (self.base.view, self.adapted.view):
+            view.opened.connect(self._more_like)
+            view.customContextMenuRequested.connect(partial(self._menu, view))
+        QShortcut(QKeySequence("Ctrl+Shift+V"), self, self.paste_picture)
+        QShortcut(QKeySequence.StandardKey.Find, self, self.words.setFocus)
+        desk.runs_changed.connect(self._on_runs)
+        desk.asked_to_find.connect(lambda path: self.search_by(Path(path)))
+        desk.state.changed.connect(self._on_state)
+        desk.collection_changed.connect(self._on_collection)
+
+    # Asking
+
+    def search_for(self, words: str) -> None:
+        """Searches for words."""
+        self.words.setText(words)
+        self.search()
+
+    def search_by(self, path: Path) -> None:
+        """Searches by a picture file."""
+        job = Job("look", lambda _tools, _control: work.at_once(lambda: read_picture(path, 128)))
+        job.done.connect(lambda image: self._take(image, paths.shown(path.name), path))
+        job.failed.connect(self.desk.report)
+        self.desk.lanes.files.replace(job)
+
+    def _take(self, image: QImage, name: str, path: Path | None = None) -> None:
+        self.draw.setChecked(False)
+        self.picture.show_picture(image, name, path)
+        self.search()
+
+    def paste_picture(self) -> None:
+        """Searches by what is on the clipboard: a picture, or a picture's file."""
+        data = QGuiApplication.clipboard().mimeData()
+        files = (
+            [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()] if data.hasUrls() else []
+        )
+        if files:
+            self.search_by(files[0])
+        elif data.hasImage():
+            self._take(QGuiApplication.clipboard().image(), _("pasted picture"))
+        else:
+            self._tell(N_("There is no picture on the clipboard."))
+
+    def _ask_for_picture(self) -> None:
+        name, _kind = QFileDialog.getOpenFileName(self, _("Search by a picture"), self.desk.state.folder)
+        if name:
+            self.search_by(Path(name))
+
+    def _on_draw(self, on: bool) -> None:
+        self.sheet.setVisible(on)
+        if on:
+            self.picture.clear()
+            self.canvas.setFocus()
+        self._soon.start()
+
+    def _on_drawn(self) -> None:
+        self.search()
+
+    @property
+    def folder(self) -> str:
+        """The gallery: the open collection unless another folder was chosen."""
+        return str(self.desk.state.view("search.gallery", "") or self.desk.state.folder)
+
+    def search(self) -> None:
+        """Searches for what is asked now; an earlier search that still runs is dropped."""
+        self._soon.stop()
+        desk = self.desk
+        words = self.words.text().strip()
+        desk.state.set_view("search.words", words)
+        drawn = (
+            self.canvas.picture() if self.draw.isChecked() and not self.canvas.empty else self.picture.image
+        )
+        if not (words or drawn is not None or self.picture.path) or not self.folder:
+            self._found = None
+            self._tell("")
+            self.stack.setCurrentIndex(0)
+            return
+        run = self.runs.value()
+        wanted = Wanted(
+            folder=Path(self.folder),
+            words=words,
+            picture=self.picture.path,
+            pixels=None if drawn is None else _pixels(drawn),
+            run=run,
+            strength=self._strength() if run and self._by_hand else None,
+            values=desk.state.values(),
+            reading=desk.readings,
+            top=_TOP,
+        )
+        job = Job("search", partial(find, wanted))
+        job.done.connect(self._on_found)
+        job.failed.connect(self._on_failed)
+        if (
+            desk.lanes.compute.busy
+            and desk.lanes.compute.current is not None
+            and desk.lanes.compute.current.name == "train"
+        ):
+            self.message.say(
+                N_("The search waits until training is done. You can stop it on the Training page.")
+            )
+        else:
+            self._tell(N_("Searching…"))
+        desk.lanes.compute.replace(job)
+
+    def _tell(self, text: str) -> None:
+        self.message.say(text)
+        self.message.setVisible(bool(text))
+
+    def _on_failed(self, error: Exception) -> None:
+        self._tell("")
+        self.desk.report(error)
+
+    # Answers
+
+    def _on_found(self, found: Found) -> None:
+        self._found = found
+        self._tell("")
+        self.stack.setCurrentIndex(1)
+        if found.strength is not None and not self._by_hand:
+            self._show_strength(found.strength)
+        self._show_found()
+
+    def _show_found(self) -> None:
+        found = self._found
+        if found is None:
+            return
+        self.base.view.show_tiles([_tile(found.root, hit, place) for place, hit in enumerate(found.base, 1)])
+        self.adapted.setVisible(found.adapted is not None)
+        words = N_("{count} pictures searched")
+        self.base.note.say(words, count=f"{found.gallery:,}")
+        if found.adapted is not None:
+            self.adapted.view.show_tiles(
+                [_tile(found.root, h, place) for place, h in enumerate(found.adapted, 1)]
+            )
+            moved = sum(hit.base_place != place for place, hit in enumerate(found.adapted, 1))
+            self.adapted.note.say(N_("{count} of the first {top} moved"), count=moved, top=len(found.adapted))
+
+    def retranslate(self) -> None:
+        """Answers in the current language."""
+        self._show_found()
+        self._name_gallery()
+
+    def _more_like(self, tile: Tile) -> None:
+        self.words.setText("")
+        self.search_by(tile.path)
+
+    def _menu(self, view: TileView, at: QPoint) -> None:
+        index = view.indexAt(at)
+        if not index.isValid():
+            return
+        tile = view.tiles.tile(index.row())
+        menu = QMenu(self)
+        menu.addAction(_("More like this"), lambda: self._more_like(tile))
+        menu.addAction(_("Open in the file manager"), lambda: self.desk.reveal(tile.path))
+        menu.addAction(
+            _("Copy the path"), lambda: QGuiApplication.clipboard().setText(paths.shown(tile.path))
+        )
+        menu.popup(view.viewport().mapToGlobal(at))
+
+    # Gallery, run and strength
+
+    def _name_gallery(self) -> None:
+        name = paths.shown(Path(self.folder).name) if self.folder else _("No folder")
+        self.gallery.say("{name}", name=name)
+
+    def _fill_gallery_menu(self) -> None:
+        self.gallery_menu.clear()
+        if self.desk.state.folder:
+            self.gallery_menu.addAction(_("The open collection"), lambda: self._choose_gallery(""))
+        self.gallery_menu.addAction(_("Another folder…"), self._ask_for_gallery)
+
+    def _ask_for_gallery(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(
+            self, _("Search in a folder"), self.folder or str(Path.home())
+        )
+        if chosen:
+            self._choose_gallery(chosen)
+
+    def _choose_gallery(self, folder: str) -> None:
+        self.desk.state.set_view("search.gallery", folder)
+        self._name_gallery()
+        self._soon.start()
+
+    def _on_collection(self) -> None:
+        self._name_gallery()
+
+    def _on_runs(self) -> None:
+        usable = [
+            run
+            for run in self.desk.runs
+            if run.get("adapted") or run.get("status") in ("stopped", "interrupted")
+        ]
+        before = self.runs.value()
+        self.runs.show_runs(usable)
+        wanted = self.desk.state.get("run") or (usable[-1]["run"] if usable else "")
+        if self.runs.findData(wanted) >= 0 and not self.desk.state.view("search.base", False):
+            self.runs.set_value(wanted)
+        self._name_run()
+        if self.runs.value() != before and self.words.text():
+            self._soon.start()
+
+    def _on_run_chosen(self) -> None:
+        run = self.runs.value()
+        self.desk.state.set_view("search.base", not run)
+        self._by_hand = False
+        if run:
+            self.desk.state.set("run", run)
+        self._name_run()
+        self.search()
+
+    def _on_state(self, what: str) -> None:
+        if what == "run":
+            self._by_hand = False
+            self._on_runs()
+        elif what == "folder":
+            self.desk.state.set_view("search.gallery", "")
+            self._name_gallery()
+
+    def _name_run(self) -> None:
+        run = next((r for r in self.desk.runs if r["run"] == self.runs.value()), None)
+        self.dial.setVisible(run is not None)
+        if run is not None:
+            self.adapted.title.say(N_("Adapted"))
+            self.adapted.title.setToolTip("")
+            self.runs.setToolTip("")
+            self.adapted.setAccessibleName(run_words(run))
+
+    def _strength(self) -> float:
+        return self.strength.value() / _STEPS
+
+    def _show_strength(self, value: float) -> None:
+        self.strength.blockSignals(True)
+        self.strength.setValue(round(value * _STEPS))
+        self.strength.blockSignals(False)
+        self.strength_value.show_literal(f"{value:.2f}")
+
+    def _on_strength(self, value: int) -> None:
+        self._by_hand = True
+        self.strength_value.show_literal(f"{value / _STEPS:.2f}")
+        self.desk.state.set_view("search.strength", value / _STEPS)
+        self._soon.start()
+
+    def _to_best(self) -> None:
+        self._by_hand = False
+        self.search()
+
+    # Dropping
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        files = dropped_paths(event)
+        if (files and files[0].is_file()) or (not files and event.mimeData().hasImage()):
+            event.acceptProposedAction()
+        else:
+            event.ignore()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        files = dropped_paths(event)
+        if files:
+            event.acceptProposedAction()
+            self.search_by(files[0])
+            return
+        with contextlib.suppress(TypeError):
+            image = QImage(event.mimeData().imageData())
+            event.acceptProposedAction()
+            self._take(image, _("dropped picture"))
+
+
+def _tile(root: Path, hit: Hit, place: int) -> Tile:
+    note, tone = f"{hit.score:.3f}", "muted"
+    if hit.base_place is not None:
+        change = hit.base_place - place
+        if change:
+            note += f"   {'▲' if change > 0 else '▼'} {abs(change):,}"
+            tone = "gain" if change > 0 else "loss"
+        else:
+            note += "   ="
+    return Tile(root / hit.path, hit.title or paths.shown(Path(hit.path).stem), note, str(place), tone)
+
+
+def _pixels(image: QImage) -> tuple[int, int, bytes]:
+    """Width, height and RGBA bytes: what crosses into the engine holds no Qt object."""
+    plain = image.convertToFormat(QImage.Format.Format_RGBA8888)
+    return plain.width(), plain.height(), bytes(plain.constBits())[: plain.width() * plain.height() * 4]

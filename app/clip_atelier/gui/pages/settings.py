@@ -85,7 +85,15 @@ class Explanation(QWidget):
         self.source = Label(role="caption", wrap=True)
         self.source.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         layout = column(
-            self.title, self.key, theme.XS, self.detail, self.choices, self.facts, self.source, None, gap=theme.S
+            self.title,
+            self.key,
+            theme.XS,
+            self.detail,
+            self.choices,
+            self.facts,
+            self.source,
+            None,
+            gap=theme.S,
         )
         layout.setContentsMargins(0, 0, theme.S, 0)
         self.setLayout(layout)
@@ -108,7 +116,9 @@ class Explanation(QWidget):
         if declared.unit:
             facts.append(_("Unit: {unit}").format(unit=_(declared.unit)))
         self.facts.show_literal("\n".join(facts))
-        self.source.show_literal(_("Source: {source}").format(source=declared.source) if declared.source else "")
+        self.source.show_literal(
+            _("Source: {source}").format(source=declared.source) if declared.source else ""
+        )
         self.source.setVisible(bool(declared.source))
 
     def retranslate(self) -> None:
@@ -173,9 +183,7 @@ class Readouts(QFrame):
         split = self._desk.split
         if split is not None:
             batches = max(1, -(-len(split.train) // chosen.train.batch_size))
-            self.values["steps"].say(
-                N_("about {steps}"), steps=f"{batches * chosen.train.epochs:,}"
-            )
+            self.values["steps"].say(N_("about {steps}"), steps=f"{batches * chosen.train.epochs:,}")
 
 
 class Code(QWidget):
@@ -237,7 +245,7 @@ class SettingsPage(QWidget):
         )
         content.setContentsMargins(theme.XL, theme.L, theme.XL, theme.XL)
         left.setLayout(content)
-        self.scroll = scrolled(left)
+        self.area = scrolled(left)
 
         self.explanation = Explanation()
         self.code = Code(desk)
@@ -256,7 +264,7 @@ class SettingsPage(QWidget):
         side.setStretch(0, 1)
         side.setContentsMargins(theme.L, theme.S, theme.L, theme.L)
         panel.setLayout(side)
-        whole = row(self.scroll, panel, gap=0)
+        whole = row(self.area, panel, gap=0)
         whole.setStretch(0, 1)
         self.setLayout(whole)
 

@@ -8,28 +8,25 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QMenu, QMessageBox, QProgressBar, QSlider, QStackedWidget, QWidget
+from PySide6.QtWidgets import QMenu, QMessageBox, QProgressBar, QStackedWidget, QWidget
 
 from clip_atelier.engine import paths, settings
-from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import Event, Finished, Work
+from clip_atelier.engine.events import Event, Finished
 from clip_atelier.engine.i18n import N_, _
-from clip_atelier.gui import theme
+from clip_atelier.gui import theme, work
 from clip_atelier.gui.desk import Desk
-from clip_atelier.gui.jobs import Job, Tools
+from clip_atelier.gui.jobs import Job
 from clip_atelier.gui.record import RunRecord
-from clip_atelier.gui.widgets.inputs import Switch
-from clip_atelier.gui.widgets.layout import box, card, clear, column, row, scrolled
-from clip_atelier.gui.widgets.numbers import duration, share, size_words
-from clip_atelier.gui.widgets.plots import Plot, Smoother
+from clip_atelier.gui.widgets.curves import Curves
+from clip_atelier.gui.widgets.layout import box, column, row, scrolled
+from clip_atelier.gui.widgets.numbers import duration, size_words
 from clip_atelier.gui.widgets.result import Result
 from clip_atelier.gui.widgets.run_choice import RunChoice
 from clip_atelier.gui.widgets.strip import Strip
 from clip_atelier.gui.widgets.tabs import Figure, Tabs
 from clip_atelier.gui.widgets.text import Button, Label, Picture
 
-_LIVE = "live"
 _STRIPS = 4
 
 
@@ -57,127 +54,6 @@ class Empty(QWidget):
         )  # fmt: skip
 
 
-class Key(QWidget):
-    """The meaning of a plot's colours: a dash of colour and a word for each."""
-
-    def __init__(self, *entries: tuple[str, str]) -> None:
-        super().__init__()
-        parts: list[Any] = []
-        for icon_colour, text in entries:
-            parts += [row(Picture("minus", 16, icon_colour), Label(text, "caption"), gap=theme.XS)]
-        self.setLayout(row(*parts, None, gap=theme.M))
-
-
-class Curves(QWidget):
-    """Loss on the left, retrieval on held-out images on the right."""
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self._desk = desk
-        self._record = RunRecord()
-        self.loss = Plot()
-        self.loss.add_curve("raw", "line")
-        self.loss.add_curve("smooth", "accent")
-        self.loss.add_curve("held-out", "warning")
-        self.loss.add_dots("held-out dots", "warning")
-        self.recall = Plot()
-        self.recall.add_level("base", "base")
-        self.recall.add_curve("held-out", "accent")
-        self.recall.add_dots("checks", "accent")
-        self.recall.add_dots("best", "gain", "star", 15)
-        self.smoothing = QSlider(Qt.Orientation.Horizontal)
-        self.smoothing.setRange(0, 98)
-        self.smoothing.setFixedWidth(88)
-        self.smoothing.setValue(int(desk.state.view("training.smoothing", 80)))
-        self.smoothing.valueChanged.connect(self._on_smoothing)
-        self.log = Switch()
-        self.log.set_value(desk.state.view("training.log", False))
-        self.log.edited.connect(self._on_log)
-        self._smoother = Smoother(self.smoothing.value() / 100)
-        self.loss.set_log(self.log.value())
-        self.recall_title = Label(role="strong")
-        self.recall_note = Label(role="caption")
-        loss_head = row(
-            Label(N_("Loss"), "strong"), None, Label(N_("Smoothing"), "caption"), self.smoothing,
-            Label(N_("Log scale"), "caption"), self.log,
-        )  # fmt: skip
-        left = card(
-            loss_head, self.loss,
-            Key(("accent", N_("training")), ("warning", N_("held-out images"))), gap=theme.XS, margin=theme.M,
-        )  # fmt: skip
-        right = card(
-            row(self.recall_title, None, self.recall_note), self.recall,
-            Key(("accent", N_("while learning")), ("base", N_("untouched base")), ("gain", N_("best, kept"))),
-            gap=theme.XS, margin=theme.M,
-        )  # fmt: skip
-        whole = row(left, right, gap=theme.L)
-        whole.setStretch(0, 1)
-        whole.setStretch(1, 1)
-        self.setLayout(whole)
-        for label in (left.layout(), right.layout()):
-            label.setStretch(1, 1) if label is not None else None
-        self.draw(self._record)
-
-    def draw(self, record: RunRecord) -> None:
-        """Draws a run as far as it is known."""
-        if record is not self._record:
-            self._smoother = Smoother(self.smoothing.value() / 100)
-        self._record = record
-        self.loss.show_curve("raw", record.steps, record.losses)
-        self.loss.show_curve("smooth", record.steps, self._smoother.extend(record.losses))
-        checks = sorted(record.checks, key=lambda c: c.step)
-        known = [c for c in checks if c.loss is not None]
-        at, losses = [float(c.step) for c in known], [c.loss or 0.0 for c in known]
-        self.loss.show_curve("held-out", at, losses)
-        self.loss.show_dots("held-out dots", at, losses)
-        name = record.headline
-        measured = [(float(c.step), c.metrics[name]) for c in checks if name in c.metrics]
-        self.recall.show_curve("held-out", [s for s, _v in measured], [v for _s, v in measured])
-        self.recall.show_dots("checks", [s for s, _v in measured], [v for _s, v in measured])
-        base, best = record.base, record.best
-        self.recall.show_level("base", base.metrics.get(name) if base else None)
-        chosen = [(float(best.step), best.metrics[name])] if best and name in best.metrics else []
-        self.recall.show_dots("best", [s for s, _v in chosen], [v for _s, v in chosen])
-        total = record.started.steps if record.started else 100
-        self.loss.set_span(0, total)
-        self.recall.set_span(0, total)
-        values = [v for _s, v in measured] or [0.0, 1.0]
-        room = max(0.05, (max(values) - min(values)) * 0.25)
-        self.recall.at_least(max(0.0, min(values) - room), min(1.0, max(values) + room))
-        self._say(record, checks)
-
-    def retranslate(self) -> None:
-        """The titles in the current language."""
-        self.draw(self._record)
-
-    def _say(self, record: RunRecord, checks: list[Any]) -> None:
-        from clip_atelier.engine.retrieval import DIRECTIONS
-
-        direction, _slash, metric = record.headline.rpartition("/")
-        self.recall_title.show_literal(
-            f"{_(DIRECTIONS[direction])} · {metric}" if direction in DIRECTIONS else _("Retrieval on held-out images")
-        )
-        base = record.base
-        if checks and base is not None and record.headline in base.metrics:
-            last = checks[-1]
-            self.recall_note.say(
-                N_("{now} now, {base} base"),
-                now=share(last.metrics.get(record.headline, float("nan"))),
-                base=share(base.metrics[record.headline]),
-            )
-        else:
-            self.recall_note.say("")
-
-    def _on_smoothing(self, value: int) -> None:
-        self._desk.state.set_view("training.smoothing", value)
-        self._smoother = Smoother(value / 100)
-        self.draw(self._record)
-
-    def _on_log(self) -> None:
-        self._desk.state.set_view("training.log", self.log.value())
-        self.loss.set_log(self.log.value())
-
-
 class TrainingPage(QWidget):
     """All of it."""
 
@@ -198,8 +74,12 @@ class TrainingPage(QWidget):
         self.more = Button("", "icon", "ellipsis", tip=N_("More about this run"))
         self.menu = QMenu(self)
         self.menu.aboutToShow.connect(self._fill_menu)
-        self.more.clicked.connect(lambda: self.menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft())))
-        self.evaluate = Button(N_("Evaluate now"), "plain", "gauge", tip=N_("Measure retrieval at the next step"))
+        self.more.clicked.connect(
+            lambda: self.menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
+        )
+        self.evaluate = Button(
+            N_("Evaluate now"), "plain", "gauge", tip=N_("Measure retrieval at the next step")
+        )
         self.pause = Button(N_("Pause"), "plain", "pause")
         self.stop = Button(N_("Stop"), "plain", "square", tip=N_("End here and keep the best checkpoint"))
         self.resume = Button(N_("Resume this run"), "plain", "play", tip=N_("Go on exactly where it stopped"))
@@ -212,7 +92,15 @@ class TrainingPage(QWidget):
         self.start.clicked.connect(self.begin)
         self.search.clicked.connect(lambda: desk.page_wanted.emit("search"))
         top = row(
-            self.runs, self.more, None, self.search, self.evaluate, self.pause, self.stop, self.resume, self.start
+            self.runs,
+            self.more,
+            None,
+            self.search,
+            self.evaluate,
+            self.pause,
+            self.stop,
+            self.resume,
+            self.start,
         )
 
         self.plan = Label(role="muted")
@@ -225,7 +113,7 @@ class TrainingPage(QWidget):
             "device": Figure(N_("device")),
         }  # fmt: skip
         numbers = row(*self.figures.values(), None, gap=theme.XXL)
-        self.curves = Curves(desk)
+        self.curves = Curves(desk.state)
 
         self.strips = [Strip(desk.store) for _n in range(_STRIPS)]
         self.strip_note = Label(
@@ -233,7 +121,9 @@ class TrainingPage(QWidget):
             "caption", wrap=True,
         )  # fmt: skip
         self.result = Result()
-        self.no_result = Label(N_("The comparison of base and adapted model appears here when the run ends."), "muted")
+        self.no_result = Label(
+            N_("The comparison of base and adapted model appears here when the run ends."), "muted"
+        )
         self.notes = Label(role="body", wrap=True)
         self.tabs = Tabs()
         grid = column(
@@ -287,16 +177,16 @@ class TrainingPage(QWidget):
         except UserError as error:
             desk.report(error)
             return
-        folder, home = Path(desk.state.folder), desk.home
+        folder = Path(desk.state.folder)
         name = str(desk.state.get("preset") or "")
-        self._run(partial(_train, folder, chosen, home, name), folder)
+        self._run(partial(work.train, folder, chosen, name), folder)
 
     def _on_resume(self) -> None:
         run = self._summary()
         if run is not None and not self.training:
             folder = Path(str(run.get("folder") or ""))
             record = self._shown
-            self._run(partial(_resume, self.desk.home, str(run["run"])), folder, record)
+            self._run(partial(work.resume, str(run["run"])), folder, record)
 
     def _run(self, make: Any, folder: Path, record: RunRecord | None = None) -> None:
         job = Job("train", make)
@@ -318,7 +208,11 @@ class TrainingPage(QWidget):
         if self._live.started is not before and self._live.started is not None:
             self.desk.state.set("run", self._live.started.run)
             self.desk.read_runs()
-        if any(isinstance(e, Finished) for e in events) and self._shown is self._live and self._live.result.get("base"):
+        if (
+            any(isinstance(e, Finished) for e in events)
+            and self._shown is self._live
+            and self._live.result.get("base")
+        ):
             self.tabs.choose("result")
         if self.isVisible():
             self.refresh()
@@ -385,7 +279,7 @@ class TrainingPage(QWidget):
             return
         self.runs.set_value(wanted)
         record = RunRecord()
-        job = Job("replay", partial(_replay, self.desk.home, wanted))
+        job = Job("replay", partial(work.replay, wanted))
         job.events.connect(partial(self._on_replayed, record))
         job.failed.connect(self.desk.report)
         folder = next((str(r.get("folder") or "") for r in self.desk.runs if r["run"] == wanted), "")
@@ -431,7 +325,7 @@ class TrainingPage(QWidget):
         question.addButton(_("Keep"), QMessageBox.ButtonRole.RejectRole)
         question.exec()
         if question.clickedButton() is yes:
-            job = Job("delete", partial(_delete, self.desk.home, str(run["run"])))
+            job = Job("delete", partial(work.delete_run, str(run["run"])))
             job.failed.connect(self.desk.report)
             job.done.connect(self._on_deleted)
             self.desk.lanes.files.submit(job)
@@ -485,7 +379,9 @@ class TrainingPage(QWidget):
         self.figures["loss"].show_number("–" if last is None or last.loss is None else f"{last.loss:.3f}")
         self.figures["rate"].show_number("–" if last is None else f"{last.learning_rate:.2g}")
         self.figures["speed"].show_number("–" if last is None else f"{last.images_per_second:,.0f}")
-        self.figures["memory"].show_number("–" if last is None or not last.memory else size_words(last.memory))
+        self.figures["memory"].show_number(
+            "–" if last is None or not last.memory else size_words(last.memory)
+        )
         self.figures["device"].show_number(f"{started.device} · {started.precision}" if started else "–")
         ended = record.finished is not None
         left = last.seconds_left if last and not ended else None
@@ -535,7 +431,9 @@ class TrainingPage(QWidget):
         elif problems:
             text = N_("Some settings need attention first.")
         else:
-            text = N_("Training starts with the settings as chosen; loss and retrieval on held-out images appear here live.")
+            text = N_(
+                "Training starts with the settings as chosen; loss and retrieval on held-out images appear here live."
+            )
         self.empty.text.say(text)
         self._say_plan(summary)
 
@@ -563,31 +461,3 @@ _ENDED = {
     "stopped": N_("Stopped. The best checkpoint so far is kept; the run can be resumed."),
     "failed": N_("The run failed. What was saved before is kept; see the notes."),
 }
-
-
-def _train(folder: Path, chosen: Any, home: Path, name: str, tools: Tools, control: Control) -> Work[Any]:
-    from clip_atelier.engine import training
-
-    return (yield from training.train(training.Plan(folder, chosen, home, name), tools.models, control))
-
-
-def _resume(home: Path, run: str, tools: Tools, control: Control) -> Work[Any]:
-    from clip_atelier.engine import training
-
-    return (yield from training.resume(home, run, tools.models, control))
-
-
-def _replay(home: Path, run: str, _tools: Tools, control: Control) -> Work[None]:
-    from clip_atelier.engine.runs import Runs
-
-    for event in Runs(home).open(run).events():
-        control.boundary()
-        yield event
-
-
-def _delete(home: Path, run: str, _tools: Tools, _control: Control) -> Work[None]:
-    from clip_atelier.engine.runs import Runs
-
-    Runs(home).delete(run)
-    return
-    yield  # a generator, as all work is

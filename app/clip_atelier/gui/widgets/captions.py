@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 from clip_atelier.engine import paths
 from clip_atelier.engine.i18n import N_, _
 from clip_atelier.gui import theme
+from clip_atelier.gui.widgets.detail import PARTS
 from clip_atelier.gui.widgets.pictures import PictureStore
 from clip_atelier.gui.widgets.text import plain_tooltip
 
@@ -42,7 +43,6 @@ _COLUMNS = (N_("File"), N_("Captions, one a line"), N_("Label"), N_("Pair"), N_(
 _CAPTIONS = 1
 _ROW = 48
 _PICTURE = Qt.ItemDataRole.UserRole + 1
-_PARTS = {"train": N_("training"), "validation": N_("validation"), "test": N_("test")}
 
 
 class CaptionModel(QAbstractTableModel):
@@ -79,7 +79,9 @@ class CaptionModel(QAbstractTableModel):
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
         return 0 if parent.isValid() else len(_COLUMNS)
 
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
             return _(_COLUMNS[section])
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -100,7 +102,7 @@ class CaptionModel(QAbstractTableModel):
                 "\n".join(captions),
                 item.label,
                 item.pair,
-                _(_PARTS.get(self._parts.get(index.row(), ""), "")),
+                _(PARTS.get(self._parts.get(index.row(), ""), "")),
             )[index.column()]
             return plain_tooltip(text) if role == Qt.ItemDataRole.ToolTipRole else text
         if role == Qt.ItemDataRole.UserRole:

@@ -16,10 +16,16 @@ from clip_atelier.gui.widgets.layout import Flow
 from clip_atelier.gui.widgets.text import Button, Field, plain_tooltip
 
 
-def _chevron(painter: QPainter, x: float, y: float, colour: QColor, *, up: bool = False, size: float = 3.5) -> None:
-    painter.setPen(QPen(colour, 1.4, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin))
+def _chevron(
+    painter: QPainter, x: float, y: float, colour: QColor, *, up: bool = False, size: float = 3.5
+) -> None:
+    painter.setPen(
+        QPen(colour, 1.4, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+    )
     tip = -size / 2 if up else size / 2
-    painter.drawPolyline(QPolygonF([QPointF(x - size, y - tip), QPointF(x, y + tip), QPointF(x + size, y - tip)]))
+    painter.drawPolyline(
+        QPolygonF([QPointF(x - size, y - tip), QPointF(x, y + tip), QPointF(x + size, y - tip)])
+    )
 
 
 class Number(QAbstractSpinBox):
@@ -64,7 +70,9 @@ class Number(QAbstractSpinBox):
             return text
         if self._whole and number == int(number):
             return int(number)
-        return int(number) if number == int(number) and "." not in text and "e" not in text.lower() else number
+        return (
+            int(number) if number == int(number) and "." not in text and "e" not in text.lower() else number
+        )
 
     def set_value(self, value: Any) -> None:
         """Shows a number, or text that was left half-typed."""
@@ -176,7 +184,10 @@ class Choice(QComboBox):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         _chevron(
-            painter, self.width() - 14.0, self.height() / 2, self.palette().color(QPalette.ColorRole.PlaceholderText)
+            painter,
+            self.width() - 14.0,
+            self.height() / 2,
+            self.palette().color(QPalette.ColorRole.PlaceholderText),
         )
         painter.end()
 
@@ -307,7 +318,9 @@ class Options(QWidget):
 
     chosen = Signal(str)
 
-    def __init__(self, choices: Mapping[str, str], kind: str = "chip", icons: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, choices: Mapping[str, str], kind: str = "chip", icons: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__()
         self._buttons: dict[str, Button] = {}
         flow = Flow(6)

@@ -46,7 +46,9 @@ class ModelChoice(QWidget):
         self._choice.set_value(text)
 
     def _ask(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, _("Choose a Hugging Face CLIP folder"), str(Path.home()))
+        chosen = QFileDialog.getExistingDirectory(
+            self, _("Choose a Hugging Face CLIP folder"), str(Path.home())
+        )
         if chosen:
             self.set_value(chosen)
             self.edited.emit()

@@ -21,7 +21,14 @@ from PySide6.QtCore import (
     Signal,
 )
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPainterPath, QPaintEvent, QPen, QPixmap
-from PySide6.QtWidgets import QAbstractItemView, QLabel, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QLabel,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+)
 
 from clip_atelier.engine import paths
 from clip_atelier.gui import theme
@@ -39,7 +46,9 @@ def read_picture(path: Path, size: int) -> QImage:
     picture = images.thumbnail(path, size).convert("RGBA")
     data = picture.tobytes()
     # copy(): the image must own its bytes, `data` goes when this function ends.
-    return QImage(data, picture.width, picture.height, picture.width * 4, QImage.Format.Format_RGBA8888).copy()
+    return QImage(
+        data, picture.width, picture.height, picture.width * 4, QImage.Format.Format_RGBA8888
+    ).copy()
 
 
 class PictureStore(QObject):
@@ -204,7 +213,9 @@ class TileDelegate(QStyledItemDelegate):
             self._line(painter, option, below, tile.note, str(getattr(t, tile.tone)))
         painter.restore()
 
-    def _line(self, painter: QPainter, option: QStyleOptionViewItem, rect: QRect, text: str, colour: str) -> None:
+    def _line(
+        self, painter: QPainter, option: QStyleOptionViewItem, rect: QRect, text: str, colour: str
+    ) -> None:
         painter.setPen(QColor(colour))
         shown = option.fontMetrics.elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
         painter.drawText(rect, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, shown)
@@ -223,8 +234,6 @@ class TileDelegate(QStyledItemDelegate):
         painter.setFont(font)
         painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
         painter.setFont(option.font)
-
-
 
 
 class TileView(QListView):

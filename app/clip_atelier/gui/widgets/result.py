@@ -31,14 +31,14 @@ class Result(QWidget):
         self._result: Mapping[str, Any] = {}
         self.verdict = Label(role="heading", wrap=True)
         self.facts = Label(role="muted", wrap=True)
-        self.metric = Choice({"R@1": ""})
-        self.metric.edited.connect(self._fill)
+        self.measure = Choice({"R@1": ""})
+        self.measure.edited.connect(self._fill)
         self.table = QGridLayout()
         self.table.setHorizontalSpacing(theme.XL)
         self.table.setVerticalSpacing(6)
         holder = QWidget()
         holder.setLayout(self.table)
-        top = row(self.verdict, self.metric, gap=theme.L)
+        top = row(self.verdict, self.measure, gap=theme.L)
         top.setStretch(0, 1)
         self.setLayout(column(top, self.facts, theme.XS, row(holder, None), None, gap=theme.XS))
 
@@ -46,9 +46,9 @@ class Result(QWidget):
         """Shows CONTRACT's `train` document."""
         self._result = result
         names = list(dict.fromkeys(key.rpartition("/")[2] for key in result.get("base", {})))
-        kept = self.metric.value()
-        self.metric.renew(self._titles(names))
-        self.metric.set_value(kept if kept in names else "R@1")
+        kept = self.measure.value()
+        self.measure.renew(self._titles(names))
+        self.measure.set_value(kept if kept in names else "R@1")
         self._fill()
 
     def retranslate(self) -> None:
@@ -65,14 +65,16 @@ class Result(QWidget):
         from clip_atelier.engine.metrics import METRICS
         from clip_atelier.engine.retrieval import DIRECTIONS
 
-        result, metric = self._result, self.metric.value()
+        result, metric = self._result, self.measure.value()
         word = str(result.get("verdict", ""))
         self.verdict.say(_OPENING.get(word, "")) if word in _OPENING else self.verdict.show_literal(word)
         self.verdict.set_role(_TONE.get(word, "heading"))
         facts = [
             _("Measured on images that took no part in training or choosing.")
             if result.get("measured_on") == "test"
-            else _("Measured on the validation images, which also chose the checkpoint: expect a little less.")
+            else _(
+                "Measured on the validation images, which also chose the checkpoint: expect a little less."
+            )
         ]
         if "strength" in result:
             facts.append(
@@ -81,7 +83,7 @@ class Result(QWidget):
                 )
             )
         self.facts.show_literal(" ".join(facts))
-        self.metric.setToolTip(plain_tooltip(_(METRICS[metric].explanation)) if metric in METRICS else "")
+        self.measure.setToolTip(plain_tooltip(_(METRICS[metric].explanation)) if metric in METRICS else "")
         clear(self.table)
         heads = (N_("Question"), N_("Chance"), N_("Base"), N_("Adapted"), N_("Difference (95 % interval)"))
         for x, head in enumerate(heads):

@@ -91,7 +91,9 @@ class Strip(QWidget):
             return
         painter.save()
         painter.setClipPath(outline)
-        fit = QSize(pixmap.size()).scaled(place.size().toSize() - QSize(4, 4), Qt.AspectRatioMode.KeepAspectRatio)
+        fit = QSize(pixmap.size()).scaled(
+            place.size().toSize() - QSize(4, 4), Qt.AspectRatioMode.KeepAspectRatio
+        )
         target = QRectF(0, 0, fit.width(), fit.height())
         target.moveCenter(place.center())
         painter.drawPixmap(target, pixmap, QRectF(pixmap.rect()))

@@ -178,7 +178,9 @@ class Button(QPushButton):
         key = (self._icon_name, colour)
         if key != self._icon_key:
             self._icon_key = key
-            self.setIcon(icon(self._icon_name, colour, 18, t.muted if self._kind == "primary" else t.strong_line))
+            self.setIcon(
+                icon(self._icon_name, colour, 18, t.muted if self._kind == "primary" else t.strong_line)
+            )
 
 
 class Field(QLineEdit):

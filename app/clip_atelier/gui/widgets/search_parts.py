@@ -1,0 +1,122 @@
+"""Parts of the Search page: the picture that is asked with, one ranking, and the invitation to begin."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtWidgets import QFrame, QLabel, QWidget
+
+from clip_atelier.engine.i18n import N_
+from clip_atelier.gui import theme
+from clip_atelier.gui.desk import Desk
+from clip_atelier.gui.widgets.layout import Flow, clear, column, row
+from clip_atelier.gui.widgets.pictures import TileView
+from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Picture
+
+
+class QueryPicture(QFrame):
+    """The picture that is searched by."""
+
+    removed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("role", "chip")
+        self.path: Path | None = None
+        self.image: QImage | None = None
+        self._picture = QLabel()
+        self._picture.setFixedSize(30, 30)
+        self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._name = ElidedLabel()
+        self._name.setFixedWidth(120)
+        drop = Button("", "icon", "x", tip=N_("Search without this picture"))
+        drop.setFixedSize(24, 24)
+        drop.clicked.connect(self.clear)
+        layout = row(self._picture, self._name, drop, gap=6)
+        layout.setContentsMargins(theme.XS, 2, 2, 2)
+        self.setLayout(layout)
+        self.hide()
+
+    def show_picture(self, image: QImage, name: str, path: Path | None = None) -> None:
+        """Takes a picture as the query; pictures without a file are handed on as pixels."""
+        self.path = path
+        self.image = None if path is not None else image
+        ratio = self.devicePixelRatioF()
+        small = QPixmap.fromImage(image).scaled(
+            round(30 * ratio), round(30 * ratio), Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+        )  # fmt: skip
+        small.setDevicePixelRatio(ratio)
+        self._picture.setPixmap(small)
+        self._name.show_literal(name)
+        self.show()
+
+    def clear(self) -> None:
+        """Searches without it."""
+        if self.path is not None or self.image is not None:
+            self.path = self.image = None
+            self.hide()
+            self.removed.emit()
+
+
+class Column(QFrame):
+    """One ranking."""
+
+    def __init__(self, desk: Desk, title: str) -> None:
+        super().__init__()
+        self.setProperty("role", "card")
+        self.title = Label(title, "heading")
+        self.note = Label(role="caption")
+        self.view = TileView(desk.store, 108, lines=2)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        layout = column(row(self.title, None, self.note), self.view, gap=theme.S)
+        layout.setContentsMargins(theme.L, theme.M, theme.S, theme.S)
+        self.setLayout(layout)
+
+
+class Invitation(QWidget):
+    """Nothing searched yet: what can be done here, and a few examples from the collection."""
+
+    example = Signal(str)
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self.title = Label(N_("What are you looking for?"), "title")
+        self.text = Label(role="muted", wrap=True)
+        self.text.setFixedWidth(520)
+        for label in (self.title, self.text):
+            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.examples = Flow()
+        holder = QWidget()
+        holder.setLayout(self.examples)
+        holder.setFixedWidth(520)
+        self.setLayout(
+            column(
+                None, row(None, Picture("search", 48, "strong_line"), None), theme.S, self.title,
+                row(None, self.text, None), theme.M, row(None, holder, None), None, None,
+            )
+        )  # fmt: skip
+        desk.collection_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Offers captions of the open collection as examples."""
+        clear(self.examples)
+        collection = self._desk.collection
+        if collection is None:
+            self.text.say(N_("Open a folder of drawings on the Collection page first."))
+            return
+        self.text.say(
+            N_(
+                "Type words in English or Korean, drop or paste a picture, or draw one. "
+                "Words can be added and taken away: horse + stripes, apple - fruit."
+            )
+        )
+        captions = list(dict.fromkeys(c for item in collection.items for c in item.captions))
+        for caption in captions[3 :: max(1, len(captions) // 6)][:6]:
+            button = Button("{caption}", "chip", caption=caption)
+            button.clicked.connect(partial(self.example.emit, caption))
+            self.examples.addWidget(button)

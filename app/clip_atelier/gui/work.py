@@ -1,0 +1,102 @@
+"""What the pages ask of the engine, as work for a lane. The engine's heavy modules are imported on the lane."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from clip_atelier.engine import settings
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.events import Work
+from clip_atelier.engine.settings import Settings
+from clip_atelier.gui.jobs import Tools
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.collection.records import Collection
+    from clip_atelier.engine.collection.split import Split
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def at_once(call: Callable[[], T]) -> Work[T]:
+    """Work that has nothing to tell before its result."""
+    yield from ()
+    return call()
+
+
+def read_folder(
+    folder: Path, values: Mapping[str, Any], tools: Tools, control: Control
+) -> Work[tuple[Collection, Split | None, UserError | None]]:
+    """Reads a folder and divides it; a folder that cannot be divided comes with the reason."""
+    from clip_atelier.engine.collection.scan import scan
+    from clip_atelier.engine.collection.split import split
+
+    wrong = {issue.setting for issue in settings.check(values)}
+    # Half-typed values elsewhere in the form must not keep a folder from being looked at.
+    usable = {name: value for name, value in values.items() if name not in wrong}
+    chosen = settings.build(usable) if not settings.check(usable) else Settings()
+    collection = yield from scan(folder, chosen.data, control, tools.home / "cache" / "scan.sqlite")
+    try:
+        return collection, split(collection, chosen.data, chosen.train.seed), None
+    except UserError as error:
+        return collection, None, error
+
+
+def save_captions(
+    root: Path, edits: Mapping[str, tuple[str, ...]], _tools: Tools, _control: Control
+) -> Work[Path]:
+    """Writes edited captions into the folder's table."""
+    from clip_atelier.engine.collection import captions
+
+    return at_once(lambda: captions.save(root, edits))
+
+
+def list_runs(home: Path) -> Work[list[dict[str, Any]]]:
+    """One summary for each run, oldest first; those that cannot be read are left out and logged."""
+    from clip_atelier.engine.runs import Runs
+
+    def read() -> list[dict[str, Any]]:
+        found = []
+        for run in Runs(home).list():
+            try:
+                found.append(run.summary())
+            except UserError as error:
+                log.warning("%s", error)
+        return found
+
+    return at_once(read)
+
+
+def train(folder: Path, chosen: Settings, name: str, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+    """Trains a new run."""
+    from clip_atelier.engine import training
+
+    return training.train(training.Plan(folder, chosen, tools.home, name), tools.models, control)
+
+
+def resume(run: str, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+    """Goes on with a run."""
+    from clip_atelier.engine import training
+
+    return training.resume(tools.home, run, tools.models, control)
+
+
+def replay(run: str, tools: Tools, control: Control) -> Work[None]:
+    """The recorded events of a run, through the same door as live ones."""
+    from clip_atelier.engine.runs import Runs
+
+    for event in Runs(tools.home).open(run).events():
+        control.boundary()
+        yield event
+
+
+def delete_run(run: str, tools: Tools, _control: Control) -> Work[None]:
+    """Removes a run from disk."""
+    from clip_atelier.engine.runs import Runs
+
+    return at_once(lambda: Runs(tools.home).delete(run))
