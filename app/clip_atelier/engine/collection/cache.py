@@ -93,7 +93,7 @@ class Cache:
             database: sqlite3.Connection | None = None
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                database = sqlite3.connect(file, timeout=5)
+                database = sqlite3.connect(file, timeout=1)
                 with database:
                     if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
                         database.execute("DROP TABLE IF EXISTS readings")

@@ -205,7 +205,7 @@ def _decode(
         # TIFF says whether zero is white; Pillow acts on it up to 8 bits only.
         zero_is_white = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
         if target is not None and full > BIG_PIXELS:
-            image = pixels.shrink(image, target)
+            return pixels.to_small_rgb(image, target, zero_is_white), size
         return pixels.to_rgb(image, zero_is_white), size
 
 

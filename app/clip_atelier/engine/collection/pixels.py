@@ -14,6 +14,7 @@ Fit = Literal["letterbox", "crop"]
 Square = npt.NDArray[np.uint8]
 """[size, size, 3]"""
 
+_BAND: Final = 1_000_000
 WHITE: Final = (255, 255, 255)
 _DEEP: Final = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
@@ -32,7 +33,7 @@ def to_rgb(image: Image.Image, zero_is_white: bool = False) -> Image.Image:
         converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
         return converted if converted is not None else image
     if image.has_transparency_data:
-        ink = image.convert("RGBA")
+        ink = image if image.mode == "RGBA" else image.convert("RGBA")
         paper = Image.new("RGB", image.size, WHITE)
         paper.paste(ink, mask=ink.getchannel("A"))
         return paper
@@ -42,13 +43,19 @@ def to_rgb(image: Image.Image, zero_is_white: bool = False) -> Image.Image:
     return image
 
 
-def shrink(image: Image.Image, target: int) -> Image.Image:
-    """A whole fraction of a large image, its shorter side still at least twice `target`; info is kept."""
+def to_small_rgb(image: Image.Image, target: int, zero_is_white: bool = False) -> Image.Image:
+    """As `to_rgb`, of a whole fraction of a large image whose shorter side stays at least twice `target`.
+
+    Works through the image in bands, so that no second copy of it is ever whole in memory.
+    """
     factor = min(image.size) // (2 * target)
-    if factor < 2 or image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK", "F", "I"):
-        return image
-    small = image.reduce(factor)
-    small.info = image.info
+    if factor < 2 or image.mode in ("I", "F"):  # their range is that of the whole image
+        return to_rgb(image, zero_is_white)
+    step = factor * max(1, _BAND // (image.width * factor))
+    small = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    for top in range(0, image.height, step):
+        band = image.crop((0, top, image.width, min(top + step, image.height)))
+        small.paste(to_rgb(band, zero_is_white).reduce(factor), (0, top // factor))
     return small
 
 

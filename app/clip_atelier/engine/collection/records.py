@@ -49,7 +49,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that was left out. `reason` is a translated sentence with the cause and, where there is one, the remedy."""
+    """Something left out or in doubt. `reason` is a translated sentence with the cause and, where there is one, the remedy."""
 
     path: str
     reason: str

@@ -13,7 +13,7 @@ from typing import Final
 from clip_atelier.engine.collection import captions, images, tables
 from clip_atelier.engine.collection.cache import Cache
 from clip_atelier.engine.collection.duplicates import near_duplicates
-from clip_atelier.engine.collection.names import Lookup
+from clip_atelier.engine.collection.names import Lookup, nfc
 from clip_atelier.engine.collection.pairs import find_pairs
 from clip_atelier.engine.collection.reading import Reading, read
 from clip_atelier.engine.collection.records import Collection, Item, Problem, SplitName
@@ -62,6 +62,7 @@ def scan(folder: Path, data: DataSettings, control: Control, cache: Path | None 
     notes = _unreadable(found)
     entries = tables.read_tables(folder, found.side_files, Lookup(found.images), problems)
     entries = {path: entry for path, entry in entries.items() if path in readings}
+    problems += _twins(paths)
     places = find_pairs(paths, entries, data, notes)
     words = captions.find_words(folder, paths, found.side_files, entries, places, data, problems)
     items = []
@@ -190,8 +191,25 @@ def _partners(items: list[Item]) -> bool:
     return len({item.pair for item in items} | {""}) == 2 and len({item.role for item in items}) == len(items)
 
 
+def _twins(paths: list[str]) -> list[Problem]:
+    """Names that look the same but are spelled in composed and in decomposed letters, as after copying from macOS."""
+    found = []
+    composed: dict[str, str] = {}
+    for path in paths:
+        first = composed.setdefault(nfc(path), path)
+        if first != path:
+            reason = _(
+                "Another image has a name that looks the same; captions and pairs may be mixed up. Rename one."
+            )
+            found.append(Problem(path, reason))
+    return found
+
+
 def _unreadable(found: Found) -> list[str]:
-    names = ", ".join(shown(path) for path in sorted(found.unreadable)[:3])
+    # The end of a name tells folders apart; the whole may be thousands of letters long.
+    names = ", ".join(
+        shown(path if len(path) < 60 else f"…{path[-60:]}") for path in sorted(found.unreadable)[:3]
+    )
     if not names:
         return []
     if len(found.unreadable) == 1:
