@@ -31,4 +31,5 @@ PAGES: tuple[Page, ...] = (
     Page("settings", N_("Settings"), "sliders-horizontal"),
     Page("training", N_("Training"), "activity"),
     Page("search", N_("Search"), "search"),
+    Page("table", N_("Table"), "table"),
 )
