@@ -32,4 +32,6 @@ PAGES: tuple[Page, ...] = (
     Page("training", N_("Training"), "activity"),
     Page("search", N_("Search"), "search"),
     Page("table", N_("Table"), "table"),
+    Page("map", N_("Map"), "map"),
+    Page("learned", N_("Learned and lost"), "scale"),
 )
