@@ -43,7 +43,10 @@ class Store:
             self._db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
-        self._size = int(self._db.execute("SELECT coalesce(sum(size), 0) FROM blobs").fetchone()[0])
+        self._size = self._stored()
+
+    def _stored(self) -> int:
+        return int(self._db.execute("SELECT coalesce(sum(size), 0) FROM blobs").fetchone()[0])
 
     def _failed(self, error: Exception) -> WorkError:
         return WorkError(
@@ -107,6 +110,10 @@ class Store:
         self._size += need
 
     def _make_room(self, need: int) -> None:
+        if self._size + need <= self.limit:
+            return
+        # Replaced blobs were counted twice: count anew before anything goes.
+        self._size = self._stored()
         if self._size + need <= self.limit:
             return
         # A tenth at a time, so that a full cache does not evict at every batch.

@@ -1,0 +1,77 @@
+"""The bounded store: keeps, forgets the oldest, survives, and says so when it cannot write."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+
+from clip_atelier.engine.errors import WorkError
+from clip_atelier.engine.store import Store
+
+
+def test_it_survives_a_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache" / "x.sqlite", 10_000)
+    store.put({"a": b"1", "b": b"22"})
+    store.close()
+    again = Store(tmp_path / "cache" / "x.sqlite", 10_000)
+    assert again.get(["a", "b", "c"]) == {"a": b"1", "b": b"22"}
+    again.close()
+
+
+def test_it_stays_within_its_limit_and_forgets_what_was_not_used(tmp_path: Path) -> None:
+    store = Store(tmp_path / "x.sqlite", 1000)
+    for n in range(9):
+        store.put({f"k{n}": bytes(100)})
+    assert store.known(["k0"]) == {"k0"}  # used just now
+    store.put({"new": bytes(300)})
+    left = store.get([f"k{n}" for n in range(9)] + ["new"])
+    assert "new" in left
+    assert "k0" in left
+    assert "k1" not in left
+    assert sum(map(len, left.values())) <= 1000
+    store.put({"huge": bytes(2000)})
+    assert store.get(["huge"]) == {}
+    store.close()
+
+
+def test_replacing_a_blob_counts_it_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "x.sqlite", 1000)
+    for _ in range(50):
+        store.put({"same": bytes(400), "other": bytes(400)})
+    assert len(store.get(["same", "other"])) == 2
+    store.close()
+
+
+def test_a_full_disk_is_an_error_with_the_path_and_keeps_what_was_there(tmp_path: Path) -> None:
+    file = tmp_path / "x.sqlite"
+    store = Store(file, 10**9)
+    store.put({"old": b"kept"})
+    store.close()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - in the child
+        code = 1
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            full = Store(file, 10**9)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+            try:
+                full.put({"new": os.urandom(1_000_000)})
+            except WorkError as error:
+                code = 0 if str(file) in error.message else 2
+        finally:
+            os._exit(code)
+    _pid, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    again = Store(file, 10**9)
+    assert again.get(["old", "new"]) == {"old": b"kept"}
+    again.close()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.sqlite").write_bytes(b"this is not a database, whatever its name says" * 100)
+    with pytest.raises(WorkError, match=r"x\.sqlite"):
+        Store(tmp_path / "x.sqlite", 1000)
