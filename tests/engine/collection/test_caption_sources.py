@@ -58,7 +58,7 @@ def test_jsonl_with_lists(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
     assert said(collection) == {"a.png": ("one", "two"), "b.png": ("three",)}
     assert collection.items[0].label == "3"
     assert collection.caption_source == "metadata"
-    assert [p.reason for p in collection.problems] == [f"Line {n} is not a JSON object." for n in (3, 4)]
+    assert [p.reason for p in collection.problems] == ["Lines that are not JSON objects: 3, 4."]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
@@ -244,3 +244,25 @@ def test_a_failed_save_keeps_the_old_table(
         captions.save(tmp_path, {"a.png": ["new"]})
     assert (tmp_path / "metadata.csv").read_text() == "file_name,text\na.png,old\n"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_caption_with_commas_needs_no_quotes_in_the_last_column(
+    scanned: Scan, draw: Draw, tmp_path: Path
+) -> None:
+    draw("a.png")
+    (tmp_path / "metadata.csv").write_text("file_name,text\na.png,a cat, sitting, red\n")
+    collection = scanned()
+    assert said(collection) == {"a.png": ("a cat, sitting, red",)}
+    assert collection.problems == ()
+
+
+def test_cells_beyond_the_header_are_named_and_never_lost_in_saving(
+    scanned: Scan, draw: Draw, tmp_path: Path
+) -> None:
+    draw("a.png")
+    table = "file_name,text,label\na.png,a cat, sitting,animal\n"
+    (tmp_path / "metadata.csv").write_text(table)
+    assert "more cells than the header: 2" in scanned().problems[0].reason
+    with pytest.raises(WorkError, match="more cells"):
+        captions.save(tmp_path, {"a.png": ["x"]})
+    assert (tmp_path / "metadata.csv").read_text() == table

@@ -10,10 +10,11 @@ import contextlib
 import csv
 import io
 import json
+import posixpath
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 from clip_atelier.engine.collection import images
@@ -42,6 +43,9 @@ _ROLES: Final[Mapping[str, Role]] = {
     "스케치": "sketch",
     "그림": "artwork",
 }
+
+
+_BEYOND: Final = "\0"  # no column can be called this: such characters are taken out
 
 
 @dataclass
@@ -116,7 +120,8 @@ def rows(path: Path, problems: list[Problem], name: str) -> Iterator[tuple[int, 
     if path.suffix.lower() == ".csv":
         yield from _csv_rows(text, problems, name)
         return
-    for number, line in enumerate(text.splitlines(), start=1):
+    bad: list[int] = []
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -126,7 +131,16 @@ def rows(path: Path, problems: list[Problem], name: str) -> Iterator[tuple[int, 
         if isinstance(row, dict):
             yield number, row
         else:
-            problems.append(Problem(name, _("Line {line} is not a JSON object.").format(line=number)))
+            bad.append(number)
+    if bad:
+        problems.append(
+            Problem(name, _("Lines that are not JSON objects: {lines}.").format(lines=_listed(bad)))
+        )
+
+
+def _listed(numbers: list[int]) -> str:
+    """The first few; a file of another kind would fill the screen with line numbers."""
+    return ", ".join(map(str, numbers[:5])) + (" …" if len(numbers) > 5 else "")
 
 
 def _csv_rows(text: str, problems: list[Problem], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -134,10 +148,25 @@ def _csv_rows(text: str, problems: list[Problem], name: str) -> Iterator[tuple[i
     first = text.split("\n", 1)[0]
     # Spreadsheets in some languages separate by semicolon or tab.
     separator = max((",", ";", "\t"), key=first.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, restkey=_BEYOND)
     try:
+        header = reader.fieldnames or [""]
+        names, last = columns(dict.fromkeys(header)), header[-1]
+        if "file_name" not in names:
+            problems.append(Problem(name, _("The table has no column “file_name”.")))
+            return
+        longer: list[int] = []
         for row in reader:
-            yield reader.line_num, {key: value for key, value in row.items() if isinstance(key, str)}
+            rest = row.pop(_BEYOND, None)
+            if rest and last == names.get("text"):
+                # A caption with commas, written without quotes.
+                row[last] = separator.join([row[last], *rest])
+            elif rest:
+                longer.append(reader.line_num)
+            yield reader.line_num, row
+        if longer:
+            reason = _("Lines with more cells than the header: {lines}. Put text with commas in quotes.")
+            problems.append(Problem(name, reason.format(lines=_listed(longer))))
     except csv.Error as error:
         reason = _("The table is damaged near line {line} ({error}).").format(
             line=reader.line_num, error=error
@@ -166,17 +195,22 @@ def read_tables(root: Path, side_files: set[str], paths: Lookup, problems: list[
         problems: Gets rows that name no image, and tables that cannot be read.
     """
     entries: dict[str, Entry] = {}
-    tables = sorted(path for path in side_files if PurePosixPath(path).name.lower() in NAMES)
+    tables = sorted(path for path in side_files if posixpath.basename(path) in NAMES)
     tables.sort(key=lambda path: path.count("/"))
     folders: set[str] = set()
     for table in tables:
-        folder = str(PurePosixPath(table).parent)
+        folder = posixpath.dirname(table)
         if folder in folders:
             continue  # metadata.csv comes before metadata.jsonl: edits are saved there
         folders.add(folder)
         fresh: dict[str, Entry] = {}
+        nameless: list[int] = []
         for line, row in rows(root / table, problems, table):
-            _take(row, line, table, paths, fresh, problems)
+            if not _take(row, line, table, paths, fresh, problems):
+                nameless.append(line)
+        if nameless:
+            reason = _("Lines that name no file in a column “file_name”: {lines}.")
+            problems.append(Problem(table, reason.format(lines=_listed(nameless))))
         for path, entry in fresh.items():
             entries[path] = _merged(entries[path], entry) if path in entries else entry
     return entries
@@ -189,23 +223,20 @@ def _take(
     paths: Lookup,
     entries: dict[str, Entry],
     problems: list[Problem],
-) -> None:
+) -> bool:
+    """Adds what a row says to `entries`; False if it names no file at all."""
     found = columns(row)
     name = str(row.get(found.get("file_name", "")) or "").strip()
     if not name:
-        problems.append(
-            Problem(table, _("Line {line} names no file in a column “file_name”.").format(line=line))
-        )
-        return
-    folder = str(PurePosixPath(table).parent)
-    wanted = str(PurePosixPath(folder, name.replace("\\", "/").removeprefix("./")))
+        return False
+    wanted = posixpath.normpath(posixpath.join(posixpath.dirname(table), name.replace("\\", "/")))
     matches = paths.find(wanted)
     if not matches:
         reason = _("Named on line {line} of {table}, but there is no such image.").format(
             line=line, table=table
         )
         problems.append(Problem(wanted, reason))
-        return
+        return True
     if len(matches) > 1:
         reason = _(
             "More than one file is spelled like this; the caption goes to the first. Rename the others."
@@ -217,6 +248,7 @@ def _take(
     entry.pair = entry.pair or clean(str(row.get(found.get("pair", "")) or ""))
     entry.role = entry.role or _ROLES.get(str(row.get(found.get("role", "")) or "").strip().lower(), "")
     entry.split = entry.split or split_name(str(row.get(found.get("split", "")) or ""))
+    return True
 
 
 def _merged(first: Entry, second: Entry) -> Entry:
