@@ -1,0 +1,256 @@
+"""A folder of images embedded by the base and by a run's adapted model; what is known already is read, not computed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clip_atelier.engine import features
+from clip_atelier.engine.adapted import open_run
+from clip_atelier.engine.adapters import Adapter
+from clip_atelier.engine.collection import Collection, Item, images, scan
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.events import Notice, Phase, Progress, T, Work
+from clip_atelier.engine.i18n import _
+from clip_atelier.engine.index.store import Space, Store
+from clip_atelier.engine.models import STARTER, Models
+from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.paths import shown
+from clip_atelier.engine.pictures import Pictures
+from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.settings import DataSettings, HardwareSettings
+from clip_atelier.engine.store import Store as Cache
+
+Vectors = NDArray[np.float32]
+
+# Images embedded, and stored, at a time: what a crash or a stop can cost at most.
+_BATCH: Final = 4 * features.BATCH
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A loaded model to look at images with: the base, and a run's update where one is given.
+
+    Attributes:
+        adapter: None without a run; its strength is the one looked through.
+        data: How images are fitted into the square.
+        hardware: Where it computes, and how much it may keep on disk.
+        base: Space of the base's embeddings.
+        adapted: Space of the adapted image embeddings; equal to `base` where the update changes no image.
+    """
+
+    clip: Clip
+    adapter: Adapter | None
+    data: DataSettings
+    hardware: HardwareSettings
+    base: Space
+    adapted: Space
+
+    @property
+    def strength(self) -> float:
+        """What the update is multiplied by."""
+        return self.adapter.strength if self.adapter else 0.0
+
+
+def open_lens(
+    models: Models,
+    home: Path,
+    hardware: HardwareSettings | None = None,
+    run: str | None = None,
+    strength: float | None = None,
+    model: str | None = None,
+) -> Lens:
+    """Opens a run's model with its update, or a model alone.
+
+    Args:
+        models: Owner of loaded models.
+        home: Where runs live.
+        hardware: Where to compute; by default as the run's settings say.
+        run: The run; None for a base model alone.
+        strength: Of the update; the recommended one where left out.
+        model: The base model's name where there is no run; the starter where left out.
+
+    Raises:
+        UserError: no such run or model, or the run has no checkpoint.
+    """
+    if run is None:
+        hardware = hardware or HardwareSettings()
+        clip, data = models.open(model or STARTER, hardware), DataSettings()
+        base = Space(clip.fingerprint, data.image_fit)
+        return Lens(clip, None, data, hardware, base, base)
+    opened = open_run(Runs(home).open(run), models, strength, hardware)
+    clip, adapter = opened.clip, opened.adapter
+    # Only how images are fitted is the run's affair: another folder has its own captions and pairs.
+    data = DataSettings(image_fit=opened.run.settings.data.image_fit)
+    base = Space(clip.fingerprint, data.image_fit)
+    changed = adapter.touches("vision") and adapter.strength != 0
+    adapted = Space(clip.fingerprint, data.image_fit, opened.content, adapter.strength) if changed else base
+    return Lens(clip, adapter, data, hardware or opened.run.settings.hardware, base, adapted)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The images of a folder that could be embedded.
+
+    Attributes:
+        items: [N], ordered by path.
+        base: [N, dim] unit rows, by the base model.
+        adapted: [N, dim] by the adapted model; the same array as `base` where the update changes no image.
+        embedded: Images that were new in at least one of the spaces.
+        skipped: Images that could not be read.
+    """
+
+    root: Path
+    items: tuple[Item, ...]
+    base: Vectors
+    adapted: Vectors
+    embedded: int
+    skipped: int
+    seconds: float
+
+    def summary(self) -> dict[str, Any]:
+        """The JSON document of `index`."""
+        return {
+            "folder": str(self.root),
+            "images": len(self.items),
+            "embedded": self.embedded,
+            "reused": len(self.items) - self.embedded,
+            "skipped": self.skipped,
+            "seconds": self.seconds,
+        }
+
+
+def index(
+    folder: Path,
+    models: Models,
+    home: Path,
+    hardware: HardwareSettings | None,
+    control: Control,
+    run: str | None = None,
+    strength: float | None = None,
+    model: str | None = None,
+) -> Work[dict[str, Any]]:
+    """Embeds a folder, only what changed; arguments as for `open_lens`.
+
+    Returns:
+        CONTRACT's `index` JSON.
+
+    Raises:
+        UserError: no such folder, run or model, or no readable image.
+        WorkError: the disk is full; what was embedded so far is kept.
+    """
+    yield Phase(name="load", title=_("Opening the model"))
+    lens = open_lens(models, home, hardware, run, strength, model)
+    gallery = yield from open_gallery(folder, lens, home, control)
+    return gallery.summary() | {"run": run, "strength": lens.strength, "model": lens.clip.name}
+
+
+def open_gallery(folder: Path, lens: Lens, home: Path, control: Control) -> Work[Gallery]:
+    """Scans a folder and embeds what the store does not know yet, in every space of the lens."""
+    began = time.monotonic()
+    found = yield from scan(folder, lens.data, control, home / "cache" / "scan.sqlite")
+    yield Phase(name="index", title=_("Embedding the images"))
+    digests = [item.digest for item in found.items]
+    spaces = list(dict.fromkeys((lens.base, lens.adapted)))
+    with Store(home / "index" / "index.sqlite") as store:
+        if store.replaced:
+            yield Notice(
+                text=_("The index was damaged and is made anew; the old file is “{path}”.").format(
+                    path=shown(store.replaced)
+                )
+            )
+        missing = sorted({i for space in spaces for i in store.missing(space, digests)})
+        yield from _embed(found.root, [found.items[i] for i in missing], lens, store, home, control)
+        new = {digests[i] for i in missing}
+        if lens.adapted != lens.base:
+            store.forget_strengths(lens.adapted)
+        # What changed between the scan and now could not be embedded and is left out.
+        lost = {digests[i] for space in spaces for i in store.missing(space, digests)}
+        items = tuple(item for item in found.items if item.digest not in lost)
+        if not items:
+            raise UserError(
+                _("None of the images in “{folder}” can be read any more.").format(folder=shown(folder)),
+                _("Check that the folder is still there."),
+                "folder",
+            )
+        kept = [item.digest for item in items]
+        loaded = {space: store.load(space, kept, lens.clip.dim) for space in spaces}
+    return Gallery(
+        root=found.root,
+        items=items,
+        base=loaded[lens.base],
+        adapted=loaded[lens.adapted],
+        embedded=sum(digest in new for digest in kept),
+        skipped=_unreadable(found) + len(found.items) - len(items),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _unreadable(found: Collection) -> int:
+    """Images among the problems; captions and tables have problems too, which do not matter here."""
+    read = {item.path for item in found.items}
+    paths = {problem.path for problem in found.problems} - read
+    return sum(Path(p).suffix.lower() in images.SUFFIXES and (found.root / p).is_file() for p in paths)
+
+
+def _embed(
+    root: Path, items: Sequence[Item], lens: Lens, store: Store, home: Path, control: Control
+) -> Work[None]:
+    if not items:
+        return
+    cache = Cache(home / "cache" / "features.sqlite", int(lens.hardware.cache_gb * 1e9))
+    began = time.monotonic()
+    try:
+        for start in range(0, len(items), _BATCH):
+            control.boundary()
+            part = items[start : start + _BATCH]
+            # A new object for each batch: a large folder's pictures must not pile up in memory.
+            pictures = Pictures(root, part, lens.clip.image_size, lens.data, store=cache)
+            bad = set((yield from _quiet(pictures.prepare(range(len(part)), control))))
+            good = [i for i in range(len(part)) if i not in bad]
+            if good:
+                yield from _look(pictures, good, lens, store, control)
+            done = start + len(part)
+            left = (time.monotonic() - began) / done * (len(items) - done)
+            yield Progress(done=done, total=len(items), seconds_left=left, item=part[-1].path)
+    finally:
+        cache.close()
+
+
+def _look(
+    pictures: Pictures, indices: Sequence[int], lens: Lens, store: Store, control: Control
+) -> Work[None]:
+    """Embeds images in each space of the lens and stores them."""
+    digests = [pictures.items[i].digest for i in indices]
+    used = lens.strength
+    if lens.adapter:
+        lens.adapter.set_strength(0.0)
+    try:
+        store.add(
+            lens.base, digests, (yield from _quiet(features.images(lens.clip, pictures, indices, control)))
+        )
+    finally:
+        if lens.adapter:
+            lens.adapter.set_strength(used)
+    if lens.adapted != lens.base:
+        store.add(
+            lens.adapted, digests, (yield from _quiet(features.images(lens.clip, pictures, indices, control)))
+        )
+
+
+def _quiet(work: Work[T]) -> Work[T]:
+    """The work without its progress, which is about a part only."""
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        if not isinstance(event, Progress):
+            yield event

@@ -1,0 +1,259 @@
+"""Indexing and searching real folders with a tiny real model, base and adapted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoTokenizer, CLIPModel
+
+from clip_atelier.engine.collection import images
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import Stopped, UserError
+from clip_atelier.engine.events import Event, Phase, ProblemFound, Progress, drive
+from clip_atelier.engine.index import Query, parse_query
+from clip_atelier.engine.index import gallery as gallery_module
+from clip_atelier.engine.index.gallery import index
+from clip_atelier.engine.index.search import open_search, search
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.settings import HardwareSettings
+
+CPU = HardwareSettings(device="cpu", threads=1)
+
+
+@pytest.fixture
+def do_index(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
+    def go(folder: Path, on_event: Callable[[Event], object] | None = None, **options: Any) -> dict[str, Any]:
+        options = {"model": str(tiny_clip)} | options if "run" not in options else options
+        control = options.pop("control", None) or Control()
+        return drive(index(folder, Models(home), home, CPU, control, **options), on_event)
+
+    return go
+
+
+@pytest.fixture
+def find(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
+    def go(folder: Path, query: str | Query, **options: Any) -> dict[str, Any]:
+        options = {"model": str(tiny_clip)} | options if "run" not in options else options
+        query = parse_query(query) if isinstance(query, str) else query
+        return drive(search(folder, query, Models(home), home, Control(), hardware=CPU, **options))
+
+    return go
+
+
+def embeddings(tiny_clip: Path, paths: list[Path], text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Unit embeddings by plain transformers: images [N, dim] and one text [dim]."""
+    model = CLIPModel.from_pretrained(tiny_clip).eval()
+    tokens = AutoTokenizer.from_pretrained(tiny_clip)([text], return_tensors="pt")
+    pixels = np.stack([images.fit(images.load(path), 32) for path in paths]).transpose(0, 3, 1, 2) / 255
+    mean, std = (np.array(v).reshape(1, 3, 1, 1) for v in (
+        (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)))  # fmt: skip
+    with torch.no_grad():
+        found = model.get_image_features(torch.tensor((pixels - mean) / std).float()).pooler_output.numpy()
+        word = model.get_text_features(**tokens).pooler_output.numpy()[0]
+    return found / np.linalg.norm(found, axis=1, keepdims=True), word / np.linalg.norm(word)
+
+
+def test_only_what_changed_is_embedded(
+    tiny_collection: Path, do_index: Callable[..., dict[str, Any]]
+) -> None:
+    first = do_index(tiny_collection)
+    assert (first["images"], first["embedded"], first["reused"], first["skipped"]) == (24, 24, 0, 0)
+    again = do_index(tiny_collection)
+    assert (again["images"], again["embedded"], again["reused"]) == (24, 0, 24)
+
+    (tiny_collection / "red-ring.png").rename(tiny_collection / "renamed.png")
+    shutil.copy(tiny_collection / "red-line.png", tiny_collection / "copy.png")
+    with Image.open(tiny_collection / "red-triangle.png") as picture:
+        picture.rotate(90).save(tiny_collection / "new.png")
+    (tiny_collection / "broken.png").write_bytes(b"no image")
+    changed = do_index(tiny_collection)
+    assert (changed["images"], changed["embedded"], changed["reused"], changed["skipped"]) == (26, 1, 25, 1)
+
+
+def test_a_run_adds_its_own_embeddings_once(
+    tiny_pairs: Path, adapted_run: Callable[..., str], do_index: Callable[..., dict[str, Any]]
+) -> None:
+    run = adapted_run(tiny_pairs)
+    do_index(tiny_pairs, run=run, strength=0.0)
+    assert do_index(tiny_pairs, run=run, strength=1.0)["embedded"] == 48
+    assert do_index(tiny_pairs, run=run, strength=1.0004)["embedded"] == 0
+    assert do_index(tiny_pairs, run=run, strength=0.5)["embedded"] == 48
+
+
+def test_stopped_indexing_keeps_what_was_done(
+    tiny_collection: Path, do_index: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery_module, "_BATCH", 5)
+    control, phase = Control(), [""]
+
+    def stop_in_the_second_batch(event: Event) -> None:
+        if isinstance(event, Phase):
+            phase[0] = event.name
+        if isinstance(event, Progress) and phase[0] == "index" and event.done >= 10:
+            control.stop()
+
+    with pytest.raises(Stopped):
+        do_index(tiny_collection, stop_in_the_second_batch, control=control)
+    rest = do_index(tiny_collection)
+    assert (rest["embedded"], rest["reused"]) == (14, 10)
+
+
+def test_progress_counts_all_images_once(
+    tiny_collection: Path, do_index: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery_module, "_BATCH", 10)
+    seen: list[Event] = []
+    do_index(tiny_collection, seen.append)
+    start = max(i for i, event in enumerate(seen) if isinstance(event, Phase) and event.name == "index")
+    done = [(event.done, event.total) for event in seen[start:] if isinstance(event, Progress)]
+    assert done == [(10, 24), (20, 24), (24, 24)]
+
+
+def test_an_image_that_disappears_meanwhile_is_named_and_left_out(
+    tiny_collection: Path, do_index: Callable[..., dict[str, Any]]
+) -> None:
+    seen: list[Event] = []
+
+    def remove(event: Event) -> None:
+        seen.append(event)
+        if isinstance(event, Phase) and event.name == "index":
+            (tiny_collection / "blue-ring.png").unlink()
+
+    result = do_index(tiny_collection, remove)
+    assert (result["images"], result["skipped"]) == (23, 1)
+    assert [event.path for event in seen if isinstance(event, ProblemFound)] == ["blue-ring.png"]
+
+
+def test_a_search_ranks_as_plain_transformers_does(
+    tiny_collection: Path, tiny_clip: Path, find: Callable[..., dict[str, Any]]
+) -> None:
+    result = find(tiny_collection, "a red circle", top=24)
+    paths = sorted(tiny_collection.glob("*.png"))
+    found, word = embeddings(tiny_clip, paths, "a red circle")
+    scores = dict(zip((path.name for path in paths), found @ word, strict=True))
+    assert [hit["path"] for hit in result["base"]] == sorted(scores, key=lambda name: -scores[name])
+    np.testing.assert_allclose(
+        [hit["score"] for hit in result["base"]], sorted(scores.values(), reverse=True), atol=1e-5
+    )
+    assert "adapted" not in result
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"lora__target_modules": "visual_projection"},
+        {"train__towers": "text"},
+        {"train__method": "layernorm"},
+    ],
+)
+def test_the_base_pane_is_the_untouched_model_and_the_adapted_one_is_not(
+    home: Path,
+    tiny_pairs: Path,
+    adapted_run: Callable[..., str],
+    find: Callable[..., dict[str, Any]],
+    changes: dict[str, Any],
+) -> None:
+    untouched = find(tiny_pairs, "a red circle", top=48)["base"]
+    for stored in ("index", "cache"):  # so that the base is computed again, with an update attached
+        shutil.rmtree(home / stored)
+    run = adapted_run(tiny_pairs, **changes)
+    both = find(tiny_pairs, "a red circle", run=run, strength=1.0, top=48)
+    assert both["base"] == untouched
+    assert [hit["score"] for hit in both["adapted"]] != [hit["score"] for hit in both["base"]]
+    places = {hit["path"]: place for place, hit in enumerate(both["base"], 1)}
+    assert all(hit["base_rank"] == places[hit["path"]] for hit in both["adapted"])
+    off = find(tiny_pairs, "a red circle", run=run, strength=0.0, top=48)
+    assert [(hit["path"], hit["score"]) for hit in off["adapted"]] == [
+        (hit["path"], hit["score"]) for hit in untouched
+    ]
+    assert off["base"] == untouched
+
+
+def test_an_image_finds_others_but_not_itself_or_its_copies(
+    tiny_collection: Path, find: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    shutil.copy(tiny_collection / "red-ring.png", tiny_collection / "zz-copy.png")
+    outside = tmp_path / "query.png"
+    shutil.copy(tiny_collection / "red-ring.png", outside)
+    result = find(tiny_collection, Query.of(outside), top=100)
+    names = [hit["path"] for hit in result["base"]]
+    assert len(names) == result["images"] == 23
+    assert "red-ring.png" not in names
+    assert "zz-copy.png" not in names
+    # Drawn, not opened: nothing is left out, and the same picture is found first.
+    with Image.open(outside) as picture:
+        drawn = find(tiny_collection, Query.of(picture.convert("RGBA")), top=3)
+    assert [hit["path"] for hit in drawn["base"][:2]] == ["red-ring.png", "zz-copy.png"]
+    assert drawn["base"][0]["score"] == drawn["base"][1]["score"] == pytest.approx(1, abs=1e-5)
+
+
+def test_arithmetic_is_that_of_unit_vectors(
+    tiny_collection: Path, tiny_clip: Path, find: Callable[..., dict[str, Any]]
+) -> None:
+    picture = tiny_collection / "blue-cross.png"
+    query = parse_query("a red circle - a line", [picture])
+    result = find(tiny_collection, query, top=30)["base"]
+    paths = sorted(set(tiny_collection.glob("*.png")) - {picture})
+    found, plus = embeddings(tiny_clip, [*paths, picture], "a red circle")
+    _found, minus = embeddings(tiny_clip, [picture], "a line")
+    wanted = plus - minus + found[-1]
+    scores = found[:-1] @ (wanted / np.linalg.norm(wanted))
+    assert [hit["path"] for hit in result] == [paths[i].name for i in np.argsort(-scores)]
+    with pytest.raises(UserError, match="cancel"):
+        find(tiny_collection, "a line - a line")
+
+
+def test_a_broken_query_image_is_named(
+    tiny_collection: Path, find: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken query.png"
+    broken.write_bytes(b"")
+    with pytest.raises(UserError, match="broken query"):
+        find(tiny_collection, Query.of(broken))
+    with pytest.raises(UserError, match="missing"):
+        find(tiny_collection, Query.of(tmp_path / "missing.png"))
+
+
+def test_a_search_leaves_the_model_untouched(
+    home: Path, tiny_pairs: Path, adapted_run: Callable[..., str]
+) -> None:
+    run, models = adapted_run(tiny_pairs), Models(home)
+    opened = drive(open_search(tiny_pairs, models, home, Control(), run=run, strength=1.0, hardware=CPU))
+    clip = opened.lens.clip
+    assert clip.adapter is not None
+    drive(search(tiny_pairs, Query.of("ring"), models, home, Control(), run=run, hardware=CPU))
+    assert clip.adapter is None
+
+
+def test_an_open_search_survives_other_work_with_its_model(
+    home: Path, tiny_clip: Path, tiny_pairs: Path, adapted_run: Callable[..., str]
+) -> None:
+    run, models = adapted_run(tiny_pairs), Models(home)
+    opened = drive(open_search(tiny_pairs, models, home, Control(), run=run, strength=1.0, hardware=CPU))
+    before = opened.find(Query.of("a green ring"))
+    models.open(str(tiny_clip), CPU)  # takes the update off
+    assert opened.lens.clip.adapter is None
+    assert opened.find(Query.of("a green ring")) == before
+    shutil.rmtree(home / "runs" / run)
+    models.open(str(tiny_clip), CPU)
+    with pytest.raises(UserError):
+        opened.find(Query.of("a green ring"))
+
+
+def test_a_folder_without_images_or_run_is_named(
+    home: Path, tmp_path: Path, tiny_collection: Path, find: Callable[..., dict[str, Any]]
+) -> None:
+    empty = tmp_path / "nothing here"
+    empty.mkdir()
+    with pytest.raises(UserError, match="nothing here"):
+        find(empty, "ring")
+    with pytest.raises(UserError, match="no such run"):
+        find(tiny_collection, "ring", run="no such run")
