@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from clip_atelier.cli.text import wrap
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.i18n import N_, _
-from clip_atelier.engine.settings import DECLARED, GROUP_TITLES, PRESETS, Declared, written
+from clip_atelier.engine.settings import DECLARED, GROUP_TITLES, PRESETS, Declared, build, written
 
 # argparse's own words, so that its help and its errors speak the user's language too.
 ARGPARSE_WORDS = (
@@ -31,6 +31,8 @@ ARGPARSE_WORDS = (
     N_("invalid %(type)s value: %(value)r"),
     N_("%(prog)s: error: %(message)s\n"),
 )
+
+MOST_STRENGTH = 1.5
 
 _BOOLEAN_WORDS = {"true", "false", "yes", "no", "on", "off", "1", "0", "t", "f", "y", "n"}
 
@@ -130,6 +132,63 @@ def add_preset(parser: argparse.ArgumentParser) -> None:
         metavar=_("NAME"),
         help=_escape(_("starting point for the settings. {list}").format(list=lines)),
     )
+
+
+def add_strength(parser: argparse.ArgumentParser) -> None:
+    """`--strength`: the dial that scales a run's update."""
+    parser.add_argument(
+        "--strength",
+        type=float,
+        metavar="0..1.5",
+        help=_("scale of the update: 0 is the base; else the run's own choice"),
+    )
+
+
+def add_lens(parser: argparse.ArgumentParser) -> None:
+    """`--run`, `--strength`, `--model` and the hardware: which model looks at the images."""
+    parser.add_argument("--run", metavar=_("RUN"), help=_("compare the base with this run's adapted model"))
+    add_strength(parser)
+    parser.add_argument(
+        "--model", metavar=_("MODEL"), help=_("the base model, where no run is given [starter]")
+    )
+    add_settings(parser, ("hardware",))
+
+
+def lens(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_lens` read, as the engine's `run`, `strength`, `model` and `hardware`.
+
+    Raises:
+        UserError: a strength out of range or without a run, or both a run and a model.
+    """
+    if args.run is None and args.strength is not None:
+        raise UserError(
+            _("--strength needs a run: it scales the run's update."), _("Add --run RUN."), "strength"
+        )
+    if args.run is not None and args.model is not None:
+        raise UserError(
+            _("A run brings its own model; --run and --model exclude each other."), "", "model.name"
+        )
+    hardware = given(args)
+    return {
+        "run": args.run,
+        "strength": strength(args),
+        "model": args.model,
+        "hardware": build(hardware).hardware if hardware else None,
+    }
+
+
+def strength(args: argparse.Namespace) -> float | None:
+    """`--strength`, if it was given.
+
+    Raises:
+        UserError: it is out of range.
+    """
+    value: float | None = args.strength
+    if value is not None and not 0 <= value <= MOST_STRENGTH:
+        raise UserError(
+            _("--strength: must be from 0 to {most:g}").format(most=MOST_STRENGTH), "", "strength"
+        )
+    return value
 
 
 def _add_setting(section: argparse._ArgumentGroup, declared: Declared) -> None:

@@ -69,6 +69,8 @@ class Reporter:
         """Shows one event."""
         match event:
             case events.Phase():
+                if event.title == self._phase:
+                    return
                 self._phase = event.title or event.name
                 if self._columns is None:
                     self._line(self._phase)
@@ -153,7 +155,7 @@ class Reporter:
         if event.best:
             parts.append(_("best so far"))
         elif event.checks_without_gain:
-            parts.append(_("no better for {count} checks").format(count=event.checks_without_gain))
+            parts.append(_("checks without gain: {count}").format(count=event.checks_without_gain))
         return "  ".join(parts)
 
     def _cell(self, event: events.Cell) -> str:

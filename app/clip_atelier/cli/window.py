@@ -38,8 +38,10 @@ def show(home: Path, folder: Path | None) -> int:
 def main_job_in_terminal(session: Session) -> Outcome:
     """Adapts the starter to the bundled sample with the preset of the brief, and shows what changed."""
     from clip_atelier.cli import report
-    from clip_atelier.cli.commands import search
+    from clip_atelier.cli.commands.search import listing
     from clip_atelier.engine import paths, settings, training
+    from clip_atelier.engine.index import parse_query
+    from clip_atelier.engine.index.search import search
     from clip_atelier.engine.models import Models
 
     folder = paths.sample_collection()
@@ -54,7 +56,10 @@ def main_job_in_terminal(session: Session) -> Outcome:
     result = session.drive(training.train(plan, models, session.control))
     if result["status"] == "stopped":
         return Outcome(result, report.run(result), STOPPED)
-    query = _("a red flower")
-    found = search.find(session, models, folder, text=query, run=str(result["run"]), top=5)
-    heading = _("Example search for “{query}”:").format(query=query)
-    return Outcome({**result, "search": found}, f"{report.run(result)}\n\n{heading}\n{search.listing(found)}")
+    words = _("a red flower")
+    looking = search(
+        folder, parse_query(words), models, session.home, session.control, run=result["run"], top=5
+    )
+    found = session.drive(looking)
+    heading = _("Example search for “{query}”:").format(query=words)
+    return Outcome({**result, "search": found}, f"{report.run(result)}\n\n{heading}\n{listing(found)}")

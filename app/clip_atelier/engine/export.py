@@ -103,7 +103,7 @@ def merged_model(base: Path, adapter: Path) -> CLIPModel:
     temperature = adapter / "logit_scale.json"
     if temperature.is_file():
         merged.logit_scale.data.fill_(float(weights.read_json(temperature)["logit_scale"]))
-    return merged.eval()  # type: ignore[no-any-return]
+    return merged.eval()
 
 
 def _write_merged(base: Path, adapter: Path, out: Path) -> None:

@@ -6,10 +6,12 @@ from clip_atelier.cli.commands import (
     evaluate,
     export,
     grid,
+    index,
     models,
     resume,
     runs,
     scan,
+    search,
     train,
 )
 
@@ -20,6 +22,8 @@ COMMANDS: tuple[Command, ...] = (
     runs.COMMAND,
     evaluate.COMMAND,
     grid.COMMAND,
+    index.COMMAND,
+    search.COMMAND,
     export.COMMAND,
     models.COMMAND,
     doctor.COMMAND,

@@ -151,7 +151,7 @@ def _network_off(home: Path) -> str:
     """Embeds and saves an adapter while every connection raises."""
     from clip_atelier.engine import adapters
 
-    with _no_network() as attempts, tempfile.TemporaryDirectory() as scratch:
+    with no_network() as attempts, tempfile.TemporaryDirectory() as scratch:
         clip = _open_starter(home)
         _embed(clip)
         adapter = adapters.attach(clip, settings.Settings())
@@ -163,7 +163,7 @@ def _network_off(home: Path) -> str:
 
 
 @contextmanager
-def _no_network() -> Iterator[list[str]]:
+def no_network() -> Iterator[list[str]]:
     """While open, no socket connects and no name is looked up; yields what was tried."""
     attempts: list[str] = []
 
@@ -171,7 +171,11 @@ def _no_network() -> Iterator[list[str]]:
         attempts.append(", ".join(str(a) for a in args if not isinstance(a, socket.socket)))
         raise OSError("the network is off for this check")
 
-    doors: tuple[tuple[object, str], ...] = ((socket.socket, "connect"), (socket.socket, "connect_ex"), (socket, "getaddrinfo"))
+    doors: tuple[tuple[object, str], ...] = (
+        (socket.socket, "connect"),
+        (socket.socket, "connect_ex"),
+        (socket, "getaddrinfo"),
+    )
     before = [getattr(owner, name) for owner, name in doors]
     for owner, name in doors:
         setattr(owner, name, refuse)

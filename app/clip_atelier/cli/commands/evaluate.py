@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from clip_atelier.cli import report
+from clip_atelier.cli.arguments import add_strength, strength
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.engine.i18n import N_, _
 
@@ -16,22 +17,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add_strength(parser)
 
 
-def add_strength(parser: argparse.ArgumentParser) -> None:
-    """`--strength`: the dial that scales the update."""
-    parser.add_argument(
-        "--strength",
-        type=float,
-        metavar="0..1.5",
-        help=_("scale of the update: 0 is the base; else the run's own choice"),
-    )
-
-
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
     from clip_atelier.engine import evaluation
     from clip_atelier.engine.models import Models
 
     work = evaluation.evaluate(
-        session.home, args.run, args.folder, Models(session.home), session.control, strength=args.strength
+        session.home, args.run, args.folder, Models(session.home), session.control, strength=strength(args)
     )
     result = session.drive(work)
     return Outcome(result, f"{report.metrics(result)}\n\n{report.verdict(result)}".rstrip())

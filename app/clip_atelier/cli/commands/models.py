@@ -6,6 +6,7 @@ import argparse
 import shutil
 from pathlib import Path
 
+from clip_atelier.cli.arguments import add_common
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import table
 from clip_atelier.engine.i18n import N_, _
@@ -13,12 +14,14 @@ from clip_atelier.engine.i18n import N_, _
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", title=_("commands"), metavar=_("COMMAND"))
-    what.add_parser("list", help=_("list every model at hand (the default)"))
+    add_common(what.add_parser("list", help=_("list every model at hand (the default)")))
     add = what.add_parser("add", help=_("add a Hugging Face CLIP folder, so that it can be named"))
+    add_common(add)
     add.add_argument("path", type=Path, metavar=_("PATH"))
     download = what.add_parser(
         "download", help=_("download a model from the Hugging Face hub; the only use of the network")
     )
+    add_common(download)
     download.add_argument(
         "name", metavar=_("NAME"), help=_("its name on the hub, such as openai/clip-vit-base-patch32")
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clip_atelier.cli import report
+from clip_atelier.cli.arguments import add_common
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import number, table
 from clip_atelier.engine import settings
@@ -20,12 +21,13 @@ _ALWAYS = ("lora.r", "lora.lora_alpha", "lora.target_modules")
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", title=_("commands"), metavar=_("COMMAND"))
-    what.add_parser("list", help=_("list every run (the default)"))
+    add_common(what.add_parser("list", help=_("list every run (the default)")))
     for name, text in (
         ("show", _("show one run's settings and metrics")),
         ("delete", _("delete a run and its files")),
     ):
         one = what.add_parser(name, help=text)
+        add_common(one)
         one.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
 
 

@@ -1,0 +1,37 @@
+"""`index`: embeds a folder, only what changed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_atelier.cli.arguments import add_lens, lens
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.engine.i18n import N_, _
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", type=Path, metavar=_("FOLDER"), help=_("the folder of images; any folder can be searched")
+    )
+    add_lens(parser)
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    looked = lens(args)
+    from clip_atelier.engine.index import gallery
+    from clip_atelier.engine.models import Models
+
+    work = gallery.index(
+        args.folder, Models(session.home), session.home, looked.pop("hardware"), session.control, **looked
+    )
+    found = session.drive(work)
+    text = _(
+        "{images} images: {embedded} embedded, {reused} known already, {skipped} skipped; {seconds:.1f} s"
+    )
+    return Outcome(found, text.format(**found))
+
+
+COMMAND = Command(
+    "index", N_("embed a folder for searching; only what changed is computed"), _arguments, _run
+)

@@ -1,0 +1,89 @@
+"""`search`: finds images by words or by an image, with base and adapted results side by side."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from clip_atelier.cli.arguments import add_lens, lens
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.cli.text import number, table
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import N_, _
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", type=Path, metavar=_("FOLDER"), help=_("the folder of images; any folder can be searched")
+    )
+    parser.add_argument(
+        "--text",
+        default="",
+        metavar=_("TEXT"),
+        help=_("words; horse + stripes and apple - fruit add and take away"),
+    )
+    parser.add_argument(
+        "--image",
+        type=Path,
+        action="append",
+        default=[],
+        metavar=_("FILE"),
+        help=_("an image; may be given with words"),
+    )
+    parser.add_argument("--top", type=int, default=10, metavar="N", help=_("how many results [10]"))
+    add_lens(parser)
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    if not args.text.strip() and not args.image:
+        raise UserError(_("There is nothing to search for."), _("Give --text or --image."))
+    if args.top < 1:
+        raise UserError(_("--top must be at least 1."))
+    looked = lens(args)
+    from clip_atelier.engine.index import parse_query
+    from clip_atelier.engine.index.search import search
+    from clip_atelier.engine.models import Models
+
+    query = parse_query(args.text, args.image)
+    work = search(
+        args.folder, query, Models(session.home), session.home, session.control, top=args.top, **looked
+    )
+    found = session.drive(work)
+    return Outcome(found, listing(found))
+
+
+def listing(found: Mapping[str, Any]) -> str:
+    """The results as people read them: with a run, base and adapted beside each other and what moved."""
+    base = found["base"]
+    if "adapted" not in found:
+        rows = [(place, hit["path"], number(hit["score"])) for place, hit in enumerate(base, 1)]
+        return table(("", _("image"), _("score")), rows, right=(0, 2))
+    lines = []
+    nothing: Mapping[str, Any] = {}
+    for place, (before, after) in enumerate(zip_longest(base, found["adapted"], fillvalue=nothing), 1):
+        lines.append(
+            (
+                place,
+                before.get("path", ""),
+                number(before.get("score")),
+                after.get("path", ""),
+                number(after.get("score")),
+                _moved(after.get("base_rank"), place),
+            )
+        )
+    header = ("", _("base"), _("score"), _("adapted"), _("score"), _("moved"))
+    return table(header, lines, right=(0, 2, 4))
+
+
+def _moved(before: int | None, place: int) -> str:
+    if before is None or before == place:
+        return "="
+    return f"↑{before - place}" if before > place else f"↓{place - before}"
+
+
+COMMAND = Command(
+    "search", N_("find images by words or by an image, base and adapted side by side"), _arguments, _run
+)

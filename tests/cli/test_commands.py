@@ -1,0 +1,316 @@
+"""Every command on real files with a real tiny model, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clip_atelier.cli.main import main
+from clip_atelier.engine.runs import Runs
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs a command with --json and returns its document; checks the exit code."""
+
+    def run(*arguments: object, code: int = 0) -> Any:
+        ended = main([*map(str, arguments), "--json"])
+        shown = capsys.readouterr()
+        assert ended == code, shown.err
+        return json.loads(shown.out)
+
+    return run
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs a command as people do and returns what it printed."""
+
+    def run(*arguments: object, code: int = 0) -> str:
+        ended = main([*map(str, arguments)])
+        shown = capsys.readouterr()
+        assert ended == code, shown.err
+        return shown.out
+
+    return run
+
+
+def tiny(model: Path, **changes: object) -> list[str]:
+    """Flags for a run of a few steps."""
+    values = {
+        "model.name": model, "train.epochs": 2, "train.batch_size": 8, "train.checks": 2, "train.learning_rate": 1e-3,
+        "hardware.device": "cpu", "hardware.threads": 1, "data.validation": 0.25, "data.test": 0.25,
+    } | {name.replace("__", "."): value for name, value in changes.items()}  # fmt: skip
+    return [text for name, value in values.items() for text in (f"--{name}", str(value))]
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """A home with one finished run, the folder it was trained on, and the run's name."""
+    from PIL import Image
+
+    folder, home = tmp_path_factory.mktemp("drawings"), tmp_path_factory.mktemp("home")
+    for index in range(32):
+        colour = ("red", "blue", "green", "gray")[index % 4]
+        (folder / colour).mkdir(exist_ok=True)
+        image = Image.effect_noise((40, 40), 30 + index).convert("RGB")
+        image.paste(colour, (index % 8, 4, 30, 36))
+        image.save(folder / colour / f"{index}.png")
+    flags = tiny(tiny_clip, train__choose_strength="false")
+    assert main(["train", str(folder), "--name", "첫 실행", "--home", str(home), "--json", *flags]) == 0
+    return home, folder, Runs(home).list()[0].id
+
+
+def test_train_reports_what_the_contract_promises(
+    call: Call, tiny_pairs: Path, tiny_clip: Path, home: Path
+) -> None:
+    result = call("train", tiny_pairs, "--preset", "projection", "--lora.r", 4, *tiny(tiny_clip))
+    assert result.keys() >= {
+        "run", "path", "status", "steps", "seconds", "trainable_parameters", "base", "adapted", "difference", "verdict",
+    }  # fmt: skip
+    assert result["status"] == "done"
+    assert Path(result["path"]) == home / "runs" / result["run"]
+    assert "sketch_to_artwork/R@1" in result["base"]
+    assert result["base"].keys() == result["adapted"].keys() == result["difference"].keys()
+    assert result["difference"]["sketch_to_artwork/R@1"].keys() >= {"value", "low", "high"}
+    chosen = Runs(home).open(result["run"]).settings
+    assert chosen.lora.target_modules == ("visual_projection",)
+    assert chosen.lora.r == 4
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_train_shows_people_a_table_and_a_verdict(
+    said: Call, tiny_pairs: Path, tiny_clip: Path, home: Path, language: str
+) -> None:
+    shown = said("train", tiny_pairs, "--language", language, *tiny(tiny_clip))
+    assert "sketch_to_artwork/R@1" in shown
+    assert {"en": "Verdict: ", "ko": "판정: "}[language] in shown
+
+
+def test_runs_lists_shows_and_deletes(
+    call: Call, said: Call, tiny_pairs: Path, tiny_clip: Path, home: Path
+) -> None:
+    assert call("runs") == []
+    run = call("train", tiny_pairs, "--name", "my <b>run</b>", *tiny(tiny_clip))["run"]
+    (row,) = call("runs")
+    assert row["run"] == run
+    assert row["status"] == "done"
+    assert row["settings"]["lora.r"] == 8
+    assert row["base"].keys() == row["adapted"].keys()
+    assert "my <b>run</b>" in said("runs")
+    shown = call("runs", "show", run)
+    assert shown["run"] == run
+    assert shown["settings"]["model.name"] == str(tiny_clip)
+    assert "lora.target_modules" in said("runs", "show", run)
+    assert call("runs", "delete", run) == {"deleted": run}
+    assert call("runs") == []
+    assert "error" in call("runs", "show", run, code=2)
+
+
+def test_evaluate_measures_on_another_collection(
+    trained: tuple[Path, Path, str], call: Call, tiny_collection: Path
+) -> None:
+    home, _folder, run = trained
+    result = call("evaluate", run, tiny_collection, "--home", home)
+    assert "text_to_image/R@1" in result["base"]
+    assert result["difference"]["text_to_image/R@1"]["value"] == pytest.approx(
+        result["adapted"]["text_to_image/R@1"] - result["base"]["text_to_image/R@1"]
+    )
+    untouched = call("evaluate", run, tiny_collection, "--home", home, "--strength", 0)
+    assert untouched["adapted"] == untouched["base"] == result["base"]
+    call("evaluate", run, tiny_collection, "--home", home, "--strength", 9, code=2)
+
+
+def test_index_embeds_only_what_changed(
+    trained: tuple[Path, Path, str], call: Call, tiny_collection: Path
+) -> None:
+    home, _folder, run = trained
+    first = call("index", tiny_collection, "--run", run, "--home", home)
+    assert (first["images"], first["embedded"], first["reused"], first["skipped"]) == (24, 24, 0, 0)
+    again = call("index", tiny_collection, "--run", run, "--home", home)
+    assert (again["embedded"], again["reused"]) == (0, 24)
+    (tiny_collection / "red-circle.png").write_bytes((tiny_collection / "red-ring.png").read_bytes() + b" ")
+    changed = call("index", tiny_collection, "--run", run, "--home", home)
+    assert (changed["embedded"], changed["reused"]) == (1, 23)
+
+
+def test_search_shows_base_and_adapted(
+    trained: tuple[Path, Path, str], call: Call, said: Call, tiny_collection: Path, tiny_clip: Path
+) -> None:
+    home, _folder, run = trained
+    found = call(
+        "search", tiny_collection, "--text", "a red circle", "--run", run, "--top", 5, "--home", home
+    )
+    assert len(found["base"]) == len(found["adapted"]) == 5
+    scores = [hit["score"] for hit in found["base"]]
+    assert scores == sorted(scores, reverse=True)
+    assert all(hit["base_rank"] >= 1 for hit in found["adapted"])
+    # One thread, as in the run: the order of a sum depends on the number of threads.
+    untouched = call(
+        "search", tiny_collection, "--text", "a red circle", "--model", tiny_clip, "--top", 5, "--home", home,
+        "--hardware.threads", 1, "--hardware.device", "cpu",
+    )  # fmt: skip
+    assert untouched["base"] == found["base"]
+    assert "adapted" not in untouched
+    query = tiny_collection / "red-circle.png"
+    by_image = call(
+        "search", tiny_collection, "--image", query, "--run", run, "--strength", 0, "--home", home
+    )
+    assert "red-circle.png" not in [hit["path"] for hit in by_image["base"]]
+    assert [hit["path"] for hit in by_image["adapted"]] == [hit["path"] for hit in by_image["base"]]
+    assert "red-" in said(
+        "search", tiny_collection, "--text", "원", "--run", run, "--home", home, "--language", "ko"
+    )
+    for wrong in (
+        ["--text", ""],
+        ["--image", "missing.png"],
+        ["--text", "a", "--top", "0"],
+        ["--text", "a", "--strength", "1"],
+    ):
+        assert "error" in call("search", tiny_collection, *wrong, "--home", home, code=2)
+
+
+def test_export_writes_files(trained: tuple[Path, Path, str], call: Call, said: Call, tmp_path: Path) -> None:
+    home, _folder, run = trained
+    for to in ("adapter", "merged", "code"):
+        files = call("export", run, "--to", to, tmp_path / to, "--home", home)["files"]
+        assert files
+        assert all(Path(file).is_file() for file in files)
+    assert "error" in call("export", run, "--to", "code", tmp_path / "code", "--home", home, code=2)
+
+
+def test_grid_fills_and_writes_the_table(
+    call: Call, said: Call, tiny_pairs: Path, tiny_clip: Path, home: Path, tmp_path: Path
+) -> None:
+    arguments = [
+        "grid", tiny_pairs, "--vary", "lora.r=2,4", "--vary", "lora.target_modules=q_proj+v_proj,visual_projection",
+        "--out", tmp_path / "table.csv", *tiny(tiny_clip, train__epochs=1),
+    ]  # fmt: skip
+    result = call(*arguments)
+    assert [row["status"] for row in result["rows"]] == ["done"] * 4
+    assert all(row.keys() >= {"settings", "metrics", "status"} for row in result["rows"])
+    lines = (tmp_path / "table.csv").read_text("utf-8-sig").splitlines()
+    assert len(lines) == 5
+    assert "q_proj+v_proj" in lines[1]
+    shown = said(*arguments)  # nothing is trained again
+    assert len(call("runs")) == 4
+    assert "visual_projection" in shown
+    for wrong in (["--vary", "lora.r"], ["--vary", "lora.q=1"], ["--out", "table.xlsx"], ["--seeds", "0"]):
+        assert "error" in call("grid", tiny_pairs, *wrong, code=2)
+
+
+def test_models_are_listed_and_added(
+    call: Call, said: Call, tiny_clip: Path, home: Path, tmp_path: Path
+) -> None:
+    before = [model["name"] for model in call("models")]
+    added = {model["name"]: model for model in call("models", "add", tiny_clip)}
+    assert added.keys() - set(before) == {tiny_clip.name}
+    assert added[tiny_clip.name].keys() >= {
+        "name",
+        "family",
+        "path",
+        "bundled",
+        "image_size",
+        "dim",
+        "parameters",
+    }
+    assert (added[tiny_clip.name]["dim"], added[tiny_clip.name]["bundled"]) == (24, False)
+    assert tiny_clip.name in said("models", "list")
+    assert "error" in call("models", "add", tmp_path / "missing", code=2)
+    assert "error" in call("models", "download", "../etc", code=2)
+
+
+def test_a_download_without_a_network_says_so_and_leaves_the_program_offline(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    from clip_atelier.cli.commands.doctor import no_network
+
+    with no_network() as attempts:
+        error = call("models", "download", "nobody/nothing", code=1)["error"]
+    assert "nobody/nothing" in error["message"]
+    assert error["hint"]
+    assert attempts
+    assert constants.HF_HUB_OFFLINE
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
+
+
+def test_doctor_names_every_check(call: Call, said: Call, home: Path) -> None:
+    from clip_atelier.engine import paths
+
+    whole = paths.starter_model().is_dir()
+    result = call("doctor", code=0 if whole else 1)
+    assert result["ok"] == all(check["ok"] for check in result["checks"])
+    failed = {check["name"] for check in result["checks"] if not check["ok"]}
+    assert failed <= (set() if whole else {"starter model", "network off"})
+    assert len(result["checks"]) == 9
+
+
+def test_doctor_notices_a_home_it_cannot_write(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    checks = {
+        check["name"]: check for check in call("doctor", "--home", tmp_path / "taken", code=1)["checks"]
+    }
+    assert not checks["home folder"]["ok"]
+    assert "taken" in checks["home folder"]["detail"]
+
+
+def test_no_network_really_is_none() -> None:
+    import socket
+
+    from clip_atelier.cli.commands.doctor import no_network
+
+    connect = socket.socket.connect
+    with no_network() as attempts, pytest.raises(OSError, match="off"):
+        socket.create_connection(("192.0.2.1", 9))
+    assert attempts
+    assert socket.socket.connect is connect
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT from another process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_training_and_resume_goes_on(
+    number: signal.Signals, call: Call, tiny_pairs: Path, tiny_clip: Path, home: Path
+) -> None:
+    flags = tiny(tiny_clip, train__epochs=4000, train__checks=1000, train__patience=0)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clip_atelier", "train", str(tiny_pairs), "--json", *flags],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if line.startswith("check at step") and "step 0" not in line:
+            break
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, "".join(seen) + err
+    assert "Traceback" not in err
+    result = json.loads(out)
+    assert result["status"] == "stopped"
+    (row,) = call("runs")
+    assert row["status"] == "stopped"
+
+    again = subprocess.Popen(
+        [sys.executable, "-m", "clip_atelier", "resume", result["run"], "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert again.stderr is not None
+    line = next(line for line in again.stderr if line.startswith("run "))
+    assert "goes on at step" in line
+    again.send_signal(number)
+    out, err = again.communicate(timeout=60)
+    assert again.returncode == 130, err
+    assert json.loads(out)["steps"] >= result["steps"]
