@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -296,3 +297,50 @@ def test_the_size_in_the_file_is_told_upright_even_if_less_is_decoded(
         with images.open_regular(tmp_path / f"a.{suffix}") as file:
             _image, size = images.decode("a", file, 20)
         assert size == ((600, 800) if orientation > 4 else (800, 600))
+
+
+def raw_png(kind: int, depth: int, rows: list[bytes], width: int) -> bytes:
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, len(rows), depth, kind, 0, 0, 0)
+    packed = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("kind", "values", "expected"), [
+    (2, (0x8000, 0xFFFF, 0x0000), (128, 255, 0)),
+    (6, (0x0000, 0xFFFF, 0x0000, 0x8000), (127, 255, 127)),
+    (4, (0x0000, 0x4000), (191, 191, 191)),
+])  # fmt: skip
+def test_sixteen_bits_a_channel(
+    tmp_path: Path, kind: int, values: tuple[int, ...], expected: tuple[int, int, int]
+) -> None:
+    row = struct.pack(f">{len(values)}H", *values) * 3
+    (tmp_path / "a.png").write_bytes(raw_png(kind, 16, [row, row], 3))
+    assert np.abs(pixels(tmp_path / "a.png") - expected).max() <= 1
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_grey_of_few_bits(tmp_path: Path, depth: int) -> None:
+    (tmp_path / "a.png").write_bytes(raw_png(0, depth, [b"\xf0\xf0"], 16 // depth))
+    found = pixels(tmp_path / "a.png")[0, :, 0]
+    each = 4 // depth
+    assert found.tolist() == ([255] * each + [0] * each) * 2
+
+
+def test_sixteen_bit_rgb_tiff(tmp_path: Path) -> None:
+    values = np.stack([SIXTEEN, 65535 - SIXTEEN, SIXTEEN], axis=2)
+    content = (
+        struct.pack("<2sHI", b"II", 42, 14 + values.nbytes)
+        + struct.pack("<3H", 16, 16, 16)
+        + values.astype("<u2").tobytes()
+    )
+    tags = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 3, 8), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 14), (277, 3, 1, 3),
+            (278, 3, 1, 16), (279, 4, 1, values.nbytes)]  # fmt: skip
+    content += struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    (tmp_path / "a.tif").write_bytes(content)
+    expected = np.stack([GREY, 255 - GREY, GREY], axis=2).astype(int)
+    assert np.abs(pixels(tmp_path / "a.tif") - expected).max() <= 1
