@@ -1,0 +1,82 @@
+"""What packaging scripts make from the code is committed as they would make it: translations and the settings' page."""
+
+from __future__ import annotations
+
+import gettext
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from clip_atelier.engine import i18n, metrics, retrieval, settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def script(name: str) -> ModuleType:
+    """A script of packaging/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "packaging" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+translations = script("translations")
+
+
+@pytest.fixture(scope="module", params=translations.LANGUAGES)
+def language(request: pytest.FixtureRequest) -> str:
+    code: str = request.param
+    return code
+
+
+def test_every_message_is_translated_with_its_placeholders(language: str) -> None:
+    catalogue = translations.updated(language, translations.template())
+    assert translations.faults(catalogue) == []
+    assert len(catalogue) > 500
+
+
+def test_the_committed_catalogues_are_those_of_the_code(language: str) -> None:
+    catalogue = translations.updated(language, translations.template())
+    path = translations.po_path(language)
+    hint = "run: python packaging/translations.py"
+    assert path.read_bytes() == translations.po_bytes(catalogue), hint
+    assert path.with_suffix(".mo").read_bytes() == translations.mo_bytes(catalogue), hint
+
+
+def test_the_program_finds_the_translations(language: str) -> None:
+    i18n.set_language(language)
+    for declared in settings.DECLARED.values():
+        for text in (declared.title, declared.summary, declared.detail, *declared.choices.values()):
+            assert not text or text in ("LoRA", "GB") or i18n._(text) != text, text
+    for metric in metrics.METRICS.values():
+        assert i18n._(metric.explanation) != metric.explanation
+    for title in retrieval.DIRECTIONS.values():
+        assert i18n._(title) != title
+
+
+def test_korean_is_korean() -> None:
+    """No translation is left in English, whatever names of things it has to keep."""
+    with translations.po_path("ko").with_suffix(".mo").open("rb") as stream:
+        catalogue = gettext.GNUTranslations(stream)._catalog  # type: ignore[attr-defined]
+    for message, translation in catalogue.items():
+        words = re.sub(r"\{[^}]*\}|%\(\w+\)\w|%\w", "", message)
+        if message and re.search(r"[a-z]{4,} [a-z]{3,}", words):
+            assert re.search("[가-힣]", translation), message
+
+
+def test_names_and_formats_are_kept() -> None:
+    assert translations.placeholders("{a} {b:,} %s %(c)r") == sorted(["{a:}", "{b:,}", "%s", "%(c)r"])
+    assert translations.placeholders("95 % interval {{label}}") == []
+
+
+def test_the_settings_page_is_that_of_the_declarations() -> None:
+    reference = script("settings_reference")
+    hint = "run: python packaging/settings_reference.py"
+    assert reference.TARGET.read_text("utf-8") == reference.page(), hint
+    for name in settings.DECLARED:
+        assert f"### `{name}`" in reference.page()
