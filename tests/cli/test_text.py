@@ -34,7 +34,7 @@ def test_wrapping_keeps_every_word(text: str, columns: int) -> None:
     assert all(width(line) <= columns or " " not in line for line in lines)
 
 
-@given(st.text(st.characters(exclude_categories=[]) | st.sampled_from("\udcff\udc80\x1b\n\u202e")))
+@given(st.text(st.characters(exclude_categories=[]) | st.sampled_from("\udcff\udc80\ud800\x1b\n\u202e")))
 def test_nothing_shown_can_command_a_terminal_or_fail_to_print(text: str) -> None:
     shown = visible(text)
     for unsafe in ("\x1b", "\n", "\r", "\x07", "\u202e", "\x9b"):

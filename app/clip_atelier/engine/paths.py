@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from clip_atelier.engine.events import plain
+
 APP_NAME = "CLIP Atelier"
 
 
@@ -45,4 +47,4 @@ def starter_model() -> Path:
 
 def shown(path: str | os.PathLike[str]) -> str:
     """A path as text that can always be printed and encoded: undecodable bytes become visible escapes."""
-    return os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return str(plain(os.fspath(path)))
