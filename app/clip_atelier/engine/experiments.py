@@ -145,7 +145,10 @@ class Queue:
         document = {
             "schema": SCHEMA,
             "folder": paths.shown(self.grid.folder),
+            "values": dict(self.grid.values),
+            "preset": self.grid.preset,
             "vary": {name: list(values) for name, values in self.grid.vary.items()},
+            "seeds": list(self.grid.seeds),
             "cells": self.cells,
             "entries": [asdict(entry) for entry in self.entries],
         }
@@ -156,6 +159,16 @@ class Queue:
         words = [f"{name}={written(value)}" for name, value in self.cells[entry.cell].items()]
         if len({e.seed for e in self.entries}) > 1:
             words.append(f"train.seed={entry.seed}")
+        return " ".join(words)
+
+    def name(self, entry: Entry) -> str:
+        """The same as a run's name: "projection r=8 lora_alpha=16"."""
+        words = [
+            written(value) if name == "preset" else f"{name.rpartition('.')[2]}={written(value)}"
+            for name, value in self.cells[entry.cell].items()
+        ]
+        if len({e.seed for e in self.entries}) > 1:
+            words.append(f"seed={entry.seed}")
         return " ".join(words)
 
     def seconds_left(self) -> float | None:
@@ -354,7 +367,7 @@ def _run(queue: Queue, entry: Entry, home: Path, models: Models, control: Contro
             # The run was deleted, or has no whole checkpoint: begin again.
             entry.run = ""
     chosen = queue.grid.settings(queue.cells[entry.cell], entry.seed)
-    plan = training.Plan(queue.grid.folder, chosen, home)
+    plan = training.Plan(queue.grid.folder, chosen, home, queue.name(entry))
     return (yield from _noting(training.train(plan, models, control), queue, entry))
 
 

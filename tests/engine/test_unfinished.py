@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from clip_atelier.engine import experiments, unfinished
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.events import Cell, Event, drive
+from clip_atelier.engine.experiments import Grid
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.runs import Runs
+
+Values = Callable[..., dict[str, Any]]
+
+
+def fill(grid: Grid, home: Path, control: Control | None = None, on_event: Any = None) -> dict[str, Any]:
+    return drive(experiments.fill(grid, home, Models(home), control or Control()), on_event)
+
+
+def test_an_unfinished_grid_is_offered_with_all_that_it_asked_for(
+    tiny_pairs: Path, home: Path, quick: Values
+) -> None:
+    grid = Grid(tiny_pairs, quick(train__epochs=1), {"lora.r": (2, 4)}, (3, 4), "projection")
+    control = Control()
+
+    def stop_in_the_second(event: Event) -> None:
+        if isinstance(event, Cell) and event.number == 2:
+            control.stop()
+
+    result = fill(grid, home, control, stop_in_the_second)
+    (offered,) = unfinished.unfinished(home)
+    assert (offered.id, offered.total, offered.done, offered.failed) == (result["grid"], 4, 1, 0)
+    assert offered.grid == grid
+
+    assert fill(offered.grid, home)["grid"] == result["grid"]
+    assert unfinished.unfinished(home) == []
+    done = [run.name for run in Runs(home).list() if run.status == "done"]
+    assert sorted(done) == ["r=2 seed=3", "r=2 seed=4", "r=4 seed=3", "r=4 seed=4"]
+
+
+def test_a_grid_that_is_being_filled_or_was_forgotten_is_not_offered(
+    tiny_pairs: Path, home: Path, quick: Values
+) -> None:
+    work = experiments.fill(Grid(tiny_pairs, quick(), {"lora.r": [2, 4]}), home, Models(home), Control())
+    for event in work:
+        if isinstance(event, Cell):
+            break
+    assert unfinished.unfinished(home) == []
+    work.close()
+    (offered,) = unfinished.unfinished(home)
+    unfinished.forget(home, offered.id)
+    assert unfinished.unfinished(home) == []
+
+
+def test_a_grid_file_that_cannot_be_read_hides_no_other(tiny_pairs: Path, home: Path, quick: Values) -> None:
+    work = experiments.fill(Grid(tiny_pairs, quick(), {"lora.r": [2]}), home, Models(home), Control())
+    next(event for event in work if isinstance(event, Cell))
+    work.close()
+    (home / "grids" / "broken.json").write_text('{"entries": 3', encoding="utf-8")
+    (home / "grids" / "other.json").write_text("[]", encoding="utf-8")
+    assert len(unfinished.unfinished(home)) == 1
