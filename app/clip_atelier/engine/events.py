@@ -13,6 +13,8 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
+from clip_atelier.engine.paths import shown
+
 T = TypeVar("T")
 
 
@@ -188,14 +190,6 @@ Work = Generator[Event, None, T]
 """Long work: yields events, returns its result (the generator's return value)."""
 
 
-def _encodable(text: str) -> str:
-    try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:
-        # A surrogate that stands for no byte: from Windows file names, or "\\ud800" in a JSON caption.
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def plain(value: Any) -> Any:
     """`value` as what JSON can carry: non-finite floats become None, tuples lists, lone surrogates visible escapes."""
     if isinstance(value, bool | int) or value is None:
@@ -203,7 +197,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str):
-        return _encodable(value)
+        return shown(value)
     if isinstance(value, Mapping):
         return {plain(str(k)): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

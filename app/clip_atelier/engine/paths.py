@@ -6,8 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from clip_atelier.engine.events import plain
-
 APP_NAME = "CLIP Atelier"
 
 
@@ -46,5 +44,10 @@ def starter_model() -> Path:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """A path as text that can always be printed and encoded: undecodable bytes become visible escapes."""
-    return str(plain(os.fspath(path)))
+    """A path, or any text, as text that can be printed and encoded: undecodable bytes become visible escapes."""
+    text = os.fspath(path)
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        # A surrogate that stands for no byte: from Windows file names, or "\\ud800" in a JSON caption.
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
