@@ -41,18 +41,18 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine import experiments, export
+    from clip_atelier.engine import experiments, tables
     from clip_atelier.engine.models import Models
 
     if args.out is not None:
-        export.check_table_name(args.out)
+        tables.check_name(args.out)
     values = given(args)
     vary = _varied(args.vary) or experiments.BRIEF
     seeds = _seeds(args.seeds, values)
     grid = experiments.Grid(args.folder, values, vary, seeds, args.preset or "")
     result = session.drive(experiments.fill(grid, session.home, Models(session.home), session.control))
     if args.out is not None:
-        export.write_table(args.out, *experiments.table(result))
+        tables.write(args.out, *experiments.table(result))
     code = STOPPED if result["status"] == "stopped" else DONE
     if code == DONE and all(row["status"] == "failed" for row in result["rows"]):
         code = FAILED
