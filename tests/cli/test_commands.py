@@ -180,6 +180,20 @@ def test_search_shows_base_and_adapted(
         assert "error" in call("search", tiny_collection, *wrong, "--home", home, code=2)
 
 
+def test_map_places_every_image_before_and_after(
+    trained: tuple[Path, Path, str], call: Call, said: Call, tiny_collection: Path, tmp_path: Path
+) -> None:
+    home, _folder, run = trained
+    found = call("map", tiny_collection, "--run", run, "--out", tmp_path / "map.csv", "--home", home)
+    assert len(found["points"]) == 24
+    assert all(len(point["base"]) == len(point["adapted"]) == 2 for point in found["points"])
+    assert "base/trustworthiness" in found["scores"]
+    assert len((tmp_path / "map.csv").read_text("utf-8-sig").splitlines()) == 25
+    assert "%" in said("map", tiny_collection, "--run", run, "--out", tmp_path / "map.png", "--home", home)
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    assert "error" in call("map", tiny_collection, "--out", tmp_path / "map.gif", "--home", home, code=2)
+
+
 def test_export_writes_files(trained: tuple[Path, Path, str], call: Call, said: Call, tmp_path: Path) -> None:
     home, _folder, run = trained
     for to in ("adapter", "merged", "code"):

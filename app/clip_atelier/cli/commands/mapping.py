@@ -1,0 +1,61 @@
+"""`map` (Python has a function of that name): t-SNE of a folder's embeddings, before and after the adaptation."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_atelier.cli.arguments import add_lens, lens
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.cli.text import number, table
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import N_, _
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar=_("FOLDER"), help=_("the folder of images"))
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar=_("FILE"),
+        help=_("file to write: .csv for the points, .png for a picture"),
+    )
+    parser.add_argument(
+        "--perplexity",
+        type=float,
+        default=30.0,
+        metavar="X",
+        help=_("about how many neighbours a point attends to [30]"),
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=_("fixes the map [0]"))
+    add_lens(parser)
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    if not args.perplexity >= 1:
+        raise UserError(_("--perplexity must be at least 1."))
+    looked = lens(args)
+    from clip_atelier.engine.models import Models
+    from clip_atelier.engine.projection.folder import map_folder
+
+    work = map_folder(
+        args.folder, Models(session.home), session.home, session.control, out=args.out, perplexity=args.perplexity,
+        seed=args.seed, **looked,
+    )  # fmt: skip
+    found = session.drive(work)
+    scores = table(
+        (_("score"), _("value")),
+        [(name, number(value)) for name, value in found["scores"].items()],
+        right=(1,),
+    )
+    written = [_("written:"), *(f"  {file}" for file in found["files"])] if found["files"] else []
+    return Outcome(found, "\n".join([*found["reading"], "", scores, *written]))
+
+
+COMMAND = Command(
+    "map",
+    N_("draw the map (t-SNE) of a folder, before and after the adaptation"),
+    _arguments,
+    _run,
+    N_("The scores say how far the map can be trusted, and how much of its motion is noise."),
+)
