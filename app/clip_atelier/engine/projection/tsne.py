@@ -1,0 +1,227 @@
+"""t-SNE before and after an adaptation, with a control that shows how much of the motion is noise.
+
+The map after starts from the map before, so that a point's motion means something. But t-SNE never stands still: the
+control goes through the very same steps as the map after, with the *base* embeddings and another seed. What moves there
+moves although nothing was learned.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from openTSNE import TSNEEmbedding
+from openTSNE.affinity import PerplexityBasedNN
+from openTSNE.nearest_neighbors import PrecomputedNeighbors
+
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.events import Phase, Progress, Work
+from clip_atelier.engine.i18n import _
+from clip_atelier.engine.projection import quality
+from clip_atelier.engine.projection.neighbours import nearest
+
+Vectors = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+FEWEST: Final = 5
+"""Fewest images that make a map."""
+NEIGHBOURS: Final = 15
+"""Neighbours that the scores look at, where there are enough images."""
+
+_SLICE: Final = 25  # iterations between two boundaries; momentum is carried over, so slicing changes nothing
+_FRESH: Final = ((250, 12.0), (500, 1.0))  # (iterations, exaggeration): openTSNE's defaults
+_GO_ON: Final = ((250, 1.0),)
+_JITTER: Final = 0.01  # of the map's radius: what the seed changes when a map starts from another
+
+
+@dataclass(frozen=True)
+class MapResult:
+    """Two maps of the same N images.
+
+    Attributes:
+        base: [N, 2].
+        adapted: [N, 2], aligned with `base`; None without an adaptation, as the next three.
+        control: [N, 2], the base's embeddings again, by the steps that led to `adapted`; aligned with `base`.
+        motion: [N], how far each point moved from `base` to `adapted`, in radii of the base map.
+        control_motion: [N], the same for the control.
+        scores: What the pictures are worth; see `tsne`.
+    """
+
+    base: Floats
+    adapted: Floats | None
+    control: Floats | None
+    motion: Floats | None
+    control_motion: Floats | None
+    scores: Mapping[str, float]
+
+
+def tsne(
+    base: Vectors, adapted: Vectors | None, control: Control, perplexity: float = 30.0, seed: int = 0
+) -> Work[MapResult]:
+    """Draws the map before, and after if there is one, and measures both.
+
+    Args:
+        base: [N, D] unit rows, by the base model.
+        adapted: [N, D] unit rows of the same images, by the adapted model; None for one map only.
+        control: Stop and pause.
+        perplexity: About how many neighbours a point attends to; lowered where there are few images.
+        seed: Fixes the result on one machine.
+
+    Returns:
+        The maps. Scores, each between 0 and 1 but for the first three:
+        points, perplexity (as used), neighbours (k of the scores);
+        base/trustworthiness, base/overlap: of the map with its embedding, neighbours kept included;
+        and with an adaptation adapted/trustworthiness, adapted/overlap;
+        neighbours_kept: share of the k nearest neighbours that base and adapted *embedding* have in common;
+        motion, control_motion: median over the points;
+        motion_in_control: share of the motion that the control shows too, at most 1;
+        moved: share of points that moved farther than 95 % of them did in the control.
+
+    Raises:
+        UserError: fewer than `FEWEST` images.
+        Stopped: a stop was asked for.
+    """
+    if len(base) < FEWEST:
+        raise UserError(
+            _("A map needs at least {count} images.").format(count=FEWEST),
+            _("Choose a folder with more images."),
+            "folder",
+        )
+    k = min(NEIGHBOURS, (len(base) - 1) // 2)
+    width = max(k, min(len(base) - 1, int(3 * perplexity)))
+    yield Phase(name="project", title=_("Finding neighbours"))
+    graph = yield from nearest(base, width, control)
+    affinities = _affinities(graph, perplexity)
+    yield Phase(name="project", title=_("Drawing the map of the base"))
+    before = yield from _optimise(affinities, _principal(base, seed), _FRESH, control)
+    scores = {
+        "points": float(len(base)),
+        "perplexity": float(affinities.effective_perplexity_),
+        "neighbours": float(k),
+        **_fidelity("base", base, before, graph[0][:, :k], seed),
+    }
+    if adapted is None:
+        return MapResult(before, None, None, None, None, scores)
+
+    yield Phase(name="project", title=_("Finding neighbours after the adaptation"))
+    moved = yield from nearest(adapted, width, control)
+    yield Phase(name="project", title=_("Drawing the map of the adapted model"))
+    start = _jittered(before, seed)
+    after = quality.aligned(
+        (yield from _optimise(_affinities(moved, perplexity), start, _GO_ON, control)), before
+    )
+    yield Phase(name="project", title=_("Drawing the control: the base again, with another seed"))
+    start = _jittered(before, seed + 1)
+    again = quality.aligned((yield from _optimise(affinities, start, _GO_ON, control)), before)
+
+    motion, noise = quality.motion(after, before), quality.motion(again, before)
+    typical, usual = float(np.median(motion)), float(np.median(noise))
+    scores |= _fidelity("adapted", adapted, after, moved[0][:, :k], seed) | {
+        "neighbours_kept": float(quality.overlap(graph[0][:, :k], moved[0][:, :k]).mean()),
+        "motion": typical,
+        "control_motion": usual,
+        "motion_in_control": min(1.0, usual / typical) if typical > 0 else 1.0,
+        "moved": float((motion > np.percentile(noise, 95)).mean()),
+    }
+    return MapResult(before, after, again, motion, noise, scores)
+
+
+def reading(scores: Mapping[str, float]) -> list[str]:
+    """What the scores say, in plain sentences in the user's language."""
+    if scores["base/trustworthiness"] >= 0.9:
+        fidelity = _(
+            "Of each image's {k} nearest neighbours, the map keeps {share:.0%}; points that are near each other on it "
+            "belong together as a rule (trustworthiness {trust:.2f})."
+        )
+    else:
+        fidelity = _(
+            "Of each image's {k} nearest neighbours, the map keeps {share:.0%}; do not read much into which points are "
+            "near each other (trustworthiness {trust:.2f})."
+        )
+    said = [
+        fidelity.format(
+            k=round(scores["neighbours"]), share=scores["base/overlap"], trust=scores["base/trustworthiness"]
+        )
+    ]
+    if "motion" in scores:
+        said.append(
+            _("{share:.0%} of the motion shows up in the control too, where nothing was learned.").format(
+                share=scores["motion_in_control"]
+            )
+        )
+        said.append(
+            _("{share:.0%} of the points moved farther than nearly all points of the control.").format(
+                share=scores["moved"]
+            )
+        )
+        said.append(
+            _("After the adaptation, images keep {share:.0%} of their {k} nearest neighbours.").format(
+                share=scores["neighbours_kept"], k=round(scores["neighbours"])
+            )
+        )
+    return said
+
+
+def _affinities(graph: tuple[Ints, Floats], perplexity: float) -> PerplexityBasedNN:
+    indices, distances = graph
+    width = min(indices.shape[1], max(1, int(3 * perplexity)))
+    return PerplexityBasedNN(
+        perplexity=min(perplexity, width / 3),
+        knn_index=PrecomputedNeighbors(
+            np.ascontiguousarray(indices[:, :width]), np.ascontiguousarray(distances[:, :width])
+        ),
+    )
+
+
+def _optimise(
+    affinities: PerplexityBasedNN, start: Floats, phases: tuple[tuple[int, float], ...], control: Control
+) -> Work[Floats]:
+    # One thread: sums over several come out in another order each time, and t-SNE makes a different map of that.
+    embedding = TSNEEmbedding(start, affinities, n_jobs=1)
+    total = sum(iterations for iterations, _factor in phases)
+    done, began = 0, time.monotonic()
+    for iterations, factor in phases:
+        for _slice in range(iterations // _SLICE):
+            control.boundary()
+            embedding.optimize(_SLICE, inplace=True, exaggeration=factor, momentum=0.8)
+            done += _SLICE
+            left = (time.monotonic() - began) / done * (total - done)
+            yield Progress(done=done, total=total, seconds_left=left)
+    return np.array(embedding, np.float64)
+
+
+def _principal(vectors: Vectors, seed: int) -> Floats:
+    """The first two principal components [N, 2], small as t-SNE wants its start, equal vectors set slightly apart."""
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0)
+    _values, axes = np.linalg.eigh(centred.T @ centred)
+    axes = axes[:, ::-1][:, :2]
+    # An axis may point either way; the largest entry decides, so that the same images give the same map.
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
+    start = np.zeros((len(vectors), 2))
+    start[:, : axes.shape[1]] = centred @ axes
+    spread = float(start.std(axis=0).max())
+    noise = np.random.default_rng(seed).standard_normal(start.shape)
+    start = start / spread + 0.01 * noise if spread > 0 else noise
+    placed: Floats = start * 1e-4
+    return placed
+
+
+def _jittered(layout: Floats, seed: int) -> Floats:
+    radius = np.sqrt(((layout - layout.mean(axis=0)) ** 2).sum(axis=1).mean())
+    noise = np.random.default_rng(seed).standard_normal(layout.shape)
+    start: Floats = layout + _JITTER * radius * noise
+    return start
+
+
+def _fidelity(name: str, vectors: Vectors, layout: Floats, graph: Ints, seed: int) -> dict[str, float]:
+    near = quality.map_neighbours(layout, graph.shape[1])
+    return {
+        f"{name}/trustworthiness": quality.trustworthiness(vectors, near, seed),
+        f"{name}/overlap": float(quality.overlap(near, graph).mean()),
+    }

@@ -1,0 +1,275 @@
+"""Maps: that neighbours and scores are what they say, that noise is not read as learning, and what is written."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openTSNE import TSNEEmbedding
+from PIL import Image
+from sklearn import manifold
+
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import Stopped, UserError, WorkError
+from clip_atelier.engine.events import Event, Phase, Progress, drive
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.projection import quality, tsne
+from clip_atelier.engine.projection.drawing import draw
+from clip_atelier.engine.projection.folder import map_folder
+from clip_atelier.engine.projection.neighbours import nearest
+from clip_atelier.engine.settings import HardwareSettings
+
+CPU = HardwareSettings(device="cpu", threads=1)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def clusters(count: int, groups: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    of = np.arange(count) % groups
+    return unit(rng.standard_normal((groups, 32))[of] + 0.6 * rng.standard_normal((count, 32))), of
+
+
+# --- neighbours and scores --------------------------------------------------------------------------------------
+
+
+@given(st.integers(2, 40), st.integers(1, 6), st.integers(0, 2**32 - 1), st.booleans())
+@settings(max_examples=100)
+def test_neighbours_are_those_of_all_distances(count: int, dim: int, seed: int, double: bool) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = unit(rng.standard_normal((count, dim)) + 1e-3)
+    if double:
+        vectors[: count // 2] = vectors[-(count // 2) :]
+    k = int(rng.integers(1, count))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clip_atelier.engine.projection.neighbours._CELLS", 3 * count)
+        indices, distances = drive(nearest(vectors, k, Control()))
+    exact = np.linalg.norm(vectors[:, None].astype(float) - vectors[None], axis=2)
+    np.fill_diagonal(exact, np.inf)
+    assert all(len({*row, i}) == k + 1 for i, row in enumerate(indices.tolist()))
+    np.testing.assert_allclose(distances, np.sort(exact, axis=1)[:, :k], atol=2e-3)
+    np.testing.assert_allclose(np.take_along_axis(exact, indices, axis=1), distances, atol=2e-3)
+
+
+@pytest.mark.parametrize(("count", "k"), [(5, 2), (40, 7), (300, 15)])
+def test_trustworthiness_is_scikit_learns(count: int, k: int) -> None:
+    vectors, _of = clusters(count, 4)
+    layout = np.random.default_rng(1).standard_normal((count, 2))
+    layout[: count // 2] = vectors[: count // 2, :2]
+    ours = quality.trustworthiness(vectors, quality.map_neighbours(layout, k))
+    theirs = manifold.trustworthiness(vectors, layout, n_neighbors=k, metric="cosine")
+    assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_trustworthiness_of_a_sample_is_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, _of = clusters(900, 6)
+    near = quality.map_neighbours(vectors[:, :2].astype(float), 10)
+    whole = quality.trustworthiness(vectors, near)
+    monkeypatch.setattr(quality, "_SAMPLE", 400)
+    assert quality.trustworthiness(vectors, near) != whole
+    assert quality.trustworthiness(vectors, near) == pytest.approx(whole, abs=0.02)
+
+
+def test_points_on_one_spot_are_not_their_own_neighbours() -> None:
+    near = quality.map_neighbours(np.zeros((12, 2)), 4)
+    assert near.shape == (12, 4)
+    assert all(len({*row, i}) == 5 for i, row in enumerate(near.tolist()))
+
+
+def test_overlap_counts_common_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "_CELLS", 40)
+    rng = np.random.default_rng(0)
+    first = np.stack([rng.permutation(20)[:5] for _ in range(30)])
+    second = np.stack([rng.permutation(20)[:5] for _ in range(30)])
+    expected = [len({*a} & {*b}) / 5 for a, b in zip(first.tolist(), second.tolist(), strict=True)]
+    np.testing.assert_allclose(quality.overlap(first, second), expected)
+    assert quality.overlap(first, first[:, ::-1]).tolist() == [1] * 30
+
+
+def test_turning_moving_and_scaling_a_map_is_no_motion() -> None:
+    layout = np.random.default_rng(0).standard_normal((50, 2))
+    turned = 3 * layout @ np.array([[0.6, 0.8], [0.8, -0.6]]) + [5, -2]  # mirrored, too
+    assert quality.motion(quality.aligned(turned, layout), layout).max() < 1e-9
+    pushed = turned.copy()
+    pushed[7] += [9, 0]
+    assert np.argmax(quality.motion(quality.aligned(pushed, layout), layout)) == 7
+
+
+# --- t-SNE ------------------------------------------------------------------------------------------------------
+
+
+def test_a_map_shows_the_groups_of_the_embedding() -> None:
+    vectors, of = clusters(240, 6)
+    result = drive(tsne.tsne(vectors, None, Control()))
+    assert result.adapted is None
+    assert result.scores["base/trustworthiness"] > 0.9
+    near = quality.map_neighbours(result.base, 5)
+    assert (of[near] == of[:, None]).mean() > 0.95
+    assert len(tsne.reading(result.scores)) == 1
+
+
+def test_the_same_seed_gives_the_same_map_and_another_one_another() -> None:
+    vectors, _of = clusters(80, 4)
+    other = unit(vectors + 0.1)
+    first, second = (drive(tsne.tsne(vectors, other, Control())) for _ in range(2))
+    third = drive(tsne.tsne(vectors, other, Control(), seed=5))
+    np.testing.assert_array_equal(first.base, second.base)
+    np.testing.assert_array_equal(first.adapted, second.adapted)
+    assert first.scores == second.scores
+    assert not np.array_equal(first.base, third.base)
+
+
+def test_where_nothing_was_learned_the_control_shows_all_the_motion() -> None:
+    vectors, _of = clusters(200, 5)
+    nothing = drive(tsne.tsne(vectors, vectors, Control()))
+    assert nothing.scores["neighbours_kept"] == 1
+    assert nothing.scores["motion_in_control"] > 0.7
+    assert nothing.scores["moved"] < 0.15
+
+
+def test_what_was_learned_moves_farther_than_the_control() -> None:
+    vectors, of = clusters(200, 5)
+    moved = vectors.copy()
+    moved[of == 2] = vectors[of == 3] + 0.05 * vectors[of == 2]  # one group joins another
+    learned = drive(tsne.tsne(vectors, unit(moved), Control()))
+    assert learned.motion is not None
+    assert learned.control_motion is not None
+    noise = np.percentile(learned.control_motion, 95)
+    assert (learned.motion[of == 2] > noise).mean() > 0.9
+    assert learned.motion[of == 2].mean() > 3 * learned.motion[of == 0].mean()
+    assert learned.scores["neighbours_kept"] < 0.9
+    assert 0 < learned.scores["motion_in_control"] < 1
+
+
+def test_working_in_slices_changes_nothing() -> None:
+    vectors, _of = clusters(60, 3)
+    affinities = tsne._affinities(drive(nearest(vectors, 59, Control())), 20)
+    start = tsne._principal(vectors, 0)
+    ours = drive(tsne._optimise(affinities, start.copy(), ((50, 12.0), (50, 1.0)), Control()))
+    straight = TSNEEmbedding(start.copy(), affinities, n_jobs=1)
+    straight.optimize(50, inplace=True, exaggeration=12.0, momentum=0.8)
+    straight.optimize(50, inplace=True, exaggeration=1.0, momentum=0.8)
+    np.testing.assert_allclose(ours, np.array(straight))
+
+
+@pytest.mark.parametrize("count", [5, 6, 9, 31])
+def test_few_or_equal_images_make_a_finite_map(count: int) -> None:
+    vectors, _of = clusters(count, 2)
+    for before in (vectors, np.tile(vectors[:1], (count, 1))):
+        result = drive(tsne.tsne(before, vectors, Control()))
+        assert result.adapted is not None
+        assert np.isfinite(result.base).all()
+        assert np.isfinite(result.adapted).all()
+        assert all(np.isfinite(value) for value in result.scores.values())
+        assert result.scores["perplexity"] <= (count - 1) / 3
+
+
+def test_too_few_images_are_refused() -> None:
+    with pytest.raises(UserError, match="at least 5"):
+        drive(tsne.tsne(clusters(4, 2)[0], None, Control()))
+
+
+def test_a_stop_ends_it_at_the_next_boundary() -> None:
+    control, seen = Control(), []
+
+    def stop(event: Event) -> None:
+        seen.append(event)
+        if isinstance(event, Progress) and event.total == 750 and event.done >= 50:
+            control.stop()
+
+    with pytest.raises(Stopped):
+        drive(tsne.tsne(clusters(60, 3)[0], clusters(60, 3, 1)[0], control), stop)
+    assert isinstance(seen[-1], Progress)
+    assert seen[-1].done == 50
+
+
+# --- a folder ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def do_map(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
+    def go(folder: Path, on_event: Callable[[Event], object] | None = None, **options: Any) -> dict[str, Any]:
+        options = {"model": str(tiny_clip)} | options if "run" not in options else options
+        return drive(map_folder(folder, Models(home), home, Control(), hardware=CPU, **options), on_event)
+
+    return go
+
+
+def test_the_map_of_a_run_has_both_places_of_every_image(
+    tiny_pairs: Path, adapted_run: Callable[..., str], do_map: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    out = tmp_path / "map.png"
+    seen: list[Event] = []
+    result = do_map(tiny_pairs, seen.append, run=adapted_run(tiny_pairs), out=out)
+    assert [point["path"] for point in result["points"]] == sorted(
+        path.relative_to(tiny_pairs).as_posix() for path in tiny_pairs.rglob("*.png")
+    )
+    assert all(len(point["base"]) == len(point["adapted"]) == 2 for point in result["points"])
+    assert {point["split"] for point in result["points"]} == {"train", "validation", "test"}
+    assert result["scores"]["points"] == 48
+    assert 0 <= result["scores"]["motion_in_control"] <= 1
+    assert any("control" in sentence for sentence in result["reading"])
+    assert {event.name for event in seen if isinstance(event, Phase)} >= {"load", "scan", "index", "project"}
+    with Image.open(out) as picture:
+        assert picture.width > 1.5 * picture.height  # two panels
+        assert len(picture.convert("RGB").getcolors(1 << 24)) > 10
+    assert sorted(path.name for path in tmp_path.iterdir() if "map" in path.name) == ["map.png"]
+
+
+def test_the_table_of_a_map_holds_no_formulas(
+    tiny_collection: Path, do_map: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    (tiny_collection / "red-ring.png").rename(tiny_collection / "=cmd()빨강.png")
+    out = tmp_path / "map.csv"
+    result = do_map(tiny_collection, out=out)
+    assert result["files"] == [str(out)]
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 24
+    assert rows[0]["path"] == "'=cmd()빨강.png"
+    assert rows[0]["adapted_x"] == ""
+    for row, point in zip(rows, result["points"], strict=True):
+        assert [float(row["base_x"]), float(row["base_y"])] == point["base"]
+        assert point["adapted"] is None
+
+
+def test_a_wrong_place_to_write_is_said_before_the_work(
+    tiny_collection: Path, do_map: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    seen: list[Event] = []
+    with pytest.raises(UserError, match=r"map\.pdf"):
+        do_map(tiny_collection, seen.append, out=tmp_path / "map.pdf")
+    with pytest.raises(UserError, match="no such place"):
+        do_map(tiny_collection, seen.append, out=tmp_path / "no such place" / "map.csv")
+    assert seen == []
+    (tmp_path / "map.csv").mkdir()
+    with pytest.raises(WorkError, match=r"map\.csv"):
+        do_map(tiny_collection, out=tmp_path / "map.csv")
+    assert not list(tmp_path.glob(".*partial"))
+
+
+def test_a_large_folder_is_sampled_and_says_so(
+    tiny_collection: Path, do_map: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clip_atelier.engine.projection.folder.MOST", 10)
+    seen: list[Event] = []
+    first = do_map(tiny_collection, seen.append)
+    assert len(first["points"]) == 10
+    assert any("10 of 24" in getattr(event, "text", "") for event in seen)
+    assert do_map(tiny_collection)["points"] == first["points"]
+
+
+def test_the_picture_takes_any_label() -> None:
+    vectors, of = clusters(30, 10)
+    result = drive(tsne.tsne(vectors, None, Control()))
+    names = ["", "<table>", "그림 " * 60, "a\nb", "\udcff.png", *(f"label {i}" for i in range(5))]
+    picture = draw(result, [names[i] for i in of])
+    assert picture.mode == "RGB"
