@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from PIL import Image
@@ -89,6 +91,36 @@ def test_links_out_of_the_folder_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "set" / "one").symlink_to(tmp_path / "other")
     (tmp_path / "set" / "two").symlink_to(tmp_path / "other")
     assert [item.path for item in scanned(tmp_path / "set").items] == ["one/a.png"]
+
+
+def test_a_link_to_what_holds_the_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "set" / "sub").mkdir(parents=True)
+    drawing(tmp_path / "set" / "a.png", 1)
+    drawing(tmp_path / "beside.png", 25)
+    (tmp_path / "set" / "up").symlink_to(tmp_path)
+    (tmp_path / "set" / "everything").symlink_to("/")
+    assert [item.path for item in scanned(tmp_path / "set").items] == ["a.png"]
+
+
+def test_a_disk_that_fails_while_reading_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing(tmp_path / "a.png", 1)
+    drawing(tmp_path / "b.png", 25)
+    turns = iter([False, True])
+    real = hashlib.file_digest
+
+    def failing(file: BinaryIO, name: str) -> object:
+        if next(turns):
+            raise OSError(5, "Input/output error")
+        return real(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", failing)
+    collection = scanned(tmp_path)
+    assert [problem.reason for problem in collection.problems] == [
+        "The file cannot be read (Input/output error)."
+    ]
+    assert len(collection.items) == 1
 
 
 @pytest.fixture

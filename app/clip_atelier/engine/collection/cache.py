@@ -19,6 +19,10 @@ CREATE TABLE IF NOT EXISTS readings (
     digest TEXT, width INTEGER, height INTEGER, look INTEGER, sight BLOB
 ) WITHOUT ROWID
 """
+_NOT_DAMAGE: Final = (
+    "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM",
+)  # fmt: skip
+"""Failures after which the file is left as it is."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,6 @@ class Cache:
         self._known: dict[str, tuple[Stamp, Reading]] = {}
         self._gone: set[str] = set()
         self._database = self._open(file) if file is not None else None
-        self._load()
 
     def get(self, path: str, stamp: Stamp) -> Reading | None:
         """The reading of the file at `path` (relative), if it has not changed since."""
@@ -89,43 +92,36 @@ class Cache:
             self._database = None
 
     def _open(self, file: Path) -> sqlite3.Connection | None:
-        for attempt in (1, 2):
+        for mended in (False, True):
             database: sqlite3.Connection | None = None
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 database = sqlite3.connect(file, timeout=1)
-                with database:
-                    if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-                        database.execute("DROP TABLE IF EXISTS readings")
-                        database.execute(f"PRAGMA user_version = {_VERSION}")
-                    database.execute(_TABLE)
+                self._prepare(database)
+                self._load(database)
                 return database
-            except sqlite3.OperationalError:  # locked, read-only, disk full
+            except (sqlite3.Error, OSError) as error:
                 if database is not None:
                     database.close()
-                return None
-            except (sqlite3.DatabaseError, OSError):  # damaged: start anew, once
-                if database is not None:
-                    database.close()
-                if attempt == 1:
-                    with contextlib.suppress(OSError):
-                        file.unlink()
+                if mended or getattr(error, "sqlite_errorname", "").startswith(_NOT_DAMAGE):
+                    break
+            with contextlib.suppress(OSError):  # start anew, once
+                file.unlink()
         return None
 
-    def _load(self) -> None:
-        if self._database is None:
-            return
+    @staticmethod
+    def _prepare(database: sqlite3.Connection) -> None:
+        with database:
+            if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+                database.execute("DROP TABLE IF EXISTS readings")
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+            database.execute(_TABLE)
+
+    def _load(self, database: sqlite3.Connection) -> None:
         beyond = self._root[:-1] + bytes([self._root[-1] + 1])
-        try:
-            rows = self._database.execute(
-                "SELECT * FROM readings WHERE path > ? AND path < ?", (self._root, beyond)
-            ).fetchall()
-        except sqlite3.Error:
-            self._database.close()
-            self._database = None
-            return
+        rows = database.execute("SELECT * FROM readings WHERE path > ? AND path < ?", (self._root, beyond))
         cut = len(self._root)
-        for path, size, mtime_ns, ctime_ns, digest, width, height, look, sight in rows:
+        for path, size, mtime_ns, ctime_ns, digest, width, height, look, sight in rows.fetchall():
             reading = Reading(digest, width, height, look % (1 << 64), sight)
             self._known[os.fsdecode(path[cut:])] = Stamp(size, mtime_ns, ctime_ns), reading
         self._gone = set(self._known)

@@ -116,7 +116,7 @@ view = pixels.view
 
 @contextlib.contextmanager
 def open_regular(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
-    """Opens a regular file for reading; never blocks on a FIFO or a device.
+    """Opens a regular file for reading; never blocks on a FIFO or a device. Failures while reading are problems too.
 
     Raises:
         ImageProblem: it is missing, unreadable, or no regular file.
@@ -137,7 +137,12 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ImageProblem(path, _("This is not a regular file."))
-        yield file
+        try:
+            yield file
+        except OSError as error:  # a failing disk, a network drive that went away
+            raise ImageProblem(
+                path, _("The file cannot be read ({error}).").format(error=_cause(error))
+            ) from error
 
 
 def decode(

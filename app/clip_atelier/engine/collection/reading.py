@@ -48,20 +48,13 @@ def read(path: Path) -> Reading:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         image, (width, height) = images.decode(path, file, 8 * SIGHT)
-    if all(low == high for low, high in _extremes(image)):
+    if image.getextrema() == tuple((value, value) for value in image.crop((0, 0, 1, 1)).tobytes()):
         raise images.ImageProblem(
             path,
             _("Nothing is drawn on it: it is empty, of one colour, or white on a transparent ground."),
             _("Give a white drawing a darker background."),
         )
     return Reading(digest, width, height, *_looks(image))
-
-
-def _extremes(image: Image.Image) -> list[tuple[float, float]]:
-    found = [channel.getextrema() for channel in image.split()]
-    return [
-        (low, high) for low, high in found if isinstance(low, int | float) and isinstance(high, int | float)
-    ]
 
 
 def _looks(image: Image.Image) -> tuple[int, bytes]:

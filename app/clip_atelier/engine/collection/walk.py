@@ -43,6 +43,7 @@ def walk(root: Path, control: Control) -> Found:
     found = Found()
     seen: set[tuple[int, int]] = set()
     links: list[str] = []
+    above = {(status.st_dev, status.st_ino) for status in map(os.stat, root.resolve().parents)}
     _below(root, "", seen, links, found, control)
     # Links last, so that a file is known by its own path and not by a link's.
     while links:
@@ -55,6 +56,8 @@ def walk(root: Path, control: Control) -> Found:
         if (status.st_dev, status.st_ino) in seen:
             continue
         if stat.S_ISDIR(status.st_mode):
+            if (status.st_dev, status.st_ino) in above:
+                continue  # it would lead over everything beside the collection
             _below(root, path, seen, links, found, control)
         else:
             seen.add((status.st_dev, status.st_ino))
