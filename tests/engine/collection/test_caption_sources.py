@@ -266,3 +266,13 @@ def test_cells_beyond_the_header_are_named_and_never_lost_in_saving(
     with pytest.raises(WorkError, match="more cells"):
         captions.save(tmp_path, {"a.png": ["x"]})
     assert (tmp_path / "metadata.csv").read_text() == table
+
+
+def test_saving_through_a_link_writes_what_it_leads_to(draw: Draw, tmp_path: Path) -> None:
+    draw("set/a.png")
+    real = tmp_path / "kept elsewhere.csv"
+    real.write_text("file_name,text\na.png,old\n")
+    (tmp_path / "set" / "metadata.csv").symlink_to(real)
+    captions.save(tmp_path / "set", {"a.png": ["new"]})
+    assert (tmp_path / "set" / "metadata.csv").is_symlink()
+    assert "a.png,new" in real.read_text(encoding="utf-8-sig")

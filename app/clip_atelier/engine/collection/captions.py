@@ -222,7 +222,7 @@ def save(root: Path, edits: Mapping[str, Sequence[str]]) -> Path:
         )
     content = _table(kept, {nfc(path): list(captions) for path, captions in edits.items()}, edits)
     try:
-        _replace(target, content)
+        _replace(target.resolve(), content)
     except OSError as error:
         raise WorkError(
             _("“{file}” cannot be written ({error}).").format(
