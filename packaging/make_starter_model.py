@@ -25,6 +25,7 @@ import logging
 import os
 import sys
 import time
+from dataclasses import astuple
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -32,17 +33,20 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
 
 import torch
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, CLIPModel, PreTrainedTokenizerFast
 
-from starter.architecture import train_tokenizer
+from starter.architecture import build_model, train_tokenizer
 from starter.batches import Batches
 from starter.captions import Captioner, EmojiTable
-from starter.catalogue import build_catalogue
-from starter.drawings import open_store, prepare_store
+from starter.catalogue import Catalogue, build_catalogue
+from starter.drawings import Store, open_store, prepare_store
+from starter.evaluation import STYLES, make_gallery, score, score_pairs
+from starter.export import export_model, write_probe
+from starter.report import TrainingFacts, write_credits, write_report
 from starter.training import Recipe, Trainer, keep_memory
 
 _HERE = Path(__file__).resolve().parent
-_TARGET = _HERE.parent / "resources" / "models" / "starter"
+_RESOURCES = _HERE.parent / "resources"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("action", choices=("prepare", "train", "export", "evaluate"))
     parser.add_argument("--npm", type=Path, required=True, help="node_modules with @iconify/json and emojibase-data")
     parser.add_argument("--work", type=Path, required=True, help="folder for drawings and checkpoints")
-    parser.add_argument("--target", type=Path, default=_TARGET, help="folder of the finished model")
+    parser.add_argument("--target", type=Path, default=_RESOURCES / "models" / "starter")
+    parser.add_argument("--probe", type=Path, default=_RESOURCES / "probe")
+    parser.add_argument("--dry-run", action="store_true", help="evaluate without writing the report")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--hours", type=float, default=1.5, help="hours from now until the decay begins")
     parser.add_argument("--decay-at", metavar="HH:MM", help="clock time at which the decay begins, instead of --hours")
@@ -64,15 +70,17 @@ def main(arguments: list[str] | None = None) -> int:
         prepare_store(options.npm / "@iconify" / "json", options.work / "data")
     elif options.action == "train":
         _train(options)
+    elif options.action == "export":
+        _export(options)
+    else:
+        _evaluate(options)
     return 0
 
 
 def _train(options: argparse.Namespace) -> None:
     os.nice(19)
     keep_memory()
-    store = open_store(options.work / "data")
-    captioner = Captioner(EmojiTable(options.npm / "emojibase-data"), _HERE / "starter" / "korean_words.tsv")
-    catalogue = build_catalogue(store.drawings, captioner)
+    store, catalogue = _data(options)
     logging.info(
         "%d drawings, %d captions, %d emoji, %d icons with Korean",
         len(store.drawings), len(catalogue.texts), len(catalogue.emoji), (catalogue.counts[1] > 0).sum(),
@@ -88,6 +96,51 @@ def _train(options: argparse.Namespace) -> None:
     if options.resume:
         trainer.resume(options.work / "checkpoint.pt")
     trainer.run(_decay_time(options))
+
+
+def _export(options: argparse.Namespace) -> None:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(options.work / "tokenizer")
+    model = build_model(len(tokenizer))
+    state = torch.load(options.work / "checkpoint.pt", weights_only=True)
+    model.load_state_dict(state["model"])
+    export_model(model, tokenizer, options.target)
+    size = sum(path.stat().st_size for path in options.target.iterdir())
+    logging.info("step %d written to %s, %.1f MB", state["step"], options.target, size / 1e6)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    icons, table = options.npm / "@iconify" / "json", EmojiTable(options.npm / "emojibase-data")
+    model = CLIPModel.from_pretrained(options.target).eval()
+    tokenizer = AutoTokenizer.from_pretrained(options.target)
+    galleries = {style: make_gallery(icons, style, table) for style in STYLES}
+    scores = [result for gallery in galleries.values() for result in score(model, tokenizer, gallery)]
+    pairs = score_pairs(model, icons, galleries["fluent-emoji-high-contrast"], "fluent-emoji-flat")
+    for result in (*scores, pairs):
+        logging.info("%-28s %-5s R@1 %.3f  R@10 %.3f  of %d", *astuple(result))
+    if options.dry_run:
+        return
+    state = torch.load(options.work / "checkpoint.pt", weights_only=True)
+    store, catalogue = _data(options)
+    steps, batch = state["step"], state["recipe"]["batch"]
+    facts = TrainingFacts(
+        steps,
+        state["seconds"] / 60,
+        steps * batch,
+        len(store.drawings),
+        len(catalogue.texts),
+        len(catalogue.emoji),
+        state["recipe"],
+    )
+    write_report(options.target / "REPORT.md", facts, scores, pairs)
+    write_credits(options.target / "DATA_LICENCES.md", icons, store.drawings)
+    logging.info("%d probe drawings", write_probe(icons, options.probe))
+
+
+def _data(options: argparse.Namespace) -> tuple[Store, Catalogue]:
+    """Open the drawings and caption them."""
+    store = open_store(options.work / "data")
+    captioner = Captioner(EmojiTable(options.npm / "emojibase-data"), _HERE / "starter" / "korean_words.tsv")
+    return store, build_catalogue(store.drawings, captioner)
 
 
 def _decay_time(options: argparse.Namespace) -> float:

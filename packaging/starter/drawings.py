@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from iconify import IconSet, list_sets, load_set, render
 
+from iconify import IconSet, list_sets, load_set, render
 from starter.sources import held_out, is_mark, training_sets
 
 SIZE = 96

@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 
 import numpy as np
-from iconify import load_set, render
 from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPModel, PreTrainedTokenizerFast
 
+from iconify import load_set, render
 from starter.captions import name_words
 
 #: Kept-out sets whose licence allows passing drawings on with credit, and how many are taken of each.
@@ -73,6 +73,7 @@ def export_model(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, target: P
     weights = {name: value.detach().half().contiguous() for name, value in model.named_parameters()}
     part = target / "model.safetensors.part"
     save_file(weights, part, metadata={"format": "pt"})
+    part.chmod(0o644)
     os.replace(part, target / "model.safetensors")
 
 
@@ -84,7 +85,7 @@ def write_probe(icons: Path, target: Path) -> int:
     target.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     rows: list[tuple[str, str]] = []
-    credits = ["# Probe drawings", "", _PROBE_INTRODUCTION, "", "| Set | Drawings | Author | Licence |", "|---|---|---|---|"]
+    table = ["# Probe drawings", "", _PROBE_INTRODUCTION, "", "| Set | Drawings | Author | Licence |", "|---|---|---|---|"]
     used: set[str] = set()
     for prefix, wanted in PROBE_SETS.items():
         icon_set = load_set(icons, prefix)
@@ -105,12 +106,12 @@ def write_probe(icons: Path, target: Path) -> int:
             paper.quantize(32).save(target / file_name, optimize=True)
             rows.append((file_name, caption))
             taken += 1
-        credits.append(f"| {icon_set.title} (`{prefix}`) | {taken} | {icon_set.author} | {icon_set.license_title} |")
+        table.append(f"| {icon_set.title} (`{prefix}`) | {taken} | {icon_set.author} | {icon_set.license_title} |")
     with (target / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("file_name", "text"))
         writer.writerows(rows)
-    (target / "CREDITS.md").write_text("\n".join(credits) + "\n", encoding="utf-8")
+    (target / "CREDITS.md").write_text("\n".join(table) + "\n", encoding="utf-8")
     return len(rows)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from iconify import load_set
-
 from starter.drawings import Drawing
 from starter.evaluation import Score
 
@@ -55,11 +54,11 @@ def write_report(path: Path, facts: TrainingFacts, scores: Sequence[Score], pair
         "| Kept-out style | Language | R@1 | R@10 | Gallery | Chance (R@1 / R@10) |",
         "|---|---|---|---|---|---|",
     ]
-    for score in scores:
-        lines.append(
-            f"| `{score.style}` | {score.language} | {score.first:.3f} | {score.ten:.3f} | {score.gallery:,} "
-            f"| {1 / score.gallery:.3f} / {10 / score.gallery:.3f} |"
-        )
+    lines += [
+        f"| `{score.style}` | {score.language} | {score.first:.3f} | {score.ten:.3f} | {score.gallery:,} "
+        f"| {1 / score.gallery:.3f} / {10 / score.gallery:.3f} |"
+        for score in scores
+    ]
     lines += [
         "",
         "Image→image, without any adaptation: the line drawing (`fluent-emoji-high-contrast`) is the query, the colour",
