@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from clip_atelier.gui.desk import Desk
@@ -18,8 +16,6 @@ from clip_atelier.gui.jobs import Lanes
 from clip_atelier.gui.shell import Shell
 from clip_atelier.gui.state import WindowState
 from clip_atelier.gui.theme import Theme
-
-LONG = 120_000  # the first import of torch on a busy machine takes long
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +43,7 @@ def desk(state: WindowState, lanes: Lanes, theme_of_tests: Theme) -> Desk:
 
 
 @pytest.fixture
-def open_window(
-    home: Path, qtbot: QtBot, theme_of_tests: Theme
-) -> Iterator[Callable[..., Shell]]:
+def open_window(home: Path, qtbot: QtBot, theme_of_tests: Theme) -> Iterator[Callable[..., Shell]]:
     """Opens a window; keyword arguments are written into window.json first."""
     opened: list[Shell] = []
 
@@ -79,18 +73,3 @@ def open_window(
 @pytest.fixture
 def window(open_window: Callable[..., Shell]) -> Shell:
     return open_window(language="en", theme="light")
-
-
-def drop(widget: QWidget, *paths: Path) -> bool:
-    """Drags files or folders over a widget and lets go; whether they were accepted."""
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(p)) for p in paths])
-    at, actions = QPointF(40, 40), Qt.DropAction.CopyAction
-    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    enter = QDragEnterEvent(at.toPoint(), actions, data, buttons, keys)
-    QApplication.sendEvent(widget, enter)
-    if not enter.isAccepted():
-        return False
-    let_go = QDropEvent(at, actions, data, buttons, keys)
-    QApplication.sendEvent(widget, let_go)
-    return let_go.isAccepted()

@@ -57,7 +57,9 @@ class Heard:
         return any(what == "ended" for what, _value in self.log)
 
 
-def test_a_job_tells_its_events_in_order_and_few_batches_on_the_windows_thread(lanes: Lanes, qtbot: QtBot) -> None:
+def test_a_job_tells_its_events_in_order_and_few_batches_on_the_windows_thread(
+    lanes: Lanes, qtbot: QtBot
+) -> None:
     job = Job("count", counting(5000))
     heard = Heard(job)
     lanes.compute.submit(job)
@@ -92,7 +94,9 @@ def test_no_exception_is_lost(lanes: Lanes, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: still.over, timeout=10_000)
 
 
-def test_jobs_run_one_after_another_and_a_newer_one_takes_the_place_of_an_older(lanes: Lanes, qtbot: QtBot) -> None:
+def test_jobs_run_one_after_another_and_a_newer_one_takes_the_place_of_an_older(
+    lanes: Lanes, qtbot: QtBot
+) -> None:
     jobs = [Job("search", endless), Job("search", endless), Job("search", counting(3))]
     heard = [Heard(job) for job in jobs]
     for job in jobs:
@@ -144,7 +148,7 @@ def test_a_thread_that_does_not_end_is_told_and_not_destroyed(home: Path, qtbot:
 
 def test_pictures_are_read_beside_and_unreadable_ones_come_as_none(lanes: Lanes, qtbot: QtBot) -> None:
     got: dict[str, object] = {}
-    lanes.pictures.ready.connect(lambda key, image: got.__setitem__(key, image))
+    lanes.pictures.ready.connect(got.__setitem__)
 
     def broken() -> object:
         raise OSError("no such file")

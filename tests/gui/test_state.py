@@ -32,7 +32,9 @@ def test_a_broken_file_starts_anew_and_is_no_error(home: Path) -> None:
 
 def test_values_of_the_wrong_type_and_unknown_settings_are_left_out(home: Path) -> None:
     home.mkdir()
-    (home / "window.json").write_text(json.dumps({"theme": 7, "recent": ["/a"], "draft": {"no.such": 1, "lora.r": 4}}))
+    (home / "window.json").write_text(
+        json.dumps({"theme": 7, "recent": ["/a"], "draft": {"no.such": 1, "lora.r": 4}})
+    )
     state = WindowState(home)
     assert state.get("theme") == "system"
     assert state.get("recent") == ["/a"]
@@ -71,7 +73,12 @@ def test_only_what_differs_from_the_preset_is_kept(home: Path) -> None:
 
 def test_a_preset_leaves_model_hardware_and_data_alone(home: Path) -> None:
     state = WindowState(home)
-    for name, value in (("model.name", "mine"), ("hardware.threads", 1), ("data.validation", 0.3), ("lora.r", 99)):
+    for name, value in (
+        ("model.name", "mine"),
+        ("hardware.threads", 1),
+        ("data.validation", 0.3),
+        ("lora.r", 99),
+    ):
         state.set_value(name, value)
     state.choose_preset("clip-lora")
     assert state.value("model.name") == "mine"

@@ -19,7 +19,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QThread, QTimer, Signal
 
 from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import Stopped
+from clip_atelier.engine.errors import Stopped, UserError
 from clip_atelier.engine.events import Event, Work
 
 log = logging.getLogger(__name__)
@@ -195,7 +195,9 @@ class Lane(QObject):
         job.over = True
         self._waiting.remove(job)
         self._current = None
-        if what == "failed":
+        if isinstance(value, UserError):
+            log.info("%s: %s", job.name, value)
+        elif what == "failed":
             log.error("%s failed", job.name, exc_info=value)
         try:
             if what == "stopped":

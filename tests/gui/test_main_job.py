@@ -1,0 +1,223 @@
+"""The whole job by mouse and keyboard: drop a folder, choose a preset, train, search."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hands import LONG, drop
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from clip_atelier.engine.runs import Runs
+from clip_atelier.gui.shell import Shell
+from clip_atelier.gui.widgets.pictures import TILE
+
+Quick = Callable[..., dict[str, object]]
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def ready(open_window: Callable[..., Shell], quick: Quick, tiny_pairs: Path, qtbot: QtBot) -> Shell:
+    """A window with the tiny model chosen and the tiny pairs dropped on it."""
+    window = open_window(language="en", theme="light", draft=quick(), page="collection")
+    assert drop(window, tiny_pairs)
+    qtbot.waitUntil(lambda: window.desk.split is not None, timeout=30_000)
+    return window
+
+
+def page(window: Shell, name: str) -> Any:
+    return window.page(name)
+
+
+def finish(training: Any, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not training.training, timeout=LONG)
+
+
+def test_from_a_dropped_folder_to_a_search(ready: Shell, home: Path, tiny_pairs: Path, qtbot: QtBot) -> None:
+    window = ready
+    collection = page(window, "collection")
+    assert collection.figures["images"].number.text() == "48"
+    assert collection.figures["pairs"].number.text() == "24"
+    qtbot.waitUntil(lambda: not window.desk.lanes.pictures.busy, timeout=30_000)
+
+    qtbot.mouseClick(collection.onward, LEFT)
+    form = page(window, "settings")
+    qtbot.mouseClick(form.presets["projection"], LEFT)
+    assert window.desk.state.get("preset") == "projection"
+    rank = form.form.rows["lora.r"].control
+    rank.setFocus()
+    rank.selectAll()
+    qtbot.keyClicks(rank, "4")
+    epochs = form.form.rows["train.epochs"].control
+    epochs.setFocus()
+    epochs.selectAll()
+    qtbot.keyClicks(epochs, "3")
+    qtbot.waitUntil(lambda: "/ 4 = 8" in form.readouts.values["scale"].text(), timeout=5000)
+    assert form.readouts.values["trainable"].text() != "–"
+    form.tabs.choose("code")
+    assert "LoraConfig" in form.code.text.toPlainText()
+    assert "r=4" in form.code.text.toPlainText()
+    qtbot.waitUntil(form.train.isEnabled, timeout=5000)
+    qtbot.mouseClick(form.train, LEFT)
+
+    training = page(window, "training")
+    assert window.pages.currentWidget() is training
+    assert training.training
+    finish(training, qtbot)
+    assert window.trouble.isHidden(), window.trouble.message.text()
+    record = training._shown
+    assert record.started is not None
+    assert record.started.headline == "sketch_to_artwork/R@1"
+    assert list(record.steps)[-1] == record.started.steps
+    assert record.base is not None
+    assert record.result["status"] == "done"
+    assert training.tabs.current == "result"
+    assert training.result.verdict.text()
+    qtbot.waitUntil(lambda: len(window.desk.runs) == 1, timeout=10_000)
+    run = Runs(home).list()[0]
+    assert run.settings.lora.r == 4
+    assert run.settings.lora.target_modules == ("visual_projection",)
+    assert run.status == "done"
+
+    qtbot.waitUntil(training.search.isVisible, timeout=10_000)
+    qtbot.mouseClick(training.search, LEFT)
+    search = page(window, "search")
+    assert search.runs.value() == run.id
+    search.words.setFocus()
+    qtbot.keyClicks(search.words, "red circle")
+    qtbot.keyClick(search.words, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: search._found is not None, timeout=LONG)
+    assert search.base.view.tiles.rowCount() == 48
+    assert search.adapted.view.tiles.rowCount() == 48
+    first = search.base.view.tiles.tile(0)
+    assert first.badge == "1"
+    assert first.path.is_file()
+
+    # At strength 0 the adapted model is the base: the same ranking, nothing moved.
+    search.strength.setValue(150)
+    qtbot.waitUntil(lambda: search._found.strength == 1.5, timeout=LONG)
+    before = search._found
+    search.strength.setValue(0)
+    qtbot.waitUntil(lambda: search._found is not before, timeout=LONG)
+    assert [h.path for h in search._found.adapted] == [h.path for h in search._found.base]
+    assert all(h.base_place == n for n, h in enumerate(search._found.adapted, 1))
+
+    # By a dropped picture: everything like it, but not itself.
+    before = search._found
+    search.words.clear()
+    assert drop(search, tiny_pairs / "artworks" / "red ring.png")
+    qtbot.waitUntil(lambda: search._found is not before, timeout=LONG)
+    assert "artworks/red ring.png" not in {h.path for h in search._found.base}
+    assert len(search._found.base) == 47
+
+    # By drawing.
+    before = search._found
+    qtbot.mouseClick(search.draw, LEFT)
+    qtbot.mousePress(search.canvas, LEFT, pos=search.canvas.rect().center())
+    qtbot.mouseMove(search.canvas, search.canvas.rect().topLeft())
+    qtbot.mouseRelease(search.canvas, LEFT, pos=search.canvas.rect().topLeft())
+    qtbot.waitUntil(lambda: search._found is not before and search._found is not None, timeout=LONG)
+    assert len(search._found.base) == 48
+
+    # More like this, by keyboard.
+    before = search._found
+    view = search.base.view
+    view.setCurrentIndex(view.tiles.index(0))
+    wanted = view.currentIndex().data(TILE).path
+    qtbot.keyClick(view, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: search._found is not before, timeout=LONG)
+    assert search.picture.path == wanted
+
+
+def long_run(window: Shell) -> None:
+    for name, value in (
+        ("train.epochs", 5000),
+        ("train.checks", 1000),
+        ("train.patience", 0),
+        ("lora.lora_dropout", 0.0),
+    ):
+        window.desk.state.set_value(name, value)
+
+
+def test_pause_go_on_evaluate_and_stop(ready: Shell, home: Path, qtbot: QtBot) -> None:
+    window = ready
+    long_run(window)
+    window.show_page("training")
+    training = page(window, "training")
+    qtbot.waitUntil(training.start.isEnabled, timeout=5000)
+    qtbot.mouseClick(training.start, LEFT)
+    qtbot.waitUntil(lambda: training._live.last is not None, timeout=LONG)
+    qtbot.mouseClick(training.pause, LEFT)
+    assert training.pause.text().strip() == "Go on"
+    held: list[int] = []
+
+    def stands_still() -> bool:
+        held.append(len(training._live.steps))
+        return len(held) > 6 and len(set(held[-6:])) == 1
+
+    qtbot.waitUntil(stands_still, timeout=20_000)
+    qtbot.mouseClick(training.pause, LEFT)
+    checks = len(training._live.checks)
+    qtbot.waitUntil(lambda: len(training._live.steps) > held[-1], timeout=LONG)
+    qtbot.mouseClick(training.evaluate, LEFT)
+    qtbot.waitUntil(lambda: len(training._live.checks) > checks, timeout=LONG)
+    qtbot.mouseClick(training.stop, LEFT)
+    finish(training, qtbot)
+    run = Runs(home).list()[0]
+    assert run.status == "stopped"
+    assert (run.path / "adapter" / "adapter_model.safetensors").is_file()
+    qtbot.waitUntil(training.resume.isVisible, timeout=10_000)
+
+
+def test_closing_while_it_trains_keeps_the_checkpoint_and_the_run_goes_on_later(
+    ready: Shell, open_window: Callable[..., Shell], home: Path, qtbot: QtBot
+) -> None:
+    window = ready
+    long_run(window)
+    window.show_page("training")
+    training = page(window, "training")
+    qtbot.waitUntil(training.start.isEnabled, timeout=5000)
+    qtbot.mouseClick(training.start, LEFT)
+    qtbot.waitUntil(lambda: len(training._live.checks) >= 3, timeout=LONG)
+    began = time.monotonic()
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=10_000)
+    assert time.monotonic() - began < 5
+    assert window.desk.lanes.close(60)
+    run = Runs(home).list()[0]
+    assert run.status in ("stopped", "interrupted")
+    reached = max(int(p.name.rpartition("-")[2]) for p in (run.path / "checkpoints").iterdir() if p.is_dir())
+    assert reached > 0
+
+    again = open_window()
+    assert again.desk.state.get("page") == "training"
+    training = page(again, "training")
+    qtbot.waitUntil(lambda: training._shown.last is not None, timeout=30_000)
+    qtbot.waitUntil(training.resume.isVisible, timeout=10_000)
+    qtbot.mouseClick(training.resume, LEFT)
+    qtbot.waitUntil(
+        lambda: training._live.started is not None and training._live.started.start_step >= reached,
+        timeout=LONG,
+    )
+    qtbot.waitUntil(lambda: training._live.last.step > training._live.started.start_step, timeout=LONG)
+    qtbot.mouseClick(training.stop, LEFT)
+    finish(training, qtbot)
+
+
+def test_what_the_engine_refuses_is_told_and_the_window_stays(
+    ready: Shell, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window = ready
+    empty = tmp_path / "no-model"
+    empty.mkdir()
+    window.desk.state.set_value("model.name", str(empty))
+    window.show_page("training")
+    training = page(window, "training")
+    qtbot.mouseClick(training.start, LEFT)
+    finish(training, qtbot)
+    assert "no-model" in window.trouble.message.text()
+    assert not window.trouble.isHidden()
