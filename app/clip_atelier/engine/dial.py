@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from clip_atelier.engine import adapters, paths, verdict
+from clip_atelier.engine import adapters, metrics, paths, verdict
 from clip_atelier.engine import retrieval as boards
 from clip_atelier.engine.adapted import open_run
 from clip_atelier.engine.collection import scan, split
 from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import Phase, Progress, Strength, Work
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.events import Notice, Phase, Strength, Work
 from clip_atelier.engine.i18n import _
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.models.clip import Clip
 from clip_atelier.engine.pictures import Pictures
+from clip_atelier.engine.progress import Whole
 from clip_atelier.engine.retrieval import Board
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.settings import DataSettings
 from clip_atelier.engine.store import Store
 from clip_atelier.engine.training import embed, select_by
+from clip_atelier.engine.verdict import Values
 
-STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+STRENGTHS: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+ELSEWHERE: Final = "text_to_image/R@1"
+"""What is measured on the general images."""
 
 
 def curve(
@@ -35,15 +41,17 @@ def curve(
 ) -> Work[dict[str, Any]]:
     """Gained against forgotten over strengths.
 
-    Gained is the headline R@1 on the run's held-out test images; forgotten is text → image R@1 on a general probe
-    set that has nothing to do with the collection (the bundled drawings where left out). Strength 0 is always there.
+    Gained is the headline R@1 on the run's held-out images; forgotten is text → image R@1 on a general probe set that
+    has nothing to do with the collection (the bundled drawings where left out). Strength 0 and the strength that the
+    run recommends are always among them. Differences to strength 0 come with a paired 95 % interval.
 
     Returns:
-        `points[{strength, gained, forgotten, validation}]`, `best` (the strength the run recommends), `headline`,
-        `probe` and `collection` (images measured on).
+        `points[{strength, gained, forgotten, validation, gained_difference{value, low, high},
+        forgotten_difference{…}}]`, `best` (the strength the run recommends), `headline`, `select_by`, `measured_on`,
+        `collection` and `probe` (images measured on), `changed` (the collection is not the one that was trained on).
 
     Raises:
-        UserError: no such run, or its collection is gone.
+        UserError: no such run, its collection is gone or cannot be split, or too few images can be read.
     """
     run = Runs(home).open(run_id)
     settings = run.settings
@@ -51,6 +59,11 @@ def curve(
     yield Phase(name="scan", title=_("Reading the collection"))
     collection = yield from scan(run.folder, settings.data, control, cache)
     parts = split(collection, settings.data, settings.train.seed)
+    changed = run.record.get("data", {}).get("fingerprint", "") not in ("", collection.fingerprint)
+    if changed:
+        yield Notice(
+            text=_("The collection has changed since this run: some images may have been trained on.")
+        )
     # The probe's own table decides its captions, whatever this collection's settings say.
     general = yield from scan(probe or paths.probe_collection(), DataSettings(), control, cache)
     yield Phase(name="load", title=_("Opening the model"))
@@ -59,40 +72,57 @@ def curve(
     store = Store(home / "cache" / "features.sqlite", int(settings.hardware.cache_gb * 1e9))
     try:
         yield Phase(name="encode", title=_("Preparing the images"))
-        own = Pictures(
-            collection.root, collection.items, clip.image_size, settings.data, settings.train.seed, store
+        own, other = (
+            Pictures(c.root, c.items, clip.image_size, settings.data, settings.train.seed, store)
+            for c in (collection, general)
         )
-        other = Pictures(
-            general.root, general.items, clip.image_size, settings.data, settings.train.seed, store
-        )
-        measured = yield from _board(own, parts.test or parts.validation, parts.groups, control)
-        chosen_on = yield from _board(own, parts.validation, parts.groups, control)
+        reported = yield from _board(own, parts.reported, parts.groups, control)
+        chosen_on = reported
+        if parts.test:
+            chosen_on = yield from _board(own, parts.validation, parts.groups, control)
         everything = tuple(range(len(general.items)))
         forgotten = yield from _board(other, everything, everything, control)
         yield Phase(name="evaluate", title=_("Measuring every strength"))
-        wanted = sorted({0.0, *strengths})
+        # Rounded so that 0.1 + 0.2 and 0.3 are one strength.
+        wanted = sorted({round(float(s), 6) for s in (0.0, opened.recommended, *strengths)})
+        sizes = len(reported.indices) + len(forgotten.indices)
+        sizes += len(chosen_on.indices) if chosen_on is not reported else 0
+        whole = Whole(len(wanted) * sizes)
+        gained_name, chosen_name = f"{reported.headline}/R@1", select_by(chosen_on)
+        before: tuple[Values, Values] | None = None
         points = []
-        for done, strength in enumerate(wanted, 1):
+        for strength in wanted:
             adapter.set_strength(strength)
+            here = yield from _values(clip, own, reported, control, whole)
+            there = yield from _values(clip, other, forgotten, control, whole)
+            chosen = here
+            if chosen_on is not reported:
+                chosen = yield from _values(clip, own, chosen_on, control, whole)
+            before = before or (here, there)
+            validation = _mean(chosen, chosen_name)
             point = {
                 "strength": strength,
-                "gained": (yield from _value(clip, own, measured, f"{measured.headline}/R@1", control)),
-                "forgotten": (yield from _value(clip, other, forgotten, "text_to_image/R@1", control)),
-                "validation": (yield from _value(clip, own, chosen_on, select_by(chosen_on), control)),
+                "gained": _mean(here, gained_name),
+                "forgotten": _mean(there, ELSEWHERE),
+                "validation": validation,
+                "gained_difference": _difference(reported, gained_name, before[0], here),
+                "forgotten_difference": _difference(forgotten, ELSEWHERE, before[1], there),
             }
             points.append(point)
-            yield Strength(strength=strength, score=point["validation"])
-            yield Progress(done=done, total=len(wanted))
+            yield Strength(strength=strength, score=validation)
     finally:
         store.close()
         adapters.detach(clip)
     return {
         "run": run.id,
         "points": points,
-        "best": opened.recommended,
-        "headline": f"{measured.headline}/R@1",
-        "collection": len(measured.indices),
+        "best": round(opened.recommended, 6),
+        "headline": gained_name,
+        "select_by": chosen_name,
+        "measured_on": "test" if parts.test else "validation",
+        "collection": len(reported.indices),
         "probe": len(forgotten.indices),
+        "changed": changed,
     }
 
 
@@ -100,9 +130,26 @@ def _board(
     pictures: Pictures, indices: Sequence[int], groups: Sequence[int], control: Control
 ) -> Work[Board]:
     bad = set((yield from pictures.prepare(indices, control)))
-    return boards.board(pictures.items, [i for i in indices if i not in bad], groups)
+    kept = [i for i in indices if i not in bad]
+    if len(kept) < 2:
+        raise UserError(
+            _("“{folder}” holds too few images to measure on.").format(folder=paths.shown(pictures.root)),
+            "",
+            "folder",
+        )
+    return boards.board(pictures.items, kept, groups)
 
 
-def _value(clip: Clip, pictures: Pictures, board: Board, name: str, control: Control) -> Work[float]:
-    values = board.values(*(yield from embed(clip, pictures, board, control)))
+def _values(clip: Clip, pictures: Pictures, board: Board, control: Control, whole: Whole) -> Work[Values]:
+    embedded = yield from whole.part(embed(clip, pictures, board, control), len(board.indices))
+    return board.values(*embedded)
+
+
+def _mean(values: Values, name: str) -> float:
     return verdict.averages({name: values[name]})[name]
+
+
+def _difference(board: Board, name: str, base: Values, now: Values) -> dict[str, float]:
+    clusters = board.task(name.partition("/")[0]).clusters
+    interval = asdict(metrics.paired_bootstrap(base[name], now[name], clusters))
+    return {key: interval[key] for key in ("value", "low", "high")}

@@ -6,9 +6,12 @@ octaves, log2(place before / place after), because going from 8 to 4 matters as 
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +20,42 @@ from clip_atelier.engine import adapters, features, metrics
 from clip_atelier.engine import retrieval as boards
 from clip_atelier.engine.adapted import open_run
 from clip_atelier.engine.collection import scan, split
+from clip_atelier.engine.collection.records import Item
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import Phase, Work
+from clip_atelier.engine.events import Phase, Progress, Work
 from clip_atelier.engine.i18n import _
 from clip_atelier.engine.models import Models
+from clip_atelier.engine.models.clip import Clip
 from clip_atelier.engine.pictures import Pictures
-from clip_atelier.engine.retrieval import Board, Features
+from clip_atelier.engine.progress import Whole
+from clip_atelier.engine.retrieval import Board, Features, caption_key
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.store import Store
-from clip_atelier.engine.training import embed
 
-TEMPLATES = (
+TEMPLATES: Final = (
     "{}", "a drawing of {}", "a sketch of {}", "a painting of {}", "a photo of {}", "an icon of {}", "{} 그림",
 )  # fmt: skip
+_MOST_WORDED: Final = (
+    500  # captions that the templates are tried on: seven templates times thousands would take hours
+)
+_SMALL_WORDS: Final = frozenset("a an the of with and or in on at to for by from is are".split())
+_WORD: Final = re.compile(r"[^\W\d_](?:[^\W\d_]|['’-](?=[^\W\d_]))*")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What is asked for.
+
+    Attributes:
+        words: As shown; captions first, then single words that several captions share.
+        queries: What the model is asked with, one per word.
+        right: bool [V, N], which images are right.
+    """
+
+    words: tuple[str, ...]
+    queries: tuple[str, ...]
+    right: NDArray[np.bool_]
 
 
 def words(
@@ -40,6 +65,7 @@ def words(
     control: Control,
     folder: Path | None = None,
     templates: Sequence[str] = TEMPLATES,
+    strength: float | None = None,
 ) -> Work[dict[str, Any]]:
     """The vocabulary of a collection ranked by how far its retrieval moved, and how much the wording matters.
 
@@ -50,25 +76,31 @@ def words(
         control: Stop and pause.
         folder: Another collection than the run's own. Of the run's own only held-out images are used.
         templates: Sentences a caption is put into; {} stands for it.
+        strength: Strength of the update; where left out the recommended one, or 1 where that is 0 and nothing would
+            move.
 
     Returns:
-        `words[{word, before, after, moved}]`, most learned first; `templates[{template, base, adapted}]` with
-        text → image R@1 for each wording; `images`.
+        `words[{word, images, before, after, moved}]`, most learned first; `average{value, low, high}` (octaves, over
+        words, with a 95 % interval); `templates[{template, base, adapted}]` with text → image R@1 for each wording;
+        `images`, `strength`, `measured_on`.
 
     Raises:
-        UserError: no such run or collection.
+        UserError: no such run or collection, or too few images can be read.
     """
     run = Runs(home).open(run_id)
     settings = run.settings
     yield Phase(name="scan", title=_("Reading the collection"))
     collection = yield from scan(folder or run.folder, settings.data, control, home / "cache" / "scan.sqlite")
     parts = split(collection, settings.data, settings.train.seed)
-    own = run.record.get("data", {}).get("fingerprint") == collection.fingerprint
-    indices = (parts.test or parts.validation) if own else tuple(range(len(collection.items)))
+    own = (
+        collection.root.resolve() == run.folder.resolve()
+        or run.record.get("data", {}).get("fingerprint") == collection.fingerprint
+    )
+    indices = parts.reported if own else tuple(range(len(collection.items)))
     yield Phase(name="load", title=_("Opening the model"))
     opened = open_run(run, models)
     clip, adapter = opened.clip, opened.adapter
-    used = adapter.strength
+    used = strength if strength is not None else opened.recommended or 1.0
     store = Store(home / "cache" / "features.sqlite", int(settings.hardware.cache_gb * 1e9))
     try:
         pictures = Pictures(
@@ -76,52 +108,100 @@ def words(
         )
         yield Phase(name="encode", title=_("Preparing the images"))
         bad = set((yield from pictures.prepare(indices, control)))
-        board = boards.board(collection.items, [i for i in indices if i not in bad], parts.groups)
-        if not board.captions:
-            raise UserError(_("This collection has no captions to look at."), "", "folder")
+        kept = [i for i in indices if i not in bad]
+        if len(kept) < 2:
+            raise UserError(
+                _("“{folder}” holds too few images to measure on.").format(folder=collection.root),
+                "",
+                "folder",
+            )
+        board = boards.board(collection.items, kept, parts.groups)
+        bare = _bare(board, collection.items, settings.data.template)
+        asked = vocabulary(board, bare)
+        tried = np.linspace(0, len(bare) - 1, min(len(bare), _MOST_WORDED)).round().astype(int)
+        worded = [[t.replace("{}", bare[n]) for n in tried] for t in templates]
         yield Phase(name="evaluate", title=_("Asking for every word"))
-        with adapter.at(0.0):
-            base = yield from embed(clip, pictures, board, control)
-            base_templates = [features.texts(clip, _worded(board, t)) for t in templates]
-        adapted = base if used == 0 else (yield from embed(clip, pictures, board, control))
-        adapted_templates = [features.texts(clip, _worded(board, t)) for t in templates]
+        whole = Whole(2 * (len(kept) + len(asked.queries) + sum(map(len, worded))))
+        found: list[tuple[NDArray[np.float64], list[float]]] = []
+        for strength in (0.0, used):
+            adapter.set_strength(strength)
+            images = yield from whole.part(features.images(clip, pictures, board.indices, control), len(kept))
+            texts = yield from whole.part(_texts(clip, asked.queries, control), len(asked.queries))
+            places = _places(images, texts, asked.right)
+            firsts = []
+            for sentences in worded:
+                texts = yield from whole.part(_texts(clip, sentences, control), len(sentences))
+                firsts.append(float(np.mean(_places(images, texts, board.image_text.T[tried]) == 1)))
+            found.append((places, firsts))
     finally:
         store.close()
         adapters.detach(clip)
-    before, after = _places(board, *base), _places(board, *adapted)
+    (before, base), (after, adapted) = found
     moved = np.log2(before / after)
-    order = np.argsort(-moved, kind="stable")
+    average = metrics.paired_bootstrap(np.zeros_like(moved), moved)
     return {
         "run": run.id,
+        "folder": str(collection.root),
         "images": len(board.indices),
         "strength": used,
+        "best": round(opened.recommended, 6),
+        "measured_on": "all" if not own else "test" if parts.test else "validation",
         "words": [
             {
-                "word": board.captions[n],
+                "word": asked.words[n],
+                "images": int(asked.right[n].sum()),
                 "before": int(before[n]),
                 "after": int(after[n]),
                 "moved": float(moved[n]),
             }
-            for n in order
+            for n in np.argsort(-moved, kind="stable")
         ],
+        "average": {"value": average.value, "low": average.low, "high": average.high},
         "templates": [
-            {"template": t, "base": _first(board, base[0], b), "adapted": _first(board, adapted[0], a)}
-            for t, b, a in zip(templates, base_templates, adapted_templates, strict=True)
+            {"template": template, "base": b, "adapted": a}
+            for template, b, a in zip(templates, base, adapted, strict=True)
         ],
+        "templates_tried_on": len(tried),
     }
 
 
-def _worded(board: Board, template: str) -> list[str]:
-    return [template.replace("{}", caption) for caption in board.captions]
+def vocabulary(board: Board, bare: Sequence[str]) -> Vocabulary:
+    """Every caption of a board, and the single words that at least two of its captions share.
+
+    A word is left out where it is a caption itself, where it says nothing ("of"), and where it is right for more than
+    half of the images: whatever is shown first would be right.
+    """
+    spoken = [{w.casefold() for w in _WORD.findall(caption)} for caption in bare]
+    counts = Counter(word for of_caption in spoken for word in of_caption)
+    whole = {caption_key(caption) for caption in bare}
+    words, queries = list(bare), list(board.captions)
+    right = [board.image_text.T]
+    for word in sorted(w for w, n in counts.items() if n > 1 and w not in _SMALL_WORDS and w not in whole):
+        told = np.array([word in of_caption for of_caption in spoken])
+        of_word: NDArray[np.bool_] = board.image_text @ told
+        if of_word.mean() <= 0.5:
+            words.append(word)
+            queries.append(word)
+            right.append(of_word[None])
+    return Vocabulary(tuple(words), tuple(queries), np.concatenate(right))
 
 
-def _places(board: Board, images: Features, texts: Features) -> NDArray[np.float64]:
-    """Place of each word's first right image."""
-    task = board.task("text_to_image")
-    return metrics.per_query(task.scores(images, texts), task.positives, names=("median_rank",))[
-        "median_rank"
-    ]
+def _bare(board: Board, items: Sequence[Item], template: str) -> list[str]:
+    """The captions without the sentence that a class folder's name was put into."""
+    labels = {items[i].label for i in board.indices} - {""}
+    name_of = {caption_key(template.format(label=label)): label for label in labels}
+    return [name_of.get(caption_key(caption), caption) for caption in board.captions]
 
 
-def _first(board: Board, images: Features, texts: Features) -> float:
-    return float(np.mean(_places(board, images, texts) == 1))
+def _texts(clip: Clip, sentences: Sequence[str], control: Control) -> Work[Features]:
+    parts = []
+    for start in range(0, len(sentences), features.TEXT_BATCH):
+        control.boundary()
+        parts.append(features.texts(clip, sentences[start : start + features.TEXT_BATCH]))
+        yield Progress(done=min(start + features.TEXT_BATCH, len(sentences)), total=len(sentences))
+    return np.concatenate(parts)
+
+
+def _places(images: Features, texts: Features, right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Place of each text's first right image [V]."""
+    return metrics.per_query(texts @ images.T, right, names=("median_rank",))["median_rank"]

@@ -1,0 +1,186 @@
+"""Gained against forgotten: each number against a naive one, and what may be said about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clip_atelier.engine import adapters, dial, events, features, findings, settings
+from clip_atelier.engine.adapted import open_run
+from clip_atelier.engine.collection import scan, split
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import Stopped, UserError
+from clip_atelier.engine.evaluation import evaluate
+from clip_atelier.engine.events import Event, drive
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.pictures import Pictures
+from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.training import Plan, train
+
+Run = Callable[..., str]
+
+
+def curve(
+    home: Path, run: str, probe: Path, strengths: tuple[float, ...] = (0.5, 1.0), **more: Any
+) -> tuple[dict[str, Any], list[Event]]:
+    seen: list[Event] = []
+    work = dial.curve(home, run, more.pop("models", None) or Models(home), Control(), strengths, probe)
+    return drive(work, seen.append), seen
+
+
+def test_every_point_is_what_a_naive_ranking_gives(
+    home: Path, tiny_pairs: Path, tiny_collection: Path, adapted_run: Run
+) -> None:
+    run = adapted_run(tiny_pairs)
+    result, _seen = curve(home, run, tiny_collection, (0.5, 1.5))
+    assert [p["strength"] for p in result["points"]] == [0.0, 0.5, 1.0, 1.5]
+    assert result["headline"] == "sketch_to_artwork/R@1"
+    folder = Runs(home).open(run)
+    chosen = folder.settings
+    opened = open_run(folder, Models(home))
+    probe = drive(scan(tiny_collection, settings.DataSettings(), Control()))
+    own = drive(scan(tiny_pairs, chosen.data, Control()))
+    held = split(own, chosen.data, chosen.train.seed).test
+    assert result["collection"] == len(held)
+    assert result["probe"] == len(probe.items) == 24
+    try:
+        for point in result["points"]:
+            opened.adapter.set_strength(point["strength"])
+            pictures = Pictures(probe.root, probe.items, 32, chosen.data)
+            images = drive(features.fresh_images(opened.clip, pictures, range(24), Control()))
+            texts = features.texts(opened.clip, [item.captions[0] for item in probe.items])
+            right = sum(int(np.argmax(texts[n] @ images.T)) == n for n in range(24))
+            assert point["forgotten"] == pytest.approx(right / 24)
+            pictures = Pictures(own.root, own.items, 32, chosen.data)
+            rows = drive(features.fresh_images(opened.clip, pictures, held, Control()))
+            items = [own.items[i] for i in held]
+            works = [n for n, item in enumerate(items) if item.role == "artwork"]
+            firsts = []
+            for n, item in enumerate(items):
+                if item.role == "sketch":
+                    best = max(works, key=lambda w: float(rows[n] @ rows[w]))
+                    firsts.append(items[best].pair == item.pair)
+            assert point["gained"] == pytest.approx(np.mean(firsts))
+    finally:
+        adapters.detach(opened.clip)
+    assert len({p["validation"] for p in result["points"]}) > 2, "the update must matter for this test"
+
+
+def test_it_agrees_with_evaluate_on_a_trained_run(
+    home: Path, tiny_pairs: Path, tiny_collection: Path, quick: Callable[..., dict[str, Any]]
+) -> None:
+    values = quick(train__epochs=4, train__learning_rate=5e-3)
+    trained = drive(train(Plan(tiny_pairs, settings.build(values), home), Models(home), Control()))
+    result, seen = curve(home, trained["run"], tiny_collection)
+    assert result["best"] == trained["strength"]
+    assert result["measured_on"] == trained["measured_on"] == "test"
+    assert not result["changed"]
+    by_strength = {p["strength"]: p for p in result["points"]}
+    assert {0.0, 0.5, 1.0, result["best"]} == set(by_strength)
+    for strength in (0.5, 1.0):
+        point = by_strength[strength]
+        again = drive(evaluate(home, trained["run"], tiny_pairs, Models(home), Control(), strength=strength))
+        assert point["gained"] == again["adapted"][result["headline"]]
+        assert point["gained_difference"] == again["difference"][result["headline"]]
+        assert by_strength[0.0]["gained"] == again["base"][result["headline"]]
+    assert by_strength[0.0]["gained_difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    told = [e.strength for e in seen if isinstance(e, events.Strength)]
+    assert told == sorted(by_strength)
+    json.dumps(result, allow_nan=False)
+
+
+def test_progress_counts_the_whole_and_the_model_is_given_back_bare(
+    home: Path, tiny_pairs: Path, tiny_collection: Path, adapted_run: Run
+) -> None:
+    run = adapted_run(tiny_pairs)
+    models = Models(home)
+    _result, seen = curve(home, run, tiny_collection, models=models)
+    begun = next(n for n, e in enumerate(seen) if isinstance(e, events.Phase) and e.name == "evaluate")
+    progress = [e for e in seen[begun:] if isinstance(e, events.Progress)]
+    assert [e.done for e in progress] == sorted(e.done for e in progress)
+    assert progress[-1].done == progress[-1].total
+    assert len({e.total for e in progress}) == 1
+    chosen = Runs(home).open(run).settings
+    assert models.open(chosen.model.name, chosen.hardware).adapter is None
+
+
+def test_it_stops_at_once_and_leaves_nothing_attached(
+    home: Path, tiny_pairs: Path, tiny_collection: Path, adapted_run: Run
+) -> None:
+    run = adapted_run(tiny_pairs)
+    models, control = Models(home), Control()
+    seen: list[Event] = []
+
+    def stop(event: Event) -> None:
+        seen.append(event)
+        if isinstance(event, events.Strength):
+            control.stop()
+
+    with pytest.raises(Stopped):
+        drive(dial.curve(home, run, models, control, (0.5, 1.0), tiny_collection), stop)
+    assert sum(isinstance(e, events.Strength) for e in seen) == 1
+    chosen = Runs(home).open(run).settings
+    assert models.open(chosen.model.name, chosen.hardware).adapter is None
+
+
+def test_a_collection_that_changed_since_is_said_to_have(
+    home: Path, tiny_collection: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]]
+) -> None:
+    trained = drive(
+        train(Plan(tiny_pairs, settings.build(quick(train__epochs=1)), home), Models(home), Control())
+    )
+    (tiny_pairs / "sketches" / "blue circle.png").unlink()
+    result, seen = curve(home, trained["run"], tiny_collection)
+    assert result["changed"]
+    assert any("changed since this run" in e.text for e in seen if isinstance(e, events.Notice))
+    assert "changed since this run" in findings.dial(result)[-1]
+
+
+def test_what_is_missing_is_named(home: Path, tiny_pairs: Path, adapted_run: Run, tmp_path: Path) -> None:
+    run = adapted_run(tiny_pairs)
+    with pytest.raises(UserError, match="nowhere"):
+        curve(home, run, tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no-such-run"):
+        curve(home, "no-such-run", tiny_pairs)
+
+
+def _point(strength: float, gained: float, forgotten: float, *, here: str, there: str) -> dict[str, Any]:
+    kinds = {"gain": (0.1, 0.05, 0.2), "loss": (-0.1, -0.2, -0.05), "none": (0.0, -0.1, 0.1)}
+    intervals = [dict(zip(("value", "low", "high"), kinds[k], strict=True)) for k in (here, there)]
+    return {
+        "strength": strength, "gained": gained, "forgotten": forgotten, "validation": gained,
+        "gained_difference": intervals[0], "forgotten_difference": intervals[1],
+    }  # fmt: skip
+
+
+def _result(best: float, *points: dict[str, Any]) -> dict[str, Any]:
+    base = _point(0.0, 0.40, 0.30, here="none", there="none")
+    return {
+        "best": best, "points": [base, *points], "headline": "text_to_image/R@1", "measured_on": "test",
+        "changed": False,
+    }  # fmt: skip
+
+
+def test_the_reading_names_a_gain_and_what_it_costs() -> None:
+    half = _point(0.5, 0.55, 0.29, here="gain", there="none")
+    one = _point(1.0, 0.62, 0.11, here="gain", there="loss")
+    said = findings.dial(_result(1.0, half, one))
+    assert "At strength 1 the right answer comes first for 62% of the questions to your drawings" in said[0]
+    assert "40% without the adaptation: a gain" in said[0]
+    assert "11% instead of 30%: something was forgotten" in said[1]
+    assert "Strength 0.5 forgets nothing measurable and still finds 55%" in said[2]
+    assert len(said) == 3
+
+
+def test_the_reading_admits_that_nothing_was_gained() -> None:
+    one = _point(1.0, 0.41, 0.30, here="none", there="none")
+    said = findings.dial(_result(0.0, one))
+    assert "the run recommends 0: the untouched base" in said[0]
+    assert "no measurable difference" in said[1]
+    assert "nothing measurable was forgotten" in said[2]
+    assert len(said) == 3
