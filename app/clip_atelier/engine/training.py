@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from clip_atelier.engine import adapters, checkpoints, features, metrics, verdict
+from clip_atelier.engine import adapters, checkpoints, comparison, features, metrics, verdict
 from clip_atelier.engine import retrieval as boards
 from clip_atelier.engine.adapters import Adapter
 from clip_atelier.engine.batches import Batches
@@ -287,7 +287,9 @@ class _Training:
         # A stop asked for during training must not cut the comparison short; a second one may.
         asked = control if not stopped else Control()
         adapted = yield from embed(clip, pictures, final, asked)
-        result |= verdict.compare(final, final.values(*final_base), final.values(*adapted))
+        base_values, adapted_values = final.values(*final_base), final.values(*adapted)
+        result |= verdict.compare(final, base_values, adapted_values)
+        comparison.keep(self.run.path, final, base_values, adapted_values)
         after = yield from embed(clip, pictures, board, asked)
         before = board.values(*base)
         result["validation"] = {
