@@ -171,8 +171,8 @@ def test_the_first_three_are_named_and_the_good_one_is_read(tmp_path: Path) -> N
     collection = scanned(tmp_path)
     assert [item.path for item in collection.items] == ["wrong.gif"]
     found = {problem.path: problem.reason for problem in collection.problems}
-    assert "damaged" in found["cut.jpg"]
-    assert "damaged" in found["cut.png"]
+    assert "ends too early" in found["cut.jpg"]
+    assert "ends too early" in found["cut.png"]
     assert "not an image of a known kind" in found["text.png"]
 
 

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clip_atelier.engine.collection import Collection, captions
 from clip_atelier.engine.collection.names import words
-from clip_atelier.engine.collection.tables import captions_of
+from clip_atelier.engine.collection.tables import captions_of, clean
 from clip_atelier.engine.errors import UserError, WorkError
 
 Scan = Callable[..., Collection]
@@ -276,3 +278,17 @@ def test_saving_through_a_link_writes_what_it_leads_to(draw: Draw, tmp_path: Pat
     captions.save(tmp_path / "set", {"a.png": ["new"]})
     assert (tmp_path / "set" / "metadata.csv").is_symlink()
     assert "a.png,new" in real.read_text(encoding="utf-8-sig")
+
+
+@given(st.lists(st.text(max_size=40), max_size=4))
+def test_any_captions_come_back_from_a_cell(texts: list[str]) -> None:
+    cleaned = list(dict.fromkeys(filter(None, map(clean, texts))))
+    assert captions_of(captions._cell(cleaned)) == cleaned
+
+
+@given(st.text(min_size=1, max_size=60).filter(lambda text: "/" not in text and "\0" not in text))
+def test_every_name_gives_words(name: str) -> None:
+    found = words(name + ".png")
+    assert found
+    assert found == " ".join(found.split())
+    assert found.encode()

@@ -78,16 +78,7 @@ def load(path: str | os.PathLike[str], target: int | None = None) -> Image.Image
         return decode(path, file, target)[0]
 
 
-_SIGNATURES: Final = (
-    b"\x89PNG\r\n",
-    b"\xff\xd8\xff",
-    b"RIFF",
-    b"GIF8",
-    b"BM",
-    b"II*\x00",
-    b"MM\x00*",
-    b"8BPS",
-)
+_SIGNATURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"8BPS")
 
 
 def sniff(path: str | os.PathLike[str]) -> bool:
@@ -176,6 +167,8 @@ def decode(
             path, _("There is not enough memory for this image."), _("Save a smaller copy.")
         ) from error
     except _DAMAGE as error:
+        if "truncated" in str(error).lower():
+            raise ImageProblem(path, _("The file ends too early."), _("Save or copy it again.")) from error
         raise ImageProblem(
             path,
             _("The image is damaged ({error}).").format(error=_cause(error)),
