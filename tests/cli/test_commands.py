@@ -180,6 +180,27 @@ def test_search_shows_base_and_adapted(
         assert "error" in call("search", tiny_collection, *wrong, "--home", home, code=2)
 
 
+def test_dial_measures_every_strength_with_the_base(
+    trained: tuple[Path, Path, str], call: Call, said: Call, tiny_collection: Path
+) -> None:
+    home, _folder, run = trained
+    arguments = ["dial", run, "--strengths", "0.5,1", "--probe", tiny_collection, "--home", home]
+    found = call(*arguments)
+    assert {point["strength"] for point in found["points"]} >= {0, 0.5, 1}
+    assert "←" in said(*arguments)
+    for wrong in ("2", "a", ","):
+        assert "error" in call("dial", run, "--strengths", wrong, "--home", home, code=2)
+
+
+def test_words_are_ranked_by_how_far_they_moved(
+    trained: tuple[Path, Path, str], call: Call, said: Call
+) -> None:
+    home, _folder, run = trained
+    moved = [entry["moved"] for entry in call("words", run, "--home", home)["words"]]
+    assert moved == sorted(moved, reverse=True)
+    assert "a drawing of {}" in said("words", run, "--home", home, "--language", "ko")
+
+
 def test_map_places_every_image_before_and_after(
     trained: tuple[Path, Path, str], call: Call, said: Call, tiny_collection: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import difflib
 import errno
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code: 0 done, 1 failed, 2 wrong input, 130 stopped by the user."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     common, rest = _common(arguments)
+    # Deprecations inside libraries are no news for users; tests pass arguments and keep them.
+    if argv is None and not sys.warnoptions and not common.debug:
+        warnings.simplefilter("ignore")
     i18n.set_language(common.language if common.language in i18n.LANGUAGES else i18n.system_language())
     try:
         return _run(arguments, rest)

@@ -43,7 +43,14 @@ def _sizes(result: Mapping[str, Any]) -> list[str]:
 
 def verdict(result: Mapping[str, Any]) -> str:
     """What may be said about the result, in one sentence; empty where nothing was compared."""
-    text = result.get("verdict_text") or result.get("verdict") or ""
+    word, headline = str(result.get("verdict") or ""), result.get("headline")
+    text = verdict_word(word)
+    if word and headline:
+        # The stored sentence is in the language of the training; this one is in the reader's.
+        from clip_atelier.engine.verdict import sentence
+
+        before, after, difference = (result[key][headline] for key in ("base", "adapted", "difference"))
+        text = sentence(word, headline, before, after, difference)
     return _("Verdict: {verdict}").format(verdict=text) if text else ""
 
 
@@ -61,6 +68,12 @@ def run(result: Mapping[str, Any]) -> str:
         ),
     ]
     return "\n".join([*lines, "", metrics(result), "", verdict(result)]).rstrip()
+
+
+def verdict_word(verdict: str) -> str:
+    """A verdict in the user's language."""
+    words = {"gain": _("a gain"), "loss": _("a loss"), "no measurable difference": _("no measurable difference")}
+    return words.get(verdict, verdict)
 
 
 def status_word(status: str) -> str:

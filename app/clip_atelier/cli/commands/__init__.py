@@ -2,6 +2,7 @@
 
 from clip_atelier.cli.command import Command
 from clip_atelier.cli.commands import (
+    dial,
     doctor,
     evaluate,
     export,
@@ -14,6 +15,7 @@ from clip_atelier.cli.commands import (
     scan,
     search,
     train,
+    words,
 )
 
 COMMANDS: tuple[Command, ...] = (
@@ -26,6 +28,8 @@ COMMANDS: tuple[Command, ...] = (
     index.COMMAND,
     search.COMMAND,
     mapping.COMMAND,
+    dial.COMMAND,
+    words.COMMAND,
     export.COMMAND,
     models.COMMAND,
     doctor.COMMAND,

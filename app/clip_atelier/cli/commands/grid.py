@@ -97,7 +97,7 @@ def _text(result: Mapping[str, Any]) -> str:
                 f"[{gap['low']:+.3f}, {gap['high']:+.3f}]" if gap else "",
                 f"{row['trainable_parameters'] or 0:,}",
                 duration(row["seconds"]) if row["seconds"] is not None else "",
-                row["verdict"] or report.status_word(row["status"]),
+                report.verdict_word(row["verdict"]) or report.status_word(row["status"]),
             ]
         )
     header = [

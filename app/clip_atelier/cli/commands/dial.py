@@ -1,0 +1,61 @@
+"""`dial`: what each strength of a run's update gains on the collection and forgets elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_atelier.cli.arguments import MOST_STRENGTH
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.cli.text import number, table
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import N_, _
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    parser.add_argument(
+        "--strengths",
+        metavar="0,0.5,1",
+        help=_("the strengths to measure [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5]"),
+    )
+    parser.add_argument(
+        "--probe",
+        type=Path,
+        metavar=_("FOLDER"),
+        help=_("images that have nothing to do with the run [the bundled ones]"),
+    )
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine import dial, findings
+    from clip_atelier.engine.models import Models
+
+    strengths = _strengths(args.strengths) if args.strengths else dial.STRENGTHS
+    work = dial.curve(session.home, args.run, Models(session.home), session.control, strengths, args.probe)
+    found = session.drive(work)
+    rows = [
+        (f"{p['strength']:g}", number(p["gained"]), number(p["forgotten"]), number(p["validation"]), mark)
+        for p in found["points"]
+        for mark in ["←" if p["strength"] == found["best"] else ""]
+    ]
+    header = (_("strength"), found["headline"], _("general drawings"), _("validation"), _("recommended"))
+    text = table(header, rows, right=(0, 1, 2, 3))
+    return Outcome(found, "\n".join([text, "", *findings.dial(found)]))
+
+
+def _strengths(text: str) -> list[float]:
+    try:
+        strengths = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        strengths = []
+    if not strengths or not all(0 <= strength <= MOST_STRENGTH for strength in strengths):
+        raise UserError(
+            _("--strengths: must be numbers from 0 to {most:g}, separated by commas").format(
+                most=MOST_STRENGTH
+            )
+        )
+    return strengths
+
+
+COMMAND = Command("dial", N_("measure what each strength of a run gains and forgets"), _arguments, _run)

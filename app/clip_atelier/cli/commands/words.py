@@ -1,0 +1,56 @@
+"""`words`: which words find their images better or worse after the adaptation."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from clip_atelier.cli.arguments import add_strength, strength
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.cli.text import number, table
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import N_, _
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    parser.add_argument(
+        "folder", type=Path, nargs="?", metavar=_("FOLDER"), help=_("another collection than the run's own")
+    )
+    parser.add_argument(
+        "--top", type=int, default=10, metavar="N", help=_("how many words to show at each end [10]")
+    )
+    add_strength(parser)
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    if args.top < 1:
+        raise UserError(_("--top must be at least 1."))
+    chosen = strength(args)
+    from clip_atelier.engine import findings, words
+    from clip_atelier.engine.models import Models
+
+    work = words.words(
+        session.home, args.run, Models(session.home), session.control, args.folder, strength=chosen
+    )
+    found = session.drive(work)
+    learned = [entry for entry in found["words"] if entry["moved"] > 0][: args.top]
+    lost = [entry for entry in reversed(found["words"]) if entry["moved"] < 0][: args.top]
+    wordings = [(t["template"], number(t["base"]), number(t["adapted"])) for t in found["templates"]]
+    parts = [
+        _moved(_("learned"), learned),
+        _moved(_("lost"), lost),
+        table((_("wording"), _("base"), _("adapted")), wordings, right=(1, 2)),
+        "\n".join(findings.words(found)),
+    ]
+    return Outcome(found, "\n\n".join(parts))
+
+
+def _moved(title: str, entries: Iterable[Mapping[str, Any]]) -> str:
+    rows = [(entry["word"], entry["before"], entry["after"], entry["images"]) for entry in entries]
+    return table((title, _("place before"), _("place after"), _("images")), rows, right=(1, 2, 3))
+
+
+COMMAND = Command("words", N_("list the words that were learned and those that were lost"), _arguments, _run)
