@@ -58,7 +58,7 @@ def test_jsonl_with_lists(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
     (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\nnot json\n[1]\n")
     collection = scanned()
     assert said(collection) == {"a.png": ("one", "two"), "b.png": ("three",)}
-    assert collection.items[0].label == "3"
+    assert collection.items[0].label == "0"
     assert collection.caption_source == "metadata"
     assert [p.reason for p in collection.problems] == ["Lines that are not JSON objects: 3, 4."]
 

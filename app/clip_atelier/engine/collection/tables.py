@@ -226,7 +226,7 @@ def _take(
 ) -> bool:
     """Adds what a row says to `entries`; False if it names no file at all."""
     found = columns(row)
-    name = str(row.get(found.get("file_name", "")) or "").strip()
+    name = _text(row, found, "file_name").strip()
     if not name:
         return False
     wanted = posixpath.normpath(posixpath.join(posixpath.dirname(table), name.replace("\\", "/")))
@@ -244,11 +244,16 @@ def _take(
         problems.append(Problem(wanted, reason))
     entry = entries.setdefault(matches[0], Entry())
     entry.captions += [c for c in captions_of(row.get(found.get("text", ""))) if c not in entry.captions]
-    entry.label = entry.label or clean(str(row.get(found.get("label", "")) or ""))
-    entry.pair = entry.pair or clean(str(row.get(found.get("pair", "")) or ""))
-    entry.role = entry.role or _ROLES.get(str(row.get(found.get("role", "")) or "").strip().lower(), "")
-    entry.split = entry.split or split_name(str(row.get(found.get("split", "")) or ""))
+    entry.label = entry.label or clean(_text(row, found, "label"))
+    entry.pair = entry.pair or clean(_text(row, found, "pair"))
+    entry.role = entry.role or _ROLES.get(_text(row, found, "role").strip().lower(), "")
+    entry.split = entry.split or split_name(_text(row, found, "split"))
     return True
+
+
+def _text(row: Mapping[str, Any], found: Mapping[str, str], column: str) -> str:
+    value = row.get(found.get(column, ""))
+    return "" if value is None else str(value)  # a class may be called 0
 
 
 def _merged(first: Entry, second: Entry) -> Entry:
