@@ -1,0 +1,57 @@
+"""Places of images under their own captions, against a naive count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clip_atelier.engine import adapters, features, places
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.events import drive
+from clip_atelier.engine.index.gallery import open_gallery, open_lens
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.places import own_places
+from clip_atelier.engine.runs import Runs
+
+
+def test_places_are_what_counting_gives(
+    home: Path, tiny_pairs: Path, adapted_run: Callable[..., str], tiny_clip: Path
+) -> None:
+    run = adapted_run(tiny_pairs)
+    models = Models(home)
+    found = drive(own_places(tiny_pairs, models, home, Control(), run, 1.0))
+    chosen = Runs(home).open(run).settings
+    assert models.open(chosen.model.name, chosen.hardware).adapter is None
+    lens = open_lens(models, home, None, run, 1.0)
+    assert lens.adapter is not None
+    try:
+        gallery = drive(open_gallery(tiny_pairs, lens, home, Control()))
+        assert set(found) == {item.path for item in gallery.items}
+        for side, strength, images in (("before", 0.0, gallery.base), ("after", 1.0, gallery.adapted)):
+            lens.adapter.set_strength(strength)
+            for n, item in enumerate(gallery.items):
+                text = features.texts(lens.clip, [item.captions[0]])[0]
+                ahead = sum(
+                    float(images[m] @ text) > float(images[n] @ text)
+                    for m, other in enumerate(gallery.items)
+                    if other.captions[0] != item.captions[0]
+                )
+                assert getattr(found[item.path], side) == ahead + 1, (item.path, side)
+    finally:
+        adapters.detach(lens.clip)
+    assert any(place.before != place.after for place in found.values())
+    base = drive(own_places(tiny_pairs, models, home, Control(), None, None, str(tiny_clip), chosen.hardware))
+    assert {k: v.before for k, v in base.items()} == {k: v.before for k, v in found.items()}
+    assert {v.after for v in base.values()} == {None}
+
+
+def test_of_very_many_images_only_the_captions_are_told(
+    home: Path, tiny_pairs: Path, adapted_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "MOST", 47)
+    found = drive(own_places(tiny_pairs, Models(home), home, Control(), adapted_run(tiny_pairs)))
+    assert len(found) == 48
+    assert {(place.before, place.after) for place in found.values()} == {(None, None)}
+    assert found["sketches/red ring.png"].caption == "red ring"
