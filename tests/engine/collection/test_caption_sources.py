@@ -52,7 +52,7 @@ def test_jsonl_with_lists(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
     draw("a.png")
     draw("b.png")
     lines = [
-        {"file_name": "a.png", "text": ["one", "two"], "label": 3},
+        {"file_name": "a.png", "text": ["one", "two"], "label": 0},
         {"file_name": "b.png", "text": "three"},
     ]
     (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\nnot json\n[1]\n")
@@ -292,3 +292,12 @@ def test_every_name_gives_words(name: str) -> None:
     assert found
     assert found == " ".join(found.split())
     assert found.encode()
+
+
+def test_a_column_without_a_name_means_nothing(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
+    draw("a.png")
+    (tmp_path / "metadata.csv").write_text(",file_name,text\n0,a.png,a cat\n")  # as pandas writes its index
+    (item,) = scanned().items
+    assert (item.label, item.pair, item.captions) == ("", "", ("a cat",))
+    captions.save(tmp_path, {"a.png": ["new"]})
+    assert rows(tmp_path) == [{"": "0", "file_name": "a.png", "text": "new"}]

@@ -243,7 +243,9 @@ def _take(
         )
         problems.append(Problem(wanted, reason))
     entry = entries.setdefault(matches[0], Entry())
-    entry.captions += [c for c in captions_of(row.get(found.get("text", ""))) if c not in entry.captions]
+    entry.captions += [
+        c for c in captions_of(row[found["text"]] if "text" in found else None) if c not in entry.captions
+    ]
     entry.label = entry.label or clean(_text(row, found, "label"))
     entry.pair = entry.pair or clean(_text(row, found, "pair"))
     entry.role = entry.role or _ROLES.get(_text(row, found, "role").strip().lower(), "")
@@ -252,7 +254,7 @@ def _take(
 
 
 def _text(row: Mapping[str, Any], found: Mapping[str, str], column: str) -> str:
-    value = row.get(found.get(column, ""))
+    value = row[found[column]] if column in found else None
     return "" if value is None else str(value)  # a class may be called 0
 
 
