@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,3 +62,11 @@ def test_a_grid_file_that_cannot_be_read_hides_no_other(tiny_pairs: Path, home: 
     (home / "grids" / "broken.json").write_text('{"entries": 3', encoding="utf-8")
     (home / "grids" / "other.json").write_text("[]", encoding="utf-8")
     assert len(unfinished.unfinished(home)) == 1
+
+
+def test_looking_at_grids_and_rows_loads_no_torch() -> None:
+    code = (
+        "import sys; from clip_atelier.engine import comparison, experiments, unfinished; "
+        "experiments.Grid(experiments.Path()).cells(); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,7 +1,8 @@
 """Grids: one training per cell and seed, in a queue on disk that survives a restart and goes on after a failure.
 
 HOME/grids/ID.json holds the whole queue. ID is a hash of everything that decides the results (the collection's content,
-the settings, what is varied, the seeds), so the same request finds its unfinished queue again.
+the settings, what is varied, the seeds), so the same request finds its unfinished queue again. torch is imported when
+a cell is trained, not before: the window looks at grids too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Final
 import filelock
 import numpy as np
 
-from clip_atelier.engine import paths, settings, training
+from clip_atelier.engine import paths, settings
 from clip_atelier.engine.collection import scan
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import Stopped, UserError, WorkError
@@ -358,6 +359,8 @@ def _fill(queue: Queue, home: Path, models: Models, control: Control) -> Work[di
 
 def _run(queue: Queue, entry: Entry, home: Path, models: Models, control: Control) -> Work[dict[str, Any]]:
     """Goes on with the entry's own unfinished run where there is one, else trains a new one."""
+    from clip_atelier.engine import training
+
     if entry.run:
         try:
             return (yield from _noting(training.resume(home, entry.run, models, control), queue, entry))
