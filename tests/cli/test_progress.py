@@ -101,3 +101,13 @@ def test_a_check_names_the_headline_metric() -> None:
     report(events.Started(**EXAMPLES[events.Started]))
     report(events.Check(**EXAMPLES[events.Check]))
     assert "text_to_image/R@1 0.500" in stream.getvalue()
+
+
+def test_a_failed_cell_says_why_and_the_others_how_long_they_take() -> None:
+    report, stream, _clock = reporter()
+    report(
+        events.Cell(
+            number=2, total=8, title="lora.r=8", status="failed", message="out of memory", seconds_left=75
+        )
+    )
+    assert stream.getvalue() == "cell 2 of 8: lora.r=8  failed  out of memory  1:15 left\n"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from clip_atelier.cli import console
+from clip_atelier.cli.report import status_word
 from clip_atelier.cli.text import duration, number, shorten, visible, width
 from clip_atelier.engine import events
 from clip_atelier.engine.i18n import _
@@ -165,7 +166,8 @@ class Reporter:
             if event.seconds_left is None
             else "  " + _("{time} left").format(time=duration(event.seconds_left))
         )
-        return f"{where}: {visible(event.title)}  {event.status}{left}"
+        reason = f"  {visible(event.message)}" if event.message else ""
+        return f"{where}: {visible(event.title)}  {status_word(event.status)}{reason}{left}"
 
     def _passing(self, text: str, last: bool = False) -> None:
         """A line that the next one replaces; throttled."""

@@ -72,7 +72,11 @@ def run(result: Mapping[str, Any]) -> str:
 
 def verdict_word(verdict: str) -> str:
     """A verdict in the user's language."""
-    words = {"gain": _("a gain"), "loss": _("a loss"), "no measurable difference": _("no measurable difference")}
+    words = {
+        "gain": _("a gain"),
+        "loss": _("a loss"),
+        "no measurable difference": _("no measurable difference"),
+    }
     return words.get(verdict, verdict)
 
 

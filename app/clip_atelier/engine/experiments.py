@@ -123,9 +123,9 @@ class Queue:
         self.path = home / "grids" / f"{self.id}.json"
         self.entries = [Entry(cell, seed) for seed in seeds for cell in range(len(self.cells))]
         if self.path.is_file():
-            self._read()
+            self._read(home)
 
-    def _read(self) -> None:
+    def _read(self, home: Path) -> None:
         try:
             stored = json.loads(self.path.read_text(encoding="utf-8"))
             self.entries = [Entry(**entry) for entry in stored["entries"]]
@@ -135,9 +135,9 @@ class Queue:
                 _("Delete it to start the grid again; finished runs stay in the list of runs."),
             ) from error
         for entry in self.entries:
-            # What failed is trained anew; what was running when the program ended goes on.
-            if entry.status == "failed":
-                entry.run = ""
+            # What failed or was deleted is trained anew; what was running when the program ended goes on.
+            if entry.status == "failed" or (entry.run and not (home / "runs" / entry.run).exists()):
+                entry.status, entry.run, entry.result = "waiting", "", None
             if entry.status != "done":
                 entry.status, entry.error = "waiting", ""
 
@@ -145,7 +145,7 @@ class Queue:
         """Writes the queue, whole or not at all."""
         document = {
             "schema": SCHEMA,
-            "folder": paths.shown(self.grid.folder),
+            "folder": paths.shown(self.grid.folder.absolute()),
             "values": dict(self.grid.values),
             "preset": self.grid.preset,
             "vary": {name: list(values) for name, values in self.grid.vary.items()},
