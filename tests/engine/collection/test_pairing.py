@@ -105,7 +105,7 @@ def test_the_pair_column(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
     for name in ("a1.png", "a2.png", "b1.png", "b2.png", "sketches/c.png", "c.png", "alone.png"):
         draw(name)
     (tmp_path / "metadata.csv").write_text(
-        "file_name,text,pair,role\na1.png,a,1,artwork\na2.png,a,1,\nb1.png,b,2,\nb2.png,b,2,\n"
+        "file_name,text,pair,role\na1.png,a,1,Photo\na2.png,a,1,\nb1.png,b,2,\nb2.png,b,2,\n"
         "sketches/c.png,c,3,\nc.png,c,3,\nalone.png,d,4,\n"
     )
     collection = scanned()

@@ -67,7 +67,7 @@ def find_pairs(
     members: dict[str, list[tuple[str, Role]]] = defaultdict(list)
     if declared:
         for path in declared:
-            members[entries[path].pair].append((path, entries[path].role or roles[path][0]))
+            members[entries[path].pair].append((path, _named(entries[path].role) or roles[path][0]))
         places = {key: _with_roles(group) for key, group in members.items()}
     else:
         places = _by_folder(roles)
@@ -116,11 +116,9 @@ def _role(path: str, data: DataSettings) -> tuple[Role, str]:
             return role, folded(stem(f"{parent}/{rest}" if beside else rest))
     parts = path.split("/")
     for position in range(len(parts) - 2, -1, -1):
-        name = _spaced(parts[position])
-        if name in SKETCH_FOLDERS and not data.sketches:
-            return "sketch", folded(stem("/".join(parts[:position] + parts[position + 1 :])))
-        if name in ARTWORK_FOLDERS and not data.artworks:
-            return "artwork", folded(stem("/".join(parts[:position] + parts[position + 1 :])))
+        named = _named(parts[position])
+        if (named == "sketch" and not data.sketches) or (named == "artwork" and not data.artworks):
+            return named, folded(stem("/".join(parts[:position] + parts[position + 1 :])))
     return "", ""
 
 
@@ -128,11 +126,13 @@ def is_role_folder(folder: str, data: DataSettings) -> bool:
     """Whether a folder's own name, or the user's choice, makes it one of sketches or of artworks."""
     if any(chosen and folded(folder) + "/" == _folder(chosen) for chosen in (data.sketches, data.artworks)):
         return True
-    return _spaced(posixpath.basename(folder)) in SKETCH_FOLDERS | ARTWORK_FOLDERS
+    return bool(_named(posixpath.basename(folder)))
 
 
-def _spaced(name: str) -> str:
-    return re.sub(r"[_-]+", " ", folded(name)).strip()
+def _named(name: str) -> Role:
+    """The role that a folder's name, or a word in the `role` column, stands for."""
+    spaced = re.sub(r"[_-]+", " ", folded(name)).strip()
+    return "sketch" if spaced in SKETCH_FOLDERS else "artwork" if spaced in ARTWORK_FOLDERS else ""
 
 
 def _folder(chosen: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from clip_atelier.engine.collection import images
 from clip_atelier.engine.collection.names import Lookup, nfc
-from clip_atelier.engine.collection.records import Problem, Role, SplitName
+from clip_atelier.engine.collection.records import Problem, SplitName
 from clip_atelier.engine.i18n import _
 
 NAMES: Final = ("metadata.csv", "metadata.jsonl")
@@ -37,14 +37,6 @@ _SPLITS: Final[Mapping[str, SplitName]] = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
     "dev": "validation", "test": "test",
 }  # fmt: skip
-_ROLES: Final[Mapping[str, Role]] = {
-    "sketch": "sketch",
-    "artwork": "artwork",
-    "스케치": "sketch",
-    "그림": "artwork",
-}
-
-
 _BEYOND: Final = "\0"  # no column can be called this: such characters are taken out
 
 
@@ -55,7 +47,7 @@ class Entry:
     captions: list[str] = field(default_factory=list)
     label: str = ""
     pair: str = ""
-    role: Role = ""
+    role: str = ""  # as written; `pairs` knows what it means
     split: SplitName = ""
 
 
@@ -248,7 +240,7 @@ def _take(
     ]
     entry.label = entry.label or clean(_text(row, found, "label"))
     entry.pair = entry.pair or clean(_text(row, found, "pair"))
-    entry.role = entry.role or _ROLES.get(_text(row, found, "role").strip().lower(), "")
+    entry.role = entry.role or clean(_text(row, found, "role"))
     entry.split = entry.split or split_name(_text(row, found, "split"))
     return True
 
