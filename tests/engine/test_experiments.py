@@ -106,6 +106,17 @@ def test_one_failure_does_not_end_the_night_and_is_tried_again(
     assert statuses(fill(grid, home)) == ["done"] * 3
 
 
+def test_a_deleted_run_is_trained_anew(tiny_pairs: Path, home: Path, quick: Values) -> None:
+    grid = Grid(tiny_pairs, quick(train__epochs=1), {"lora.r": [2, 4]})
+    first, kept = (row["runs"][0]["run"] for row in fill(grid, home)["rows"])
+    Runs(home).delete(first)
+    again = fill(grid, home)
+    assert statuses(again) == ["done", "done"]
+    runs = [row["runs"][0]["run"] for row in again["rows"]]
+    assert runs[1] == kept
+    assert {run.id for run in Runs(home).list()} == set(runs)
+
+
 def test_several_seeds_make_one_row_with_means(tiny_pairs: Path, home: Path, quick: Values) -> None:
     result = fill(Grid(tiny_pairs, quick(train__epochs=1), {"lora.r": [2]}, seeds=(3, 4)), home)
     (row,) = result["rows"]
