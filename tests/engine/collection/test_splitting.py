@@ -167,6 +167,12 @@ def test_too_few_images(count: int) -> None:
         divided(collection([item(n) for n in range(count)]))
 
 
+def test_shares_that_leave_nothing_to_learn_from() -> None:
+    with pytest.raises(UserError, match="too little to learn from") as caught:
+        divided(collection([item(n) for n in range(40)]), validation=0.5, test=0.5)
+    assert caught.value.setting == "data.validation"
+
+
 def test_many_copies_of_three_drawings_are_too_few() -> None:
     items = [item(n) for n in range(30)]
     with pytest.raises(UserError, match="3 different"):

@@ -50,7 +50,7 @@ def split(collection: Collection, data: DataSettings, seed: int) -> Split:
     A split that the collection declares wins; what it leaves open is divided here.
 
     Raises:
-        UserError: too few images to keep some aside, or the declared split has nothing to learn from.
+        UserError: too few images to keep some aside, or the shares or the declared split leave nothing to learn from.
     """
     groups = _groups(collection)
     items = collection.items
@@ -156,6 +156,12 @@ def _divided(
     _fill(where, "validation", 2, by_size)
     if test:
         _fill(where, "test", 2, by_size)
+    if sum(part == "train" for part in where.values()) < 2:
+        raise UserError(
+            _("What is kept aside leaves too little to learn from."),
+            _("Lower the validation share or the test share."),
+            "data.validation",
+        )
     return {index: where[groups[index]] for index in among}
 
 
