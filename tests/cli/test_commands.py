@@ -349,3 +349,54 @@ def test_a_signal_stops_training_and_resume_goes_on(
     out, err = again.communicate(timeout=60)
     assert again.returncode == 130, err
     assert json.loads(out)["steps"] >= result["steps"]
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_without_a_display_the_main_job_runs_in_the_terminal(
+    tiny_pairs: Path,
+    tiny_clip: Path,
+    home: Path,
+    language: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from clip_atelier.engine import paths
+
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    # The bundled collection takes a minute; these take seconds.
+    monkeypatch.setattr(paths, "sample_collection", lambda: tiny_pairs)
+    monkeypatch.setattr(paths, "starter_model", lambda: tiny_clip)
+    assert main(["--language", language]) == 0
+    shown = capsys.readouterr()
+    assert {"en": "no display", "ko": "화면이 없으므로"}[language] in shown.err
+    assert "sketch_to_artwork/R@1" in shown.out
+    assert {"en": "Verdict: ", "ko": "판정: "}[language] in shown.out
+    assert {"en": "“a red flower”", "ko": "“빨간 꽃”"}[language] in shown.out
+    assert len(Runs(home).list()) == 1
+
+
+def test_with_a_display_the_window_opens_on_the_folder(
+    tiny_pairs: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import types
+
+    opened = []
+    app = types.ModuleType("clip_atelier.gui.app")
+    app.main = lambda home, folder: opened.append((home, folder)) or 0  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "clip_atelier.gui.app", app)
+    monkeypatch.setattr("clip_atelier.gui.app", app, raising=False)
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    assert main([]) == 0
+    assert main([str(tiny_pairs)]) == 0
+    assert opened == [(home, None), (home, tiny_pairs)]
+
+
+def test_a_missing_system_library_names_the_way_out(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "clip_atelier.gui.app", None)
+    monkeypatch.delattr("clip_atelier.gui.app", raising=False)
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    assert main([]) == 1
+    assert "system library" in capsys.readouterr().err
