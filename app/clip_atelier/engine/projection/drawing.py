@@ -43,17 +43,17 @@ def draw(result: MapResult, labels: Sequence[str]) -> Image.Image:
     pen = ImageDraw.Draw(picture)
     # One scale for both panels, so that the same place means the same in each.
     everything = np.concatenate(layouts)
-    low = everything.min(axis=0)
+    middle = (everything.min(axis=0) + everything.max(axis=0)) / 2
     scale = (_PANEL - 20) * _FINE / max(float(np.ptp(everything, axis=0).max()), 1e-9)
     for number, (layout, title) in enumerate(zip(layouts, titles, strict=False)):
         left = _MARGIN + number * (_PANEL + _MARGIN)
         box = tuple(float(v * _FINE) for v in (left, top, left + _PANEL, top + _PANEL))
         pen.rectangle(box, outline=_SOFT, width=_FINE)
         pen.text((left * _FINE, _MARGIN * _FINE), title, fill=_INK, font=_font(22))
-        corner = np.array([left + 10, top + 10]) * _FINE
+        origin = np.array([left + _PANEL / 2, top + _PANEL / 2]) * _FINE - middle * scale
         if number == 1:
-            _ways(pen, result, corner, low, scale)
-        _dots(pen, corner + (layout - low) * scale, [colours.get(label, _OTHERS) for label in labels])
+            _ways(pen, result, origin, scale)
+        _dots(pen, origin + layout * scale, [colours.get(label, _OTHERS) for label in labels])
     line = top + _PANEL + _MARGIN / 2
     if colours:
         _legend(pen, colours, (_MARGIN, line), width - 2 * _MARGIN)
@@ -76,13 +76,13 @@ def _dots(pen: ImageDraw.ImageDraw, places: Floats, colours: Sequence[str]) -> N
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
 
-def _ways(pen: ImageDraw.ImageDraw, result: MapResult, corner: Floats, low: Floats, scale: float) -> None:
+def _ways(pen: ImageDraw.ImageDraw, result: MapResult, origin: Floats, scale: float) -> None:
     """A line for each point that moved farther than nearly all of the control's: the others' motion says nothing."""
     if result.adapted is None or result.motion is None or result.control_motion is None:
         return
     moved = result.motion > np.percentile(result.control_motion, 95)
-    starts = corner + (result.base[moved] - low) * scale
-    ends = corner + (result.adapted[moved] - low) * scale
+    starts = origin + result.base[moved] * scale
+    ends = origin + result.adapted[moved] * scale
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         pen.line((*start, *end), fill=_SOFT, width=_FINE)
 

@@ -34,7 +34,8 @@ FEWEST: Final = 5
 NEIGHBOURS: Final = 15
 """Neighbours that the scores look at, where there are enough images."""
 
-_SLICE: Final = 25  # iterations between two boundaries; momentum is carried over, so slicing changes nothing
+_SLICE_SECONDS: Final = 2.0  # about how long the iterations between two boundaries may take
+_SLICE: Final = (4, 25)  # fewest and most of them; each slice costs one more evaluation
 _FRESH: Final = ((250, 12.0), (500, 1.0))  # (iterations, exaggeration): openTSNE's defaults
 _GO_ON: Final = ((250, 1.0),)
 _JITTER: Final = 0.01  # of the map's radius: what the seed changes when a map starts from another
@@ -184,15 +185,22 @@ def _optimise(
 ) -> Work[Floats]:
     # One thread: sums over several come out in another order each time, and t-SNE makes a different map of that.
     embedding = TSNEEmbedding(start, affinities, n_jobs=1)
+    weights = affinities.P.data.copy()
     total = sum(iterations for iterations, _factor in phases)
-    done, began = 0, time.monotonic()
+    done, began, size = 0, time.monotonic(), _SLICE[0]
     for iterations, factor in phases:
-        for _slice in range(iterations // _SLICE):
+        end = done + iterations
+        while done < end:
             control.boundary()
-            embedding.optimize(_SLICE, inplace=True, exaggeration=factor, momentum=0.8)
-            done += _SLICE
-            left = (time.monotonic() - began) / done * (total - done)
-            yield Progress(done=done, total=total, seconds_left=left)
+            # openTSNE carries momentum over, so the size of slices, which depends on the machine, changes nothing;
+            # but it multiplies the weights by the factor in place and divides them again, which rounds.
+            count = min(size, end - done)
+            embedding.optimize(count, inplace=True, exaggeration=factor, momentum=0.8)
+            affinities.P.data[:] = weights
+            done += count
+            each = (time.monotonic() - began) / done
+            size = int(np.clip(_SLICE_SECONDS / max(each, 1e-6), *_SLICE))
+            yield Progress(done=done, total=total, seconds_left=each * (total - done))
     return np.array(embedding, np.float64)
 
 
