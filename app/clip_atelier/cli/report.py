@@ -9,22 +9,31 @@ from clip_atelier.cli.text import duration, number, table
 from clip_atelier.engine.i18n import _
 
 
-def metrics(result: Mapping[str, Any]) -> str:
+# What is shown where not everything is asked for; `runs show` and `--json` have every metric.
+_SHORT = ("R@1", "R@5", "R@10", "mAP", "MRR", "median_rank")
+
+
+def metrics(result: Mapping[str, Any], everything: bool = False) -> str:
     """Base, adapted and difference of each metric, with the 95 % interval of the difference and the chance level."""
     base, adapted, difference, chance = (
         result.get(key) or {} for key in ("base", "adapted", "difference", "chance")
     )
     rows = []
     for name, value in base.items():
+        if not everything and name.rpartition("/")[2] not in _SHORT:
+            continue
         gap = difference.get(name) or {}
+        digits = 1 if name.endswith("rank") else 3
         rows.append(
             (
                 name,
-                number(value),
-                number(adapted.get(name)),
-                f"{gap['value']:+.3f}" if gap.get("value") is not None else "",
-                f"[{gap['low']:+.3f}, {gap['high']:+.3f}]" if gap.get("low") is not None else "",
-                number(chance.get(name)),
+                number(value, digits),
+                number(adapted.get(name), digits),
+                f"{gap['value']:+.{digits}f}" if gap.get("value") is not None else "",
+                f"[{gap['low']:+.{digits}f}, {gap['high']:+.{digits}f}]"
+                if gap.get("low") is not None
+                else "",
+                number(chance.get(name), digits),
             )
         )
     header = (_("metric"), _("base"), _("adapted"), _("difference"), _("95 % interval"), _("chance"))
@@ -54,7 +63,7 @@ def verdict(result: Mapping[str, Any]) -> str:
     return _("Verdict: {verdict}").format(verdict=text) if text else ""
 
 
-def run(result: Mapping[str, Any]) -> str:
+def run(result: Mapping[str, Any], everything: bool = False) -> str:
     """A finished training: where it is, its metrics, the verdict."""
     seconds = result.get("seconds")
     lines = [
@@ -67,7 +76,7 @@ def run(result: Mapping[str, Any]) -> str:
             count=result.get("trainable_parameters") or 0,
         ),
     ]
-    return "\n".join([*lines, "", metrics(result), "", verdict(result)]).rstrip()
+    return "\n".join([*lines, "", metrics(result, everything), "", verdict(result)]).rstrip()
 
 
 def verdict_word(verdict: str) -> str:

@@ -66,7 +66,7 @@ def _one(run: Any) -> Outcome:
     parts = [table((_("setting"), _("value")), [(name, written(value)) for name, value in values.items()])]
     result = record.pop("result") or {}
     if result:
-        parts.append(report.run({**result, **record}))
+        parts.append(report.run({**result, **record}, everything=True))
     else:
         parts.insert(
             0, table((_("run"), record["run"]), [(_("status"), report.status_word(record["status"]))])
