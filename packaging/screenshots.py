@@ -76,9 +76,10 @@ def take(args: argparse.Namespace) -> None:
             for name in wanted:
                 shell.show_page(name)
                 settle()
-                views = getattr(shell.page(name), "views", lambda: [("", lambda: None)])()
-                for view, show in views:
-                    show()
+                tabs = next(iter(getattr(shell.page(name), "views", tuple)()), None)
+                for view in tabs.names if tabs is not None else ("",):
+                    if tabs is not None:
+                        tabs.choose(view)
                     settle()
                     label = "-".join(part for part in (name, view, language, choice) if part)
                     file = args.out / f"{label}.png"

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QApplication, QFrame, QProgressBar, QStackedWidget
 
 from clip_atelier.engine import i18n, paths
 from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import Event, Phase, Progress
+from clip_atelier.engine.events import Event, Phase, Progress, Started, Step
 from clip_atelier.engine.i18n import LANGUAGES, N_, _
 from clip_atelier.gui import theme
 from clip_atelier.gui.desk import Desk
@@ -83,7 +83,8 @@ class Status(QWidget):
 
     def __init__(self, lane: Lane) -> None:
         super().__init__()
-        self._lane = lane
+        self._steps = 0
+        self._training = False
         self.words = Label(role="muted")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -98,6 +99,7 @@ class Status(QWidget):
     def _on_current(self, job: object) -> None:
         self.setVisible(job is not None)
         if job is not None:
+            self._training = False
             name = getattr(job, "name", "")
             self.words.say(_JOBS.get(name, N_("Working")))
             self.bar.setRange(0, 0)
@@ -105,9 +107,19 @@ class Status(QWidget):
     def _on_events(self, events: list[Event]) -> None:
         phase = next((e for e in reversed(events) if isinstance(e, Phase)), None)
         progress = next((e for e in reversed(events) if isinstance(e, Progress)), None)
-        if phase is not None and phase.title:
+        step = next((e for e in reversed(events) if isinstance(e, Step)), None)
+        started = next((e for e in reversed(events) if isinstance(e, Started)), None)
+        if started is not None:
+            self._steps = started.steps
+        if phase is not None:
+            self._training = phase.name == "train"
             self.words.show_literal(phase.title)
-        if progress is not None and progress.total > 0:
+            self.bar.setRange(0, 0)
+        if step is not None and self._steps:
+            self.bar.setRange(0, self._steps)
+            self.bar.setValue(step.step)
+        # The checks within training have a progress of their own, which would jump to and fro here.
+        if progress is not None and progress.total > 0 and not self._training:
             self.bar.setRange(0, 1000)
             self.bar.setValue(round(1000 * progress.done / progress.total))
 

@@ -141,6 +141,8 @@ def style_sheet(t: Tokens) -> str:
     QLabel[role="problem"] {{ color: {t.loss}; font-size: {CAPTION}px; }}
     QLabel[role="warning"] {{ color: {t.warning}; }}
     QLabel[role="gain"] {{ color: {t.gain}; font-weight: 600; }}
+    QLabel[role="heading-gain"] {{ color: {t.gain}; font-size: {SUBTITLE}px; font-weight: 600; }}
+    QLabel[role="heading-loss"] {{ color: {t.loss}; font-size: {SUBTITLE}px; font-weight: 600; }}
     QLabel[role="loss"] {{ color: {t.loss}; font-weight: 600; }}
     QFrame[role="card"] {{ background: {t.surface}; border: 1px solid {t.line}; border-radius: {RADIUS}px; }}
     QFrame[role="preset"] {{ background: {t.surface}; border: 1px solid {t.line}; border-radius: {RADIUS}px; }}
@@ -159,6 +161,7 @@ def style_sheet(t: Tokens) -> str:
     QPushButton {{ background: {t.surface}; color: {t.text}; border: 1px solid {t.strong_line};
         border-radius: {RADIUS_SMALL + 1}px; padding: 5px {M}px; min-height: 20px; }}
     QPushButton:hover {{ background: {t.raised}; }}
+    QPushButton:checked {{ background: {t.accent_soft}; color: {t.accent}; border-color: {t.accent}; }}
     QPushButton:pressed {{ background: {t.line}; }}
     QPushButton:focus {{ border: 1px solid {t.accent}; }}
     QPushButton:disabled {{ color: {t.strong_line}; border-color: {t.line}; }}
@@ -183,7 +186,7 @@ def style_sheet(t: Tokens) -> str:
         border-radius: 0; padding: {S}px {XS}px; margin-right: {L}px; color: {t.muted}; }}
     QPushButton[kind="tab"]:hover {{ color: {t.text}; }}
     QPushButton[kind="tab"]:focus {{ color: {t.accent}; }}
-    QPushButton[kind="tab"]:checked {{ color: {t.text}; border-bottom-color: {t.accent}; font-weight: 600; }}
+    QPushButton[kind="tab"]:checked {{ color: {t.text}; border-bottom-color: {t.accent}; }}
     QPushButton[kind="chip"] {{ padding: 3px {S + 2}px; min-height: 18px; border-color: {t.line}; }}
     QPushButton[kind="chip"]:checked {{ background: {t.accent_soft}; color: {t.accent}; border-color: {t.accent}; }}
     QPushButton[kind="chip"]:focus {{ border-color: {t.accent}; }}
@@ -206,7 +209,7 @@ def style_sheet(t: Tokens) -> str:
     QListView, QTableView, QTreeView {{ background: transparent; border: none; outline: none;
         gridline-color: {t.line}; selection-background-color: {t.accent_soft}; selection-color: {t.text}; }}
     QTableView {{ background: {t.surface}; alternate-background-color: {t.surface}; }}
-    QTableView::item {{ padding: {XS}px {S}px; border-bottom: 1px solid {t.line}; }}
+    QTableView::item {{ padding: {XS}px {S - 3}px; border-bottom: 1px solid {t.line}; }}
     QTableView::item:selected {{ background: {t.accent_soft}; color: {t.text}; }}
     QHeaderView {{ background: {t.surface}; border: none; }}
     QHeaderView::section {{ background: {t.surface}; color: {t.muted}; border: none; padding: {S}px;
@@ -219,7 +222,14 @@ def style_sheet(t: Tokens) -> str:
     QScrollBar::handle:hover {{ background: {t.strong_line}; }}
     QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
     QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
+    QAbstractScrollArea::corner {{ background: transparent; border: none; }}
     QSplitter::handle {{ background: transparent; }}
+    QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {t.line}; }}
+    QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {t.accent}; }}
+    QSlider::handle:horizontal {{ width: 14px; height: 14px; margin: -6px 0; border-radius: 8px;
+        background: {t.surface}; border: 1px solid {t.accent}; }}
+    QSlider::handle:horizontal:hover, QSlider::handle:horizontal:focus {{ background: {t.accent}; }}
+    QSlider::sub-page:horizontal:disabled {{ background: {t.strong_line}; }}
     QProgressBar {{ background: {t.line}; border: none; border-radius: 2px; max-height: 4px; min-height: 4px; }}
     QProgressBar::chunk {{ background: {t.accent}; border-radius: 2px; }}
     QMenu {{ background: {t.surface}; border: 1px solid {t.line}; padding: {XS}px; }}

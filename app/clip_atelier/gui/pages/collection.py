@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -50,6 +50,8 @@ class CollectionPage(QWidget):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
+        self._shown: object = None
+        self._shown_split: object = None
         self.welcome = Welcome(desk)
         self.reading = Reading(desk)
         self.failed = Failed(desk)
@@ -122,7 +124,11 @@ class CollectionPage(QWidget):
 
         self.filter = Field(N_("Filter by name or caption"))
         self.filter.setFixedWidth(220)
-        self.filter.textChanged.connect(self._on_filter)
+        self._typing = QTimer(self)
+        self._typing.setSingleShot(True)
+        self._typing.setInterval(150)
+        self._typing.timeout.connect(self._filter)
+        self.filter.textChanged.connect(lambda _text: self._typing.start())
         self.tabs = Tabs(self.filter)
         self.tabs.add("pictures", N_("Pictures"), pictures)
         self.tabs.add("captions", N_("Captions"), captions)
@@ -135,11 +141,18 @@ class CollectionPage(QWidget):
         whole.setLayout(layout)
         return whole
 
+    def views(self) -> tuple[Tabs, ...]:
+        """The tabs of the page, for pictures of all of it."""
+        return (self.tabs,)
+
     def refresh(self) -> None:
         """Shows what the desk holds."""
         desk = self.desk
         if desk.collection is not None:
-            self._show_collection()
+            # Reading again must not throw the user back to the first picture when nothing came of it.
+            if self._shown is not desk.collection or self._shown_split is not desk.split:
+                self._shown, self._shown_split = desk.collection, desk.split
+                self._show_collection()
             self.stack.setCurrentIndex(3)
         elif desk.scan_error is not None:
             self.failed.tell(desk.scan_error)
@@ -174,7 +187,7 @@ class CollectionPage(QWidget):
         self.notes.show_literal("\n".join(trouble))
         self.notes.setVisible(bool(trouble))
         self.onward.setEnabled(split is not None)
-        self._on_filter(self.filter.text())
+        self._filter()
         self.table.captions.show(collection, desk.part_of)
         self.problems_tab.say(
             N_("Problems ({count})") if collection.problems else N_("Problems"),
@@ -194,8 +207,8 @@ class CollectionPage(QWidget):
         self.twins.show_tiles(groups)
         self.twins_view.setCurrentIndex(0 if groups else 1)
 
-    def _on_filter(self, text: str) -> None:
-        collection = self.desk.collection
+    def _filter(self) -> None:
+        text, collection = self.filter.text(), self.desk.collection
         if collection is None:
             return
         wanted = text.casefold()

@@ -83,7 +83,7 @@ class SearchPage(QWidget):
         wipe = Button(N_("Clear"), "quiet", "eraser")
         undo.clicked.connect(self.canvas.undo)
         wipe.clicked.connect(self.canvas.clear)
-        self.sheet = card(self.canvas, row(undo, wipe, None), None, gap=theme.S, margin=theme.M)
+        self.sheet = card(self.canvas, row(undo, wipe, None), gap=theme.S, margin=theme.M)
         self.sheet.hide()
 
         self.base = Column(desk, N_("Untouched base"))
@@ -97,7 +97,7 @@ class SearchPage(QWidget):
         self.stack = QStackedWidget()
         self.stack.addWidget(self.invitation)
         self.stack.addWidget(results)
-        lower = row(self.sheet, self.stack, gap=theme.L)
+        lower = row(column(self.sheet, None), self.stack, gap=theme.L)
         lower.setStretch(1, 1)
         self.message = Label(role="muted", wrap=True)
         self.message.hide()

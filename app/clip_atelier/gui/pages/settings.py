@@ -15,7 +15,7 @@ from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.form import Form, limits, shown_value
 from clip_atelier.gui.widgets.layout import column, row, scrolled
 from clip_atelier.gui.widgets.model_choice import ModelChoice
-from clip_atelier.gui.widgets.numbers import size_words
+from clip_atelier.gui.widgets.numbers import duration, size_words
 from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Button, Label
 
@@ -134,10 +134,10 @@ class Readouts(QFrame):
         super().__init__()
         self._desk = desk
         self.setProperty("role", "card")
-        self.values = {name: Label(role="strong") for name in ("scale", "trainable", "size", "steps")}
+        self.values = {name: Label(role="strong") for name in ("scale", "trainable", "size", "steps", "time")}
         titles = {
             "scale": N_("Effective scale"), "trainable": N_("Trainable parameters"),
-            "size": N_("Size of the adapter"), "steps": N_("Steps"),
+            "size": N_("Size of the adapter"), "steps": N_("Steps"), "time": N_("Time, by earlier runs"),
         }  # fmt: skip
         grid = QGridLayout()
         grid.setContentsMargins(theme.L, theme.M, theme.L, theme.M)
@@ -181,9 +181,34 @@ class Readouts(QFrame):
         self.values["trainable"].show_literal(f"{found.trainable:,}  ({found.share:.2%})")
         self.values["size"].show_literal(size_words(found.adapter_bytes))
         split = self._desk.split
-        if split is not None:
-            batches = max(1, -(-len(split.train) // chosen.train.batch_size))
-            self.values["steps"].say(N_("about {steps}"), steps=f"{batches * chosen.train.epochs:,}")
+        if split is None:
+            return
+        steps = max(1, -(-len(split.train) // chosen.train.batch_size)) * chosen.train.epochs
+        self.values["steps"].say(N_("about {steps}"), steps=f"{steps:,}")
+        speed = self._seconds_a_step(chosen)
+        if speed is not None:
+            self.values["time"].say(N_("about {time}"), time=duration(steps * speed))
+
+    def _seconds_a_step(self, chosen: settings.Settings) -> float | None:
+        """As the newest run measured it that asked for the same arithmetic; None where there is none."""
+        wanted = {name: _plain(value) for name, value in settings.flat(chosen).items() if name in _SAME_SPEED}
+        for run in reversed(self._desk.runs):
+            asked, result = run.get("settings") or {}, run.get("result") or {}
+            if all(_plain(asked.get(name)) == value for name, value in wanted.items()) and result.get(
+                "steps"
+            ):
+                return float(result["seconds"]) / float(result["steps"])
+        return None
+
+
+_SAME_SPEED = (
+    "model.name", "lora.target_modules", "train.method", "train.towers", "train.batch_size", "train.chunk_size",
+    "hardware.device", "hardware.precision", "hardware.threads",
+)  # fmt: skip
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 class Code(QWidget):
@@ -276,6 +301,8 @@ class SettingsPage(QWidget):
         self.form.checked.connect(lambda _good: self._soon.start())
         state.changed.connect(self._on_state)
         desk.collection_changed.connect(self._work_out)
+        desk.runs_changed.connect(self._work_out)
+        desk.read_runs()
         self._explain("lora.r")
         self._work_out()
 
@@ -285,6 +312,10 @@ class SettingsPage(QWidget):
             return False
         self.form.show_error(setting, message)
         return True
+
+    def views(self) -> tuple[Tabs, ...]:
+        """The tabs of the page, for pictures of all of it."""
+        return (self.tabs,)
 
     def retranslate(self) -> None:
         """What was put together from several messages."""

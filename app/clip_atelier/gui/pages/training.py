@@ -28,6 +28,7 @@ from clip_atelier.gui.widgets.tabs import Figure, Tabs
 from clip_atelier.gui.widgets.text import Button, Label, Picture
 
 _STRIPS = 4
+_TABS = 236  # two rows of pinned queries; the curves take the rest
 
 
 def make(desk: Desk) -> QWidget:
@@ -139,8 +140,8 @@ class TrainingPage(QWidget):
         whole = column(
             self.plan, numbers, self.phase, self.bar, theme.XS, self.curves, theme.XS, self.tabs, gap=theme.S
         )
-        whole.setStretch(5, 3)
-        whole.setStretch(7, 2)
+        whole.setStretch(5, 1)
+        self.tabs.setFixedHeight(_TABS)
         full.setLayout(whole)
         self.empty = Empty()
         self.empty.start.clicked.connect(self.begin)
@@ -340,6 +341,10 @@ class TrainingPage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.refresh()
+
+    def views(self) -> tuple[Tabs, ...]:
+        """The tabs of the page, for pictures of all of it."""
+        return (self.tabs,)
 
     def retranslate(self) -> None:
         """Numbers and units in the current language."""

@@ -46,7 +46,7 @@ class Welcome(QWidget):
         self.setLayout(
             column(
                 None,
-                row(None, Picture("images", 56, "strong_line"), None), theme.M, title, text, theme.L,
+                row(None, Picture("images", 56, "strong_line"), None), theme.M, title, row(None, text, None), theme.L,
                 row(None, self.open, self.sample, None), theme.XXL, row(None, self.recent_box, None),
                 None, gap=theme.S,
             )

@@ -75,16 +75,30 @@ def box(*parts: Part, gap: int = theme.S) -> QWidget:
     return widget
 
 
+class _Sheet(QWidget):
+    """What scrolls. Its least height is that of its content at its width, not at the narrowest that words can be."""
+
+    def __init__(self, inner: QWidget) -> None:
+        super().__init__()
+        self.setProperty("role", "page")
+        self.setLayout(column(inner))
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().minimumSizeHint()
+        layout = self.layout()
+        return QSize(hint.width(), 0) if layout is not None and layout.hasHeightForWidth() else hint
+
+
 def scrolled(inner: QWidget) -> QScrollArea:
     """`inner` in an area that scrolls up and down only."""
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    inner.setProperty("role", "page")
-    area.setWidget(inner)
+    sheet = _Sheet(inner)
+    area.setWidget(sheet)
     area.viewport().setAutoFillBackground(False)
-    inner.setAutoFillBackground(False)
+    sheet.setAutoFillBackground(False)
     return area
 
 

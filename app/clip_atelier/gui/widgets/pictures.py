@@ -10,6 +10,7 @@ from typing import Any
 
 from PySide6.QtCore import (
     QAbstractListModel,
+    QEvent,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -20,20 +21,35 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPainterPath, QPaintEvent, QPen, QPixmap
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QHelpEvent,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QFrame,
     QLabel,
     QListView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
+    QWidget,
 )
 
 from clip_atelier.engine import paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.jobs import Pictures
-from clip_atelier.gui.widgets.text import plain_tooltip
+from clip_atelier.gui.widgets.layout import column
+from clip_atelier.gui.widgets.text import ElidedLabel, Label
 
 _KEPT_BYTES = 160 * 1024 * 1024
 Index = QModelIndex | QPersistentModelIndex
@@ -150,8 +166,6 @@ class TileModel(QAbstractListModel):
             return tile
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return tile.title
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return plain_tooltip(f"{tile.title}\n{paths.shown(tile.path.name)}")
         return None
 
 
@@ -162,6 +176,7 @@ class TileDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self._store = store
         self.side = side
+        self.reading = round(side * 1.4)  # one size for all widths, so that a picture is read once
         self._lines = lines
 
     def sizeHint(self, option: QStyleOptionViewItem, _index: Index) -> QSize:
@@ -184,7 +199,7 @@ class TileDelegate(QStyledItemDelegate):
         # Drawings are shown on white in both themes: ink on a dark sheet would be another drawing.
         painter.fillPath(outline, QColor(theme.PAPER))
         ratio = painter.device().devicePixelRatio() if painter.device() is not None else 1.0
-        size = round(self.side * ratio)
+        size = round(self.reading * ratio)
         pixmap = self._store.get(tile.path, size)
         if pixmap is not None:
             painter.setClipPath(outline)
@@ -262,6 +277,7 @@ class TileView(QListView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.verticalScrollBar().setSingleStep(40)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self._peek = Peek(store, self)
         store.arrived.connect(self._on_arrived)
         self.activated.connect(lambda index: self.opened.emit(index.data(TILE)))
         self.selectionModel().currentChanged.connect(self._on_current)
@@ -270,6 +286,35 @@ class TileView(QListView):
         """Shows other pictures."""
         self.tiles.show(tiles)
         self.selected.emit(None)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The pictures share the whole width."""
+        gap = self.spacing()
+        room = self.viewport().width() - gap - 2
+        columns = max(1, room // (self._base_side + gap))
+        side = min(room // columns - gap, round(self._base_side * 1.4))
+        if side != self._delegate.side and side > 16:
+            self._delegate.side = side
+            self.scheduleDelayedItemsLayout()
+        super().resizeEvent(event)
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Resting on a picture shows it large."""
+        if isinstance(event, QHelpEvent):
+            index = self.indexAt(event.pos())
+            if index.isValid():
+                self._peek.show_tile(index.data(TILE), event.globalPos())
+            return True
+        if event.type() in (
+            QEvent.Type.Leave,
+            QEvent.Type.Wheel,
+            QEvent.Type.MouseButtonPress,
+            QEvent.Type.Hide,
+        ):
+            self._peek.hide()
+        elif isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseMove:
+            self._peek.leave(self.indexAt(event.position().toPoint()).data(TILE))
+        return super().viewportEvent(event)
 
     def _on_arrived(self) -> None:
         if self.isVisible():
@@ -315,3 +360,38 @@ class LargePicture(QLabel):
         painter.setPen(QPen(QColor(theme.tokens(self.palette()).line), 1))
         painter.drawPath(outline)
         painter.end()
+
+
+class Peek(QFrame):
+    """A large look at a picture while the pointer rests on it."""
+
+    def __init__(self, store: PictureStore, parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.ToolTip)
+        self.setProperty("role", "card")
+        self._tile: Tile | None = None
+        self._picture = LargePicture(store, 300)
+        self._picture.setFixedWidth(300)
+        self._title = Label(role="strong", wrap=True)
+        self._name = ElidedLabel(role="caption")
+        layout = column(self._picture, self._title, self._name, gap=theme.XS)
+        layout.setContentsMargins(theme.S, theme.S, theme.S, theme.S)
+        self.setLayout(layout)
+        self.setFixedWidth(300 + 2 * theme.S)
+
+    def show_tile(self, tile: Tile, at: QPoint) -> None:
+        """Shows a tile's picture beside the pointer, inside the screen."""
+        self._tile = tile
+        self._picture.show_path(tile.path)
+        self._title.show_literal(tile.title)
+        self._name.show_literal(paths.shown(tile.path.name))
+        self.adjustSize()
+        room = self.screen().availableGeometry()
+        x = at.x() + 18 if at.x() + 18 + self.width() <= room.right() else at.x() - 18 - self.width()
+        y = max(room.top(), min(at.y() - 40, room.bottom() - self.height()))
+        self.move(x, y)
+        self.show()
+
+    def leave(self, tile: Tile | None) -> None:
+        """The pointer went to another tile."""
+        if tile is not self._tile:
+            self.hide()

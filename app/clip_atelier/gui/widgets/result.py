@@ -20,7 +20,7 @@ _OPENING = {
     "loss": N_("The adaptation made retrieval worse."),
     "no measurable difference": N_("Nothing measurable was gained."),
 }
-_TONE = {"gain": "gain", "loss": "loss"}
+_TONE = {"gain": "heading-gain", "loss": "heading-loss"}
 
 
 class Result(QWidget):
@@ -36,6 +36,7 @@ class Result(QWidget):
         self.table = QGridLayout()
         self.table.setHorizontalSpacing(theme.XL)
         self.table.setVerticalSpacing(6)
+        self.table.setContentsMargins(0, 0, 0, 0)
         holder = QWidget()
         holder.setLayout(self.table)
         top = row(self.verdict, self.measure, gap=theme.L)

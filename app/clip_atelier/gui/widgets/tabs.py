@@ -51,6 +51,11 @@ class Tabs(QWidget):
             self.changed.emit(name)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """All views, in order."""
+        return tuple(self._names)
+
+    @property
     def current(self) -> str:
         """The view that is shown."""
         return self._names[self._stack.currentIndex()]
