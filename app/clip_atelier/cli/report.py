@@ -8,7 +8,6 @@ from typing import Any
 from clip_atelier.cli.text import duration, number, table
 from clip_atelier.engine.i18n import _
 
-
 # What is shown where not everything is asked for; `runs show` and `--json` have every metric.
 _SHORT = ("R@1", "R@5", "R@10", "mAP", "MRR", "median_rank")
 
