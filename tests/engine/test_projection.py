@@ -23,6 +23,7 @@ from clip_atelier.engine.projection import quality, tsne
 from clip_atelier.engine.projection.drawing import draw
 from clip_atelier.engine.projection.folder import map_folder
 from clip_atelier.engine.projection.neighbours import nearest
+from clip_atelier.engine.projection.reading import reading
 from clip_atelier.engine.settings import HardwareSettings
 
 CPU = HardwareSettings(device="cpu", threads=1)
@@ -113,7 +114,7 @@ def test_a_map_shows_the_groups_of_the_embedding() -> None:
     assert result.scores["base/trustworthiness"] > 0.9
     near = quality.map_neighbours(result.base, 5)
     assert (of[near] == of[:, None]).mean() > 0.95
-    assert len(tsne.reading(result.scores)) == 1
+    assert len(reading(result.scores)) == 1
 
 
 def test_the_same_seed_gives_the_same_map_and_another_one_another() -> None:

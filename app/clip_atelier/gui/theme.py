@@ -27,6 +27,12 @@ XXL: Final = 32
 PAPER: Final = "#ffffff"  # under drawings, in both themes
 INK: Final = "#1a1a1a"  # on it
 
+# Things of one rank told apart by colour alone: Okabe & Ito's and four more, readable on both themes' surfaces.
+SERIES: Final = (
+    "#2f7fc1", "#d98a00", "#17936b", "#d1603d", "#b86fa0", "#45a9d6", "#9a9500", "#7a6fd0", "#c0525e", "#6d8f4e",
+    "#8d6e4c", "#5f8f9b",
+)  # fmt: skip
+
 RADIUS: Final = 8
 RADIUS_SMALL: Final = 5
 

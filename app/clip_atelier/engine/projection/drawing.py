@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from clip_atelier.engine import paths
 from clip_atelier.engine.i18n import _
 from clip_atelier.engine.paths import shown
-from clip_atelier.engine.projection.tsne import MapResult, reading
+from clip_atelier.engine.projection.reading import reading
+from clip_atelier.engine.projection.tsne import MapResult
 
 Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float]

@@ -20,7 +20,8 @@ from clip_atelier.engine.index.gallery import open_gallery, open_lens
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.paths import shown
 from clip_atelier.engine.projection.drawing import draw
-from clip_atelier.engine.projection.tsne import MapResult, reading, tsne
+from clip_atelier.engine.projection.reading import reading
+from clip_atelier.engine.projection.tsne import MapResult, tsne
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.settings import HardwareSettings
 from clip_atelier.engine.tables import csv_table

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QWidget
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QStackedWidget, QWidget
+
+from clip_atelier.engine.i18n import N_, _
+from clip_atelier.gui import measuring, theme
 from clip_atelier.gui.desk import Desk
+from clip_atelier.gui.jobs import Job
+from clip_atelier.gui.measuring import Subject
+from clip_atelier.gui.widgets.inputs import Options
+from clip_atelier.gui.widgets.layout import box, card, clear, column, row, scrolled
+from clip_atelier.gui.widgets.learned_tradeoff import HINT, Tradeoff
+from clip_atelier.gui.widgets.learned_words import WordTable
+from clip_atelier.gui.widgets.measurement import Measurement
+from clip_atelier.gui.widgets.run_choice import RunChoice
+from clip_atelier.gui.widgets.tabs import Tabs
+from clip_atelier.gui.widgets.text import Field, Label, Picture
+
+_SIDE = 356  # width of what stands beside the picture or the table
 
 
 def make(desk: Desk) -> QWidget:
@@ -13,8 +33,301 @@ def make(desk: Desk) -> QWidget:
 
 
 class LearnedPage(QWidget):
-    """All of it."""
+    """All of it: a run, and two sections about it."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
+        self.runs = RunChoice({})
+        self.runs.setMinimumWidth(280)
+        self.strengths = Strengths(desk)
+        self.words = Words(desk)
+        self.tabs = Tabs()
+        self.tabs.add("strengths", N_("Gained and forgotten"), self.strengths)
+        self.tabs.add("words", N_("Words"), self.words)
+        self.tabs.choose(str(desk.state.view("learned.tab", "strengths")))
+        self.tabs.changed.connect(partial(desk.state.set_view, "learned.tab"))
+        layout = column(row(Label(N_("Run"), "muted"), self.runs, None), self.tabs, gap=theme.M)
+        layout.setStretch(1, 1)
+        layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
+        self.setLayout(layout)
+        self.runs.edited.connect(self._on_chosen)
+        desk.runs_changed.connect(self._on_runs)
+        desk.state.changed.connect(self._on_state)
+        self._on_runs()
+        desk.read_runs()
+
+    def views(self) -> tuple[Tabs, ...]:
+        """The tabs of the page, for pictures of all of it."""
+        return (self.tabs,)
+
+    def _on_runs(self) -> None:
+        usable = [
+            r for r in self.desk.runs if r.get("adapted") or r.get("status") in ("stopped", "interrupted")
+        ]
+        self.runs.show_runs(usable)
+        wanted = str(self.desk.state.get("run"))
+        if self.runs.findData(wanted) >= 0:
+            self.runs.set_value(wanted)
+        elif usable:
+            self.runs.set_value(str(usable[-1]["run"]))
+        self._show()
+
+    def _on_chosen(self) -> None:
+        self.desk.state.set("run", self.runs.value())
+        self._show()
+
+    def _on_state(self, what: str) -> None:
+        if what == "run":
+            self._on_runs()
+
+    def _show(self) -> None:
+        run = next((r for r in self.desk.runs if r["run"] == self.runs.value()), None)
+        for section in (self.strengths, self.words):
+            section.choose(run)
+
+
+class Section(QWidget):
+    """One measurement of a run: what it is, the button that starts it, and its last result."""
+
+    kind = ""
+    about = ""
+    start = ""
+
+    def __init__(self, desk: Desk, content: QWidget, icon: str) -> None:
+        super().__init__()
+        self.desk = desk
+        self.result: dict[str, Any] | None = None
+        self._subject: Subject | None = None
+        self._job: Job | None = None
+        self.measurement = Measurement(self.start, "play")
+        self.measurement.wanted.connect(self.measure)
+        self.explanation = Label(self.about, "muted", wrap=True)
+        self.when = Label(role="caption")
+        self.nothing = Label(role="muted", wrap=True)
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.nothing.setFixedWidth(420)
+        empty = QWidget()
+        empty.setLayout(
+            column(
+                None,
+                row(None, Picture(icon, 48, "strong_line"), None),
+                row(None, self.nothing, None),
+                None,
+                gap=theme.M,
+            )
+        )
+        self.stack = QStackedWidget()
+        self.stack.addWidget(empty)
+        self.stack.addWidget(content)
+        head = row(self.explanation, self.measurement, gap=theme.XL)
+        head.setStretch(0, 3)
+        head.setStretch(1, 2)
+        layout = column(head, self.stack, gap=theme.M)
+        layout.setStretch(1, 1)
+        self.setLayout(layout)
+
+    def choose(self, run: Mapping[str, Any] | None) -> None:
+        """Shows another run's last result."""
+        subject = Subject(self.kind, str(run["run"]), measuring.state_of(run)) if run else None
+        self.measurement.start.setEnabled(subject is not None)
+        if subject != self._subject or subject is None:
+            self._subject = subject
+            self._show(None)
+            if subject is not None:
+                job = Job(f"kept-{self.kind}", partial(measuring.read_kept, subject))
+                job.done.connect(partial(self._on_result, subject))
+                job.failed.connect(self.desk.report)
+                self.desk.lanes.files.replace(job)
+
+    def measure(self) -> None:
+        """Starts the measurement anew."""
+        subject = self._subject
+        if subject is None or self.measurement.busy:
+            return
+        job = Job(self.kind, measuring.measure(subject))
+        job.done.connect(partial(self._on_result, subject))
+        job.failed.connect(self.desk.report)
+        self.measurement.follow(job)
+        self.desk.lanes.compute.submit(job)
+
+    def _on_result(self, subject: Subject, result: dict[str, Any] | None) -> None:
+        if subject == self._subject and (result is not None or self.result is None):
+            self._show(result)
+
+    def _show(self, result: dict[str, Any] | None) -> None:
+        self.result = result
+        self.stack.setCurrentIndex(0 if result is None else 1)
+        if result is None:
+            self.nothing.say(
+                N_("Not measured yet for this run.")
+                if self._subject
+                else N_("Train a run first. It can be looked at here when it is done.")
+            )
+            return
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(result["measured_at"])))
+        self.when.say(N_("Measured {when}"), when=when)
+        self.show_result(result)
+
+    def show_result(self, result: Mapping[str, Any]) -> None:
+        """Shows a result."""
+        raise NotImplementedError
+
+    def retranslate(self) -> None:
+        """The result in the current language."""
+        if self.result is not None:
+            self.show_result(self.result)
+
+
+class Reading(QWidget):
+    """Sentences below each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = column(gap=theme.S)
+        self.setLayout(self._lines)
+
+    def say(self, sentences: list[str]) -> None:
+        """Shows sentences, the first one stronger."""
+        clear(self._lines)
+        for number, sentence in enumerate(sentences):
+            label = Label(role="strong" if number == 0 else "body", wrap=True)
+            label.show_literal(sentence)
+            self._lines.addWidget(label)
+
+
+class Strengths(Section):
+    """Gained against forgotten."""
+
+    kind = "dial"
+    about = N_(
+        "The strength scales what was learned: 0 is the untouched base, 1 the update as trained. Each strength is "
+        "measured on your held-out drawings, and on general drawings that no training has seen."
+    )
+    start = N_("Measure every strength")
+
+    def __init__(self, desk: Desk) -> None:
+        self.picture = Tradeoff()
+        self.reading = Reading()
+        self.table = QGridLayout()
+        self.table.setHorizontalSpacing(theme.L)
+        self.table.setVerticalSpacing(theme.XS)
+        self.numbers = QWidget()
+        self.numbers.setLayout(self.table)
+        content = QWidget()
+        super().__init__(desk, content, "scale")
+        drawn = card(
+            Label(N_("Gained against forgotten"), "strong"), Label(HINT, "caption", wrap=True), self.picture,
+            gap=theme.XS, margin=theme.M,
+        )  # fmt: skip
+        said = box(self.reading, theme.M, self.numbers, theme.S, self.when, None, gap=theme.XS)
+        side = card(Label(N_("What this says"), "strong"), scrolled(said), gap=theme.S, margin=theme.M)
+        side.setFixedWidth(_SIDE + 60)
+        both = row(drawn, side, gap=theme.L)
+        both.setStretch(0, 1)
+        content.setLayout(both)
+
+    def show_result(self, result: Mapping[str, Any]) -> None:
+        from clip_atelier.engine import findings
+
+        self.picture.show_points(result["points"], float(result["best"]))
+        self.reading.say(findings.dial(result))
+        clear(self.table)
+        heads = (N_("Strength"), N_("Your drawings"), N_("General drawings"))
+        for x, head in enumerate(heads):
+            self._cell(_(head), "caption", 0, x)
+        for y, point in enumerate(result["points"], 1):
+            role = "strong" if point["strength"] == result["best"] else "body"
+            self._cell(f"{point['strength']:g}", role, y, 0)
+            for x, key in enumerate(("gained", "forgotten"), 1):
+                change = point[f"{key}_difference"]
+                tone = role
+                if change["low"] is not None and change["low"] > 0:
+                    tone = "gain"
+                elif change["high"] is not None and change["high"] < 0:
+                    tone = "loss"
+                self._cell(_value(point[key]), tone, y, x, _interval(change))
+        self.table.setColumnStretch(len(heads), 1)
+
+    def _cell(self, text: str, role: str, y: int, x: int, tip: str = "") -> None:
+        label = Label(role=role)
+        label.show_literal(text)
+        label.setToolTip(tip)
+        label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.table.addWidget(label, y, x)
+
+
+def _value(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _interval(change: Mapping[str, float | None]) -> str:
+    if None in change.values():
+        return ""
+    return _("{value:+.3f} against strength 0 (95 % interval {low:+.3f} to {high:+.3f})").format(**change)
+
+
+class Words(Section):
+    """Words learned and lost, and how much the sentence around a word matters."""
+
+    kind = "words"
+    about = N_(
+        "Each caption of your held-out drawings, and each word that several of them share, is searched for before and "
+        "after the adaptation. What counts is the place of the first right image."
+    )
+    start = N_("Ask for every word")
+
+    def __init__(self, desk: Desk) -> None:
+        self.table = WordTable()
+        self.filter = Field(N_("Find a word"))
+        self.filter.setFixedWidth(200)
+        self.way = Options({"all": N_("All"), "learned": N_("Learned"), "lost": N_("Lost")})
+        self.way.set_value("all")
+        self.reading = Reading()
+        self.wordings = QGridLayout()
+        self.wordings.setHorizontalSpacing(theme.L)
+        self.wordings.setVerticalSpacing(theme.XS)
+        holder = QWidget()
+        holder.setLayout(self.wordings)
+        content = QWidget()
+        super().__init__(desk, content, "type")
+        top = row(self.filter, self.way)
+        top.setStretch(1, 1)
+        left = card(top, self.table, gap=theme.S, margin=theme.M)
+        said = box(
+            self.reading, theme.L, Label(N_("The wording"), "strong"),
+            Label(N_("R@1 when a caption is put into each of these sentences."), "caption", wrap=True),
+            holder, theme.S, self.when, None, gap=theme.XS,
+        )  # fmt: skip
+        side = card(Label(N_("What this says"), "strong"), scrolled(said), gap=theme.S, margin=theme.M)
+        side.setFixedWidth(_SIDE)
+        both = row(left, side, gap=theme.L)
+        both.setStretch(0, 1)
+        content.setLayout(both)
+        self.filter.textEdited.connect(lambda _text: self._choose())
+        self.way.chosen.connect(lambda _way: self._choose())
+
+    def _choose(self) -> None:
+        self.table.proxy.choose(self.filter.text(), self.way.value())
+
+    def show_result(self, result: Mapping[str, Any]) -> None:
+        from clip_atelier.engine import findings
+
+        self.table.words.show(result["words"])
+        self.reading.say(findings.words(result))
+        clear(self.wordings)
+        for x, head in enumerate((N_("Sentence"), N_("Base"), N_("Adapted"))):
+            self._cell(_(head), "caption", 0, x)
+        best = {side: max(t[side] for t in result["templates"]) for side in ("base", "adapted")}
+        for y, entry in enumerate(result["templates"], 1):
+            self._cell(entry["template"].replace("{}", "…"), "body", y, 0)
+            for x, side in enumerate(("base", "adapted"), 1):
+                self._cell(_value(entry[side]), "strong" if entry[side] == best[side] else "muted", y, x)
+        self.wordings.setColumnStretch(0, 1)
+
+    def _cell(self, text: str, role: str, y: int, x: int) -> None:
+        label = Label(role=role)
+        label.show_literal(text)
+        if x:
+            label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.wordings.addWidget(label, y, x)

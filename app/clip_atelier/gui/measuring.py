@@ -1,0 +1,148 @@
+"""Long measurements of a run, as work for the compute lane; each result is kept below HOME until the next one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from clip_atelier.engine import paths
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.events import Work, plain
+from clip_atelier.gui.jobs import Tools
+from clip_atelier.gui.work import at_once
+
+log = logging.getLogger(__name__)
+
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured.
+
+    Attributes:
+        kind: "dial", "words" or "map".
+        run: A run's id; empty for the base model.
+        state: How far the run had come: a result of an earlier state is not shown for a later one.
+        folder: Of the map; empty elsewhere.
+    """
+
+    kind: str
+    run: str
+    state: str = ""
+    folder: str = ""
+
+    def file(self, home: Path) -> Path:
+        """Where its last result is kept."""
+        name = hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:24]
+        return home / "cache" / "measured" / f"{self.kind}-{name}.json"
+
+
+def state_of(run: Mapping[str, Any] | None) -> str:
+    """How far a run has come, from its summary."""
+    result = (run or {}).get("result") or {}
+    return "/".join(str(result.get(key, "")) for key in ("status", "steps", "best_step", "strength"))
+
+
+def read_kept(subject: Subject, tools: Tools, _control: Control) -> Work[dict[str, Any] | None]:
+    """The last result of a subject, with `measured_at`; None if there is none."""
+    return at_once(lambda: _read(subject.file(tools.home)))
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("a kept measurement could not be read: %s", error)
+        return None
+    return found if isinstance(found, dict) and found.get("version") == _VERSION else None
+
+
+def _keep(home: Path, subject: Subject, result: Mapping[str, Any]) -> dict[str, Any]:
+    document = {**result, "version": _VERSION, "measured_at": time.time()}
+    file = subject.file(home)
+    fresh = file.with_suffix(".new")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # ASCII: undecodable bytes of file names stay what they are, as escaped surrogates.
+        fresh.write_text(json.dumps(document, ensure_ascii=True, allow_nan=False), encoding="ascii")
+        fresh.replace(file)
+    except OSError as error:
+        log.warning("a measurement could not be kept: %s", error)
+    return document
+
+
+def measure(subject: Subject, perplexity: float = 30.0) -> Callable[[Tools, Control], Work[dict[str, Any]]]:
+    """The work that measures a subject, keeps its result and returns it."""
+    return partial(_measure, subject, perplexity)
+
+
+def _measure(subject: Subject, perplexity: float, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+    if subject.kind == "dial":
+        from clip_atelier.engine.dial import curve
+
+        result = yield from curve(tools.home, subject.run, tools.models, control)
+    elif subject.kind == "words":
+        from clip_atelier.engine.words import words
+
+        result = yield from words(tools.home, subject.run, tools.models, control)
+    else:
+        result = yield from _map(subject, perplexity, tools, control)
+    return _keep(tools.home, subject, _finite(result))
+
+
+def _map(subject: Subject, perplexity: float, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+    from clip_atelier.engine.places import own_places
+    from clip_atelier.engine.projection.folder import map_folder
+
+    folder, run = Path(subject.folder), subject.run or None
+    result = yield from map_folder(folder, tools.models, tools.home, control, run, perplexity=perplexity)
+    places = yield from own_places(folder, tools.models, tools.home, control, run)
+    points = [
+        {**point, **asdict(places[point["path"]])} if point["path"] in places else point
+        for point in result["points"]
+    ]
+    return {**result, "points": points, "folder": subject.folder}
+
+
+def _finite(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with None for numbers that are none; paths keep their bytes."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, dict):
+            return {key: finite(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [finite(inner) for inner in value]
+        return plain(value)
+
+    cleaned: dict[str, Any] = finite(result)
+    return cleaned
+
+
+def write_map(result: Mapping[str, Any], out: Path, _tools: Tools, _control: Control) -> Work[Path]:
+    """Writes a map's points as a table (.csv) that a spreadsheet can open safely."""
+    from clip_atelier.engine import tables
+
+    columns = ("label", "split", "caption", "motion", "control_motion", "before", "after")
+    header = ("path", "base_x", "base_y", "adapted_x", "adapted_y", *columns)
+    rows = [
+        (paths.shown(p["path"]), *p["base"], *(p["adapted"] or ("", "")), *(p.get(key) for key in columns))
+        for p in result["points"]
+    ]
+
+    def write() -> Path:
+        tables.write(out, header, rows)
+        return out
+
+    return at_once(write)
