@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - a program of its own that prints what it measured
 """Times the search of 100,000 stored vectors, beside faiss.IndexFlatIP on the same vectors in the same run.
 
     python tests/benchmarks/search.py [--count 100000] [--dim 512] [--rounds 50]

@@ -71,17 +71,19 @@ class Search:
         before, after = self._embed(query)
         ranking = self.base.rank(before, exclude)
         found, scores = ranking.top(top)
-        paths = [item.path for item in self.gallery.items]
+        items = self.gallery.items
         document: dict[str, Any] = {
-            "images": len(paths) - len(exclude),
+            "images": len(items) - len(exclude),
             "skipped": self.gallery.skipped,
             "strength": self.lens.strength,
-            "base": [{"path": paths[i], "score": s} for i, s in zip(found, scores.tolist(), strict=True)],
+            "base": [
+                {"path": items[i].path, "score": s} for i, s in zip(found, scores.tolist(), strict=True)
+            ],
         }
         if self.lens.adapter:
             found, scores = self.adapted.rank(after, exclude).top(top)
             document["adapted"] = [
-                {"path": paths[i], "score": score, "base_rank": place}
+                {"path": items[i].path, "score": score, "base_rank": place}
                 for i, score, place in zip(
                     found, scores.tolist(), ranking.places(found).tolist(), strict=True
                 )
