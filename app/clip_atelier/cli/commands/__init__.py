@@ -10,6 +10,7 @@ from clip_atelier.cli.commands import (
     index,
     mapping,
     models,
+    report,
     resume,
     runs,
     scan,
@@ -31,6 +32,7 @@ COMMANDS: tuple[Command, ...] = (
     dial.COMMAND,
     words.COMMAND,
     export.COMMAND,
+    report.COMMAND,
     models.COMMAND,
     doctor.COMMAND,
 )

@@ -185,8 +185,8 @@ class RunTable(QAbstractTableModel):
             return _verdict(row, f"{self.direction}/R@1")
         if column.kind == "setting":
             return Cell(written(row.settings.get(column.name)) or "–")
-        first, *second = _TEXTS[column.name](row)
-        return Cell(first, *second[:1])
+        lines = (*_TEXTS[column.name](row), "")
+        return Cell(lines[0], lines[1])
 
     def _metric(self, row: Row, key: str) -> Cell:
         metric = key.rpartition("/")[2]

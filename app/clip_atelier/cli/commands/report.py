@@ -1,0 +1,46 @@
+"""`report`: one page on some runs, or on all of them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.i18n import N_, _
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        metavar=_("RUN"),
+        help=_("the runs, as `runs` lists them [every run that has been measured]"),
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.html", help=_("the page to write"))
+    parser.add_argument(
+        "--measure",
+        default="",
+        metavar="sketch_to_artwork/R@1",
+        help=_("what the runs are judged by [the measure of their verdicts]"),
+    )
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine import report
+    from clip_atelier.engine.runs import Runs
+
+    report.check_name(args.out)
+    home = Runs(session.home)
+    runs = [home.open(run) for run in args.runs] or [run for run in home.list() if run.result]
+    if args.measure and not any(args.measure in (run.result or {}).get("base", {}) for run in runs):
+        raise UserError(
+            _("No run was measured by “{measure}”.").format(measure=args.measure),
+            _("`runs show RUN` lists the measures of a run."),
+            "--measure",
+        )
+    result = session.drive(report.report(runs, args.out, args.measure))
+    return Outcome(result, _("written: {path}").format(path=result["path"]))
+
+
+COMMAND = Command("report", N_("write one page with table, plots and method on some runs"), _arguments, _run)
