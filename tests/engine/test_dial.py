@@ -170,10 +170,10 @@ def test_the_reading_names_a_gain_and_what_it_costs() -> None:
     half = _point(0.5, 0.55, 0.29, here="gain", there="none")
     one = _point(1.0, 0.62, 0.11, here="gain", there="loss")
     said = findings.dial(_result(1.0, half, one))
-    assert "At strength 1 the right answer comes first for 62% of the questions to your drawings" in said[0]
-    assert "40% without the adaptation: a gain" in said[0]
-    assert "11% instead of 30%: something was forgotten" in said[1]
-    assert "Strength 0.5 forgets nothing measurable and still finds 55%" in said[2]
+    assert "At strength 1 the right answer comes first for 62.0% of the questions to your drawings" in said[0]
+    assert "40.0% without the adaptation: a gain" in said[0]
+    assert "11.0% instead of 30.0%: something was forgotten" in said[1]
+    assert "Strength 0.5 forgets nothing measurable and still finds 55.0%" in said[2]
     assert len(said) == 3
 
 

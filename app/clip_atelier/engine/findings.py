@@ -30,19 +30,19 @@ def dial(result: Mapping[str, Any]) -> list[str]:
     direction = result["headline"].partition("/")[0]
     gained, forgotten = _judged(told["gained_difference"]), _judged(told["forgotten_difference"])
     said.append(
-        _("At strength {strength:g} the right answer comes first for {after:.0%} of the questions to your drawings ({direction}), for {before:.0%} without the adaptation: {verdict}.").format(
+        _("At strength {strength:g} the right answer comes first for {after:.1%} of the questions to your drawings ({direction}), for {before:.1%} without the adaptation: {verdict}.").format(
             strength=told["strength"], after=told["gained"], before=base["gained"],
             direction=_(DIRECTIONS.get(direction, direction)), verdict=_gained(gained),
         )
     )  # fmt: skip
     said.append(
-        _("On general drawings it comes first for {after:.0%} instead of {before:.0%}: {verdict}.").format(
+        _("On general drawings it comes first for {after:.1%} instead of {before:.1%}: {verdict}.").format(
             after=told["forgotten"], before=base["forgotten"], verdict=_forgotten(forgotten)
         )
     )
     if forgotten == "loss" and (milder := _mildest(result)) is not None and milder is not told:
         said.append(
-            _("Strength {strength:g} forgets nothing measurable and still finds {after:.0%} of your drawings at once.").format(
+            _("Strength {strength:g} forgets nothing measurable and still finds {after:.1%} of your drawings at once.").format(
                 strength=milder["strength"], after=milder["gained"]
             )
         )  # fmt: skip

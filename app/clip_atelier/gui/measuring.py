@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,9 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from PySide6.QtGui import QImage
+
 from clip_atelier.engine import paths
 from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import WorkError
 from clip_atelier.engine.events import Work, plain
+from clip_atelier.engine.i18n import _
 from clip_atelier.gui.jobs import Tools
 from clip_atelier.gui.work import at_once
 
@@ -30,7 +35,8 @@ class Subject:
     Attributes:
         kind: "dial", "words" or "map".
         run: A run's id; empty for the base model.
-        state: How far the run had come: a result of an earlier state is not shown for a later one.
+        state: How far the run had come: a result of an earlier state is not shown for a later one. Without a run, the
+            base model's name.
         folder: Of the map; empty elsewhere.
     """
 
@@ -103,10 +109,18 @@ def _measure(subject: Subject, perplexity: float, tools: Tools, control: Control
 def _map(subject: Subject, perplexity: float, tools: Tools, control: Control) -> Work[dict[str, Any]]:
     from clip_atelier.engine.places import own_places
     from clip_atelier.engine.projection.folder import map_folder
+    from clip_atelier.engine.runs import Runs
 
     folder, run = Path(subject.folder), subject.run or None
-    result = yield from map_folder(folder, tools.models, tools.home, control, run, perplexity=perplexity)
-    places = yield from own_places(folder, tools.models, tools.home, control, run)
+    model = None if run else subject.state
+    strength = None
+    if run is not None and not (Runs(tools.home).open(run).result or {}).get("strength", 1.0):
+        # The run recommends the base itself; a map of no change at all would show nothing.
+        strength = 1.0
+    result = yield from map_folder(
+        folder, tools.models, tools.home, control, run, strength, model, perplexity=perplexity
+    )
+    places = yield from own_places(folder, tools.models, tools.home, control, run, strength, model)
     points = [
         {**point, **asdict(places[point["path"]])} if point["path"] in places else point
         for point in result["points"]
@@ -143,6 +157,23 @@ def write_map(result: Mapping[str, Any], out: Path, _tools: Tools, _control: Con
 
     def write() -> Path:
         tables.write(out, header, rows)
+        return out
+
+    return at_once(write)
+
+
+def write_picture(image: QImage, out: Path, _tools: Tools, _control: Control) -> Work[Path]:
+    """Writes a picture (.png).
+
+    Raises:
+        WorkError: it cannot be written.
+    """
+
+    def write() -> Path:
+        if not image.save(os.fspath(out), b"PNG"):
+            raise WorkError(
+                _("“{path}” cannot be written.").format(path=paths.shown(out)), _("Choose another place.")
+            )
         return out
 
     return at_once(write)

@@ -70,6 +70,7 @@ def map_folder(
         _check(out)
     yield Phase(name="load", title=_("Opening the model"))
     lens = open_lens(models, home, hardware, run, strength, model)
+    used = lens.strength
     try:
         gallery = yield from open_gallery(folder, lens, home, control)
     finally:
@@ -91,7 +92,7 @@ def map_folder(
     return {
         "folder": shown(folder),
         "run": run,
-        "strength": lens.strength,
+        "strength": used,
         "points": _points(result, items, parts),
         "scores": dict(result.scores),
         "reading": reading(result.scores),

@@ -20,6 +20,7 @@ from clip_atelier.gui.widgets.layout import box, card, clear, column, row, scrol
 from clip_atelier.gui.widgets.learned_tradeoff import HINT, Tradeoff
 from clip_atelier.gui.widgets.learned_words import WordTable
 from clip_atelier.gui.widgets.measurement import Measurement
+from clip_atelier.gui.widgets.reading import Reading
 from clip_atelier.gui.widgets.run_choice import RunChoice
 from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Field, Label, Picture
@@ -179,23 +180,6 @@ class Section(QWidget):
             self.show_result(self.result)
 
 
-class Reading(QWidget):
-    """Sentences below each other."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lines = column(gap=theme.S)
-        self.setLayout(self._lines)
-
-    def say(self, sentences: list[str]) -> None:
-        """Shows sentences, the first one stronger."""
-        clear(self._lines)
-        for number, sentence in enumerate(sentences):
-            label = Label(role="strong" if number == 0 else "body", wrap=True)
-            label.show_literal(sentence)
-            self._lines.addWidget(label)
-
-
 class Strengths(Section):
     """Gained against forgotten."""
 
@@ -210,8 +194,9 @@ class Strengths(Section):
         self.picture = Tradeoff()
         self.reading = Reading()
         self.table = QGridLayout()
-        self.table.setHorizontalSpacing(theme.L)
+        self.table.setHorizontalSpacing(theme.M)
         self.table.setVerticalSpacing(theme.XS)
+        self.table.setContentsMargins(0, 0, 0, 0)
         self.numbers = QWidget()
         self.numbers.setLayout(self.table)
         content = QWidget()
@@ -220,9 +205,13 @@ class Strengths(Section):
             Label(N_("Gained against forgotten"), "strong"), Label(HINT, "caption", wrap=True), self.picture,
             gap=theme.XS, margin=theme.M,
         )  # fmt: skip
-        said = box(self.reading, theme.M, self.numbers, theme.S, self.when, None, gap=theme.XS)
+        note = Label(
+            N_("R@1, and the 95 % interval of its difference to strength 0; coloured where it leaves zero out."),
+            "caption", wrap=True,
+        )  # fmt: skip
+        said = box(self.reading, theme.M, self.numbers, note, theme.S, self.when, None, gap=theme.XS)
         side = card(Label(N_("What this says"), "strong"), scrolled(said), gap=theme.S, margin=theme.M)
-        side.setFixedWidth(_SIDE + 60)
+        side.setFixedWidth(_SIDE + 84)
         both = row(drawn, side, gap=theme.L)
         both.setStretch(0, 1)
         content.setLayout(both)
@@ -234,8 +223,8 @@ class Strengths(Section):
         self.reading.say(findings.dial(result))
         clear(self.table)
         heads = (N_("Strength"), N_("Your drawings"), N_("General drawings"))
-        for x, head in enumerate(heads):
-            self._cell(_(head), "caption", 0, x)
+        for x, head in zip((0, 1, 3), heads, strict=True):
+            self._cell(_(head), "caption", 0, x, 1 if x == 0 else 2)
         for y, point in enumerate(result["points"], 1):
             role = "strong" if point["strength"] == result["best"] else "body"
             self._cell(f"{point['strength']:g}", role, y, 0)
@@ -246,15 +235,15 @@ class Strengths(Section):
                     tone = "gain"
                 elif change["high"] is not None and change["high"] < 0:
                     tone = "loss"
-                self._cell(_value(point[key]), tone, y, x, _interval(change))
-        self.table.setColumnStretch(len(heads), 1)
+                self._cell(_value(point[key]), tone, y, 2 * x - 1)
+                self._cell(_interval(change), "caption", y, 2 * x)
+        self.table.setColumnStretch(5, 1)
 
-    def _cell(self, text: str, role: str, y: int, x: int, tip: str = "") -> None:
+    def _cell(self, text: str, role: str, y: int, x: int, columns: int = 1) -> None:
         label = Label(role=role)
         label.show_literal(text)
-        label.setToolTip(tip)
         label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.table.addWidget(label, y, x)
+        self.table.addWidget(label, y, x, 1, columns)
 
 
 def _value(value: float | None) -> str:
@@ -262,9 +251,9 @@ def _value(value: float | None) -> str:
 
 
 def _interval(change: Mapping[str, float | None]) -> str:
-    if None in change.values():
-        return ""
-    return _("{value:+.3f} against strength 0 (95 % interval {low:+.3f} to {high:+.3f})").format(**change)
+    """The 95 % interval of a difference to strength 0."""
+    low, high = change["low"], change["high"]
+    return "" if low is None or high is None or low == high else f"{low:+.3f} … {high:+.3f}"
 
 
 class Words(Section):
@@ -287,6 +276,7 @@ class Words(Section):
         self.wordings = QGridLayout()
         self.wordings.setHorizontalSpacing(theme.L)
         self.wordings.setVerticalSpacing(theme.XS)
+        self.wordings.setContentsMargins(0, 0, 0, 0)
         holder = QWidget()
         holder.setLayout(self.wordings)
         content = QWidget()

@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QWidget
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
+
+from clip_atelier.engine import paths
+from clip_atelier.engine.i18n import N_, _
+from clip_atelier.gui import measuring, theme
 from clip_atelier.gui.desk import Desk
+from clip_atelier.gui.jobs import Job
+from clip_atelier.gui.mapdata import MapData
+from clip_atelier.gui.measuring import Subject
+from clip_atelier.gui.widgets.inputs import Choice, Number, describe
+from clip_atelier.gui.widgets.layout import box, card, column, row, scrolled
+from clip_atelier.gui.widgets.measurement import Measurement
+from clip_atelier.gui.widgets.pictures import Tile, TileView
+from clip_atelier.gui.widgets.reading import Reading
+from clip_atelier.gui.widgets.run_choice import RunChoice
+from clip_atelier.gui.widgets.scatter import Mask, Scatter
+from clip_atelier.gui.widgets.scatter_bar import ScatterBar
+from clip_atelier.gui.widgets.scatter_legend import Legend
+from clip_atelier.gui.widgets.text import Button, Label, Picture
+
+_SIDE = 292
+_USUAL = 30.0
+_PERPLEXITY = N_(
+    "About how many neighbours each image attends to. Small numbers (5) show tight groups, large ones (50) the broad "
+    "shape. 30 is usual."
+)
 
 
 def make(desk: Desk) -> QWidget:
@@ -18,3 +48,280 @@ class MapPage(QWidget):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
+        self.result: dict[str, Any] | None = None
+        self.data: MapData | None = None
+        self._subject: Subject | None = None
+
+        self.runs = RunChoice({"": N_("Base model only")})
+        self.runs.setMinimumWidth(250)
+        self.perplexity = Number(minimum=2, maximum=100, step=5)
+        self.perplexity.set_value(desk.state.view("map.perplexity", _USUAL))
+        self.perplexity.setFixedWidth(88)
+        self.measurement = Measurement(N_("Draw the map"), "map")
+        top = row(
+            Label(N_("Run"), "muted"), self.runs, theme.M, Label(N_("Perplexity"), "muted"), self.perplexity,
+            self.measurement,
+        )  # fmt: skip
+        top.setStretch(5, 1)
+
+        self.scatter = Scatter(desk.store)
+        self.bar = ScatterBar()
+        self.colour = Choice({"none": ""})
+        self.colour.setMinimumWidth(150)
+        self.export = Button("", "icon", "download", tip=N_("Save the map"))
+        menu = QMenu(self.export)
+        menu.aboutToShow.connect(partial(self._fill_export, menu))
+        self.export.setMenu(menu)
+        self.count = Label(role="muted")
+        head = row(self.count, None, Label(N_("Colour"), "muted"), self.colour, self.export)
+        drawn = card(head, self.scatter, self.bar, gap=theme.S, margin=theme.M)
+        drawn.layout().setStretch(1, 1)  # type: ignore[union-attr]
+
+        self.reading = Reading()
+        self.legend = Legend()
+        self.when = Label(role="caption", wrap=True)
+        self.trust = scrolled(
+            box(
+                Label(N_("What the colours mean"), "strong"), self.legend, theme.M,
+                Label(N_("How far to trust it"), "strong"), self.reading, theme.S, self.when, None,
+            )
+        )  # fmt: skip
+        self.selected = Label(role="strong")
+        self.drop = Button("", "icon", "x", tip=N_("Choose nothing"))
+        self.list = TileView(desk.store, 78, lines=1)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        chosen = box(
+            row(self.selected, None, self.drop), self.list,
+            Label(N_("Double-click an image to find similar ones."), "caption", wrap=True),
+        )  # fmt: skip
+        self.side = QStackedWidget()
+        self.side.addWidget(self.trust)
+        self.side.addWidget(chosen)
+        panel = card(self.side, margin=theme.M)
+        panel.setFixedWidth(_SIDE)
+        both = row(drawn, panel, gap=theme.L)
+        both.setStretch(0, 1)
+        whole = QWidget()
+        whole.setLayout(both)
+
+        self.nothing = Label(role="muted", wrap=True)
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.nothing.setFixedWidth(480)
+        empty = QWidget()
+        empty.setLayout(
+            column(
+                None, row(None, Picture("map", 48, "strong_line"), None), row(None, self.nothing, None), None,
+                gap=theme.M,
+            )
+        )  # fmt: skip
+        self.stack = QStackedWidget()
+        self.stack.addWidget(empty)
+        self.stack.addWidget(whole)
+        self.explanation = Label(_PERPLEXITY, "caption", wrap=True)
+        layout = column(top, self.explanation, self.stack, gap=theme.S)
+        layout.setStretch(2, 1)
+        layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
+        self.setLayout(layout)
+        self._connect()
+        self._on_runs()
+        desk.read_runs()
+
+    def _connect(self) -> None:
+        desk = self.desk
+        self.runs.edited.connect(self._on_run_chosen)
+        self.perplexity.edited.connect(lambda: desk.state.set_view("map.perplexity", self.perplexity.value()))
+        self.measurement.wanted.connect(self.draw_map)
+        self.colour.edited.connect(self._on_colour)
+        self.legend.picked.connect(self.scatter.pick)
+        self.bar.amount_changed.connect(self.scatter.set_amount)
+        self.bar.arrows_changed.connect(self.scatter.set_arrows)
+        self.bar.lasso_changed.connect(self.scatter.set_lasso)
+        self.bar.fit_wanted.connect(self.scatter.fit)
+        self.scatter.opened.connect(lambda index: self._find(self._path(index)))
+        self.scatter.menu_wanted.connect(lambda index, at: self._menu(self._path(index), at))
+        self.scatter.chosen.connect(self._on_selected)
+        self.drop.clicked.connect(lambda: self.scatter.select(None))
+        self.list.opened.connect(lambda tile: self._find(tile.path))
+        self.list.customContextMenuRequested.connect(self._list_menu)
+        desk.runs_changed.connect(self._on_runs)
+        desk.state.changed.connect(self._on_state)
+
+    # What is mapped
+
+    def _on_runs(self) -> None:
+        usable = [
+            r for r in self.desk.runs if r.get("adapted") or r.get("status") in ("stopped", "interrupted")
+        ]
+        self.runs.show_runs(usable)
+        wanted = self.desk.state.get("run") or (usable[-1]["run"] if usable else "")
+        if self.runs.findData(wanted) >= 0 and not self.desk.state.view("map.base", False):
+            self.runs.set_value(wanted)
+        self._choose()
+
+    def _on_run_chosen(self) -> None:
+        run = self.runs.value()
+        self.desk.state.set_view("map.base", not run)
+        if run:
+            self.desk.state.set("run", run)
+        self._choose()
+
+    def _on_state(self, what: str) -> None:
+        if what == "run":
+            self._on_runs()
+        elif what in ("folder", "draft"):
+            self._choose()
+
+    def _choose(self) -> None:
+        """Shows the last map of the folder and run that are chosen now."""
+        folder, run = self.desk.state.folder, self.runs.value()
+        subject = None
+        if folder:
+            summary = next((r for r in self.desk.runs if r["run"] == run), None)
+            model = "" if run else str(self.desk.state.value("model.name"))
+            subject = Subject("map", run, measuring.state_of(summary) if run else model, folder)
+        self.measurement.start.setEnabled(subject is not None)
+        if subject == self._subject and subject is not None:
+            return
+        self._subject = subject
+        self._show(None)
+        if subject is not None:
+            job = Job("kept-map", partial(measuring.read_kept, subject))
+            job.done.connect(partial(self._on_result, subject))
+            job.failed.connect(self.desk.report)
+            self.desk.lanes.files.replace(job)
+
+    def draw_map(self) -> None:
+        """Starts t-SNE in the background."""
+        subject, perplexity = self._subject, self.perplexity.value()
+        if subject is None or self.measurement.busy:
+            return
+        usable = isinstance(perplexity, int | float) and perplexity >= 1
+        job = Job("map", measuring.measure(subject, float(perplexity) if usable else _USUAL))
+        job.done.connect(partial(self._on_result, subject))
+        job.failed.connect(self.desk.report)
+        self.measurement.follow(job)
+        self.desk.lanes.compute.submit(job)
+
+    def _on_result(self, subject: Subject, result: dict[str, Any] | None) -> None:
+        if subject == self._subject and (result is not None or self.result is None):
+            self._show(result)
+
+    # Showing it
+
+    def _show(self, result: dict[str, Any] | None) -> None:
+        self.result = result
+        self.data = None if result is None else MapData(result)
+        self.stack.setCurrentIndex(0 if result is None else 1)
+        self.side.setCurrentIndex(0)
+        if self.data is None or result is None:
+            self.scatter.show_data(None)
+            self.nothing.say(
+                N_(
+                    "A map puts images close together that the model takes for alike. It is drawn before and after the "
+                    "adaptation, with a control that shows how much of the motion is chance."
+                )
+                if self.desk.state.folder
+                else N_("Open a folder of drawings on the Collection page first.")
+            )
+            return
+        adapted = self.data.adapted is not None
+        self.bar.way.setVisible(adapted)
+        self.scatter.show_data(self.data)
+        self.bar.slider.setValue(self.bar.slider.maximum() if adapted else 0)
+        ways = self.data.colourings
+        self.colour.renew(ways)
+        wanted = str(self.desk.state.view("map.colour", ""))
+        self.colour.set_value(wanted if wanted in ways else next(iter(ways)))
+        self._say()
+
+    def _say(self) -> None:
+        """What the current language changes."""
+        if self.data is None or self.result is None:
+            return
+        from clip_atelier.engine.projection.reading import reading
+
+        result, data = self.result, self.data
+        self.count.say(N_("{count} images"), count=f"{len(data.points):,}")
+        self.reading.say(reading(data.scores), stress=False)
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(result["measured_at"])))
+        values = {"when": when, "perplexity": f"{data.scores['perplexity']:.0f}"}
+        if data.adapted is None:
+            self.when.say(N_("Drawn {when}, perplexity {perplexity}."), **values)
+        else:
+            values["strength"] = f"{result['strength']:g}"
+            self.when.say(N_("Drawn {when}, perplexity {perplexity}, strength {strength}."), **values)
+        describe(self.perplexity, _(_PERPLEXITY))
+        self._colour()
+
+    def retranslate(self) -> None:
+        """The map in the current language."""
+        self._say()
+
+    def _on_colour(self) -> None:
+        self.desk.state.set_view("map.colour", self.colour.value())
+        self._colour()
+
+    def _colour(self) -> None:
+        if self.data is not None:
+            which, entries = self.data.coloured(self.colour.value())
+            self.scatter.set_colours(which, entries)
+            counts = np.bincount(which, minlength=len(entries))
+            self.legend.show_entries(entries, [int(n) for n in counts])
+
+    def _on_selected(self, mask: Mask | None) -> None:
+        data = self.data
+        self.side.setCurrentIndex(0 if mask is None or data is None else 1)
+        if mask is None or data is None:
+            self.list.show_tiles([])
+            return
+        indices = [int(n) for n in np.flatnonzero(mask)]
+        self.selected.say(N_("{count} images chosen"), count=f"{len(indices):,}")
+        self.list.show_tiles([Tile(data.path(n), data.title(n), data=n) for n in indices])
+
+    # Images
+
+    def _path(self, index: int) -> Path:
+        assert self.data is not None
+        return self.data.path(index)
+
+    def _find(self, path: Path) -> None:
+        self.desk.page_wanted.emit("search")
+        self.desk.asked_to_find.emit(str(path))
+
+    def _menu(self, path: Path, at: QPoint) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(_("Find similar"), lambda: self._find(path))
+        menu.addAction(_("Open in the file manager"), lambda: self.desk.reveal(path))
+        menu.popup(at)
+
+    def _list_menu(self, at: QPoint) -> None:
+        index = self.list.indexAt(at)
+        if index.isValid():
+            self._menu(self.list.tiles.tile(index.row()).path, self.list.viewport().mapToGlobal(at))
+
+    # Saving
+
+    def _fill_export(self, menu: QMenu) -> None:
+        menu.clear()
+        menu.addAction(_("As a picture (.png)…"), partial(self._ask, "png"))
+        menu.addAction(_("As a table (.csv)…"), partial(self._ask, "csv"))
+
+    def _ask(self, kind: str) -> None:
+        start = Path.home() / f"{_('map')}.{kind}"
+        name, _filter = QFileDialog.getSaveFileName(self, _("Save the map"), str(start), f"*.{kind}")
+        if name:
+            self.save(Path(name) if name.lower().endswith(f".{kind}") else Path(f"{name}.{kind}"))
+
+    def save(self, out: Path) -> None:
+        """Writes the map as it is seen (.png) or its points (.csv)."""
+        if self.result is None:
+            return
+        if out.suffix.lower() == ".png":
+            image = self.scatter.grab().toImage()
+            job = Job("export", partial(measuring.write_picture, image, out))
+        else:
+            job = Job("export", partial(measuring.write_map, self.result, out))
+        job.done.connect(lambda _path: self.count.say(N_("Saved as {name}"), name=paths.shown(out.name)))
+        job.failed.connect(self.desk.report)
+        self.desk.lanes.files.submit(job)

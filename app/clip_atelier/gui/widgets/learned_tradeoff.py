@@ -59,17 +59,15 @@ class Tradeoff(QWidget):
         return low, high
 
     def _places(self) -> list[QPointF]:
-        if not self._points:
-            return []
+        return [self._place(point) for point in self._points]
+
+    def _place(self, point: Mapping[str, Any]) -> QPointF:
         (left, right), (low, high) = self._range("forgotten"), self._range("gained")
         room = self._room()
-        return [
-            QPointF(
-                room.left() + (float(p["forgotten"]) - left) / (right - left) * room.width(),
-                room.bottom() - (float(p["gained"]) - low) / (high - low) * room.height(),
-            )
-            for p in self._points
-        ]
+        return QPointF(
+            room.left() + (float(point["forgotten"]) - left) / (right - left) * room.width(),
+            room.bottom() - (float(point["gained"]) - low) / (high - low) * room.height(),
+        )
 
     def _room(self) -> QRectF:
         return QRectF(self.rect()).adjusted(_LEFT, _TOP, -_RIGHT, -_BOTTOM)
@@ -120,9 +118,11 @@ class Tradeoff(QWidget):
 
     def _path(self, painter: QPainter, t: theme.Tokens) -> None:
         places = self._places()
+        self._doubt(painter, t)
         painter.setPen(QPen(QColor(t.accent), 1))
         painter.drawPolyline(QPolygonF(places))
-        taken: list[QRectF] = []
+        # A name must not cover a point, nor another name.
+        taken = [QRectF(p.x() - 6, p.y() - 6, 12, 12) for p in places]
         order = sorted(range(len(places)), key=lambda n: self._points[n]["strength"] not in (0.0, self._best))
         for n in order:
             strength = float(self._points[n]["strength"])
@@ -136,6 +136,24 @@ class Tradeoff(QWidget):
             if chosen:
                 words = _("{strength} recommended").format(strength=words)
             self._name(painter, t, places[n], words, taken, strong=base or chosen)
+
+    def _doubt(self, painter: QPainter, t: theme.Tokens) -> None:
+        """A cross as long as the 95 % interval of the recommended strength's difference to the base."""
+        base = next((p for p in self._points if p["strength"] == 0), None)
+        best = next((p for p in self._points if p["strength"] == self._best), None)
+        if base is None or best is None or best is base:
+            return
+        colour = QColor(t.gain)
+        colour.setAlphaF(0.55)
+        painter.setPen(QPen(colour, 1))
+        painter.save()
+        painter.setClipRect(self._room())
+        for key in ("gained", "forgotten"):
+            ends = [best[f"{key}_difference"][end] for end in ("low", "high")]
+            if None not in ends:
+                line = [self._place({**best, key: base[key] + end}) for end in ends]
+                painter.drawLine(*line)
+        painter.restore()
 
     def _name(
         self,
@@ -179,4 +197,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-HINT = N_("Up: more of your drawings found at once. To the left: more forgotten elsewhere.")
+HINT = N_(
+    "Up: more of your drawings found at once. To the left: more forgotten elsewhere. The cross is the 95 % interval of "
+    "the recommended strength."
+)

@@ -73,7 +73,8 @@ class WordModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return _(_COLUMNS[section][1])
+            # Qt draws the mark of the sorted column over words that stand on the right.
+            return _(_COLUMNS[section][1]) + ("" if section == _WORD else "\u2003")
         if role == Qt.ItemDataRole.ToolTipRole:
             return plain_tooltip(_(_COLUMNS[section][2]))
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -137,7 +138,7 @@ class _Cells(QStyledItemDelegate):
             painter.fillRect(rect, QColor(t.accent_soft))
         painter.setPen(QColor(t.line))
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
-        room = rect.adjusted(theme.S, 0, -theme.S, 0)
+        room = rect.adjusted(theme.S, 0, -theme.S if index.column() == _WORD else -theme.L, 0)
         text, colour = str(index.data()), t.text
         side = Qt.AlignmentFlag.AlignLeft if index.column() == _WORD else Qt.AlignmentFlag.AlignRight
         if index.column() == _MOVED:

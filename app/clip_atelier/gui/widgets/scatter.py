@@ -1,0 +1,451 @@
+"""Thousands of points that stay fluid: one stamp for each colour, handed to Qt as one array, and no object per point.
+
+World coordinates are the map's own, with y up; screen coordinates are device-independent pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import shiboken6
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QLineF, QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from clip_atelier.gui import theme
+from clip_atelier.gui.mapdata import Entry, MapData
+from clip_atelier.gui.widgets.lasso import Lasso, inside
+from clip_atelier.gui.widgets.pictures import PictureStore
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_NEAR = 9.0  # pixels within which the pointer means a point
+_FEW = 70  # points in view that are shown as small pictures
+_THUMB = 46.0
+_CARD = 148.0
+_MOST_ARROWS = 1500
+_FAINT = 0.14  # opacity of what is not chosen
+_MARGIN = 28.0
+
+
+class Scatter(QWidget):
+    """The map. Drag to move, wheel or + and − to come nearer, 0 to see all; with the lasso, drag to choose."""
+
+    hovered = Signal(object)  # index of a point, or None
+    opened = Signal(int)  # double click
+    chosen = Signal(object)  # [N] bool, or None for nothing
+    menu_wanted = Signal(int, QPoint)  # index, global place
+
+    def __init__(self, store: PictureStore) -> None:
+        super().__init__()
+        self._store = store
+        self._data: MapData | None = None
+        self._at = np.zeros((0, 2))  # world, at the current amount
+        self._amount = 0.0
+        self._which = np.zeros(0, np.int64)
+        self._entries: Sequence[Entry] = ()
+        self._picked: int | None = None  # the entry that is stressed
+        self._selected: Mask | None = None
+        self._arrows = False
+        self._scale, self._centre = 1.0, np.zeros(2)
+        self._fitted = True
+        self._layer: QPixmap | None = None
+        self._hover: int | None = None
+        self._lasso = Lasso()
+        self._lassoing = False
+        self._pressed: QPointF | None = None
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(320, 240)
+        store.arrived.connect(self._on_arrived)
+
+    # What is shown
+
+    def show_data(self, data: MapData | None) -> None:
+        """Shows another map, all of it in view."""
+        self._data = data
+        self._selected = None
+        self._picked = None
+        self._hover = None
+        self.set_amount(self._amount)
+        self.fit()
+
+    def set_colours(self, which: NDArray[np.int64], entries: Sequence[Entry]) -> None:
+        """Colours each point by an entry."""
+        self._which, self._entries, self._picked = which, entries, None
+        self._renew()
+
+    def set_amount(self, amount: float) -> None:
+        """Places the points between the base's map (0) and the adapted one's (1)."""
+        self._amount = amount
+        data = self._data
+        if data is None:
+            self._at = np.zeros((0, 2))
+        elif data.adapted is None:
+            self._at = data.base
+        else:
+            self._at = data.base + amount * (data.adapted - data.base)
+        self._renew()
+
+    def set_arrows(self, on: bool) -> None:
+        """Draws the way of the points that really moved."""
+        self._arrows = on
+        self._renew()
+
+    def set_lasso(self, on: bool) -> None:
+        """Has dragging choose points instead of moving the map."""
+        self._lassoing = on
+        self.setCursor(Qt.CursorShape.CrossCursor if on else Qt.CursorShape.ArrowCursor)
+
+    def pick(self, entry: int | None) -> None:
+        """Stresses the points of one colour, or none."""
+        self._picked = entry
+        self._renew()
+
+    def select(self, mask: Mask | None) -> None:
+        """Chooses points."""
+        self._selected = mask if mask is not None and mask.any() else None
+        self._renew()
+        self.chosen.emit(self._selected)
+
+    # Where things are
+
+    def fit(self) -> None:
+        """Has all points in view, before and after."""
+        self._fitted = True
+        data = self._data
+        if data is not None and len(data.base):
+            both = data.base if data.adapted is None else np.concatenate([data.base, data.adapted])
+            low, high = both.min(axis=0), both.max(axis=0)
+            room = np.maximum(np.array([self.width(), self.height()]) - 2 * _MARGIN, 20)
+            self._centre = (low + high) / 2
+            self._scale = float((room / np.maximum(high - low, 1e-9)).min())
+        self._renew()
+
+    def zoom(self, factor: float, about: QPointF | None = None) -> None:
+        """Comes nearer (above 1) or goes away, about a place of the screen."""
+        if self._data is None:
+            return
+        point = self.rect().center() if about is None else about
+        fixed = self.to_world(QPointF(point))
+        self._fitted = False
+        self._scale = float(np.clip(self._scale * factor, 1e-6, 1e9))
+        self._centre = self._centre + fixed - self.to_world(QPointF(point))
+        self._renew()
+
+    def to_screen(self, world: Floats) -> Floats:
+        """World [N, 2] -> screen [N, 2]."""
+        middle = np.array([self.width() / 2, self.height() / 2])
+        return (world - self._centre) * (self._scale, -self._scale) + middle
+
+    def to_world(self, point: QPointF) -> Floats:
+        """A place of the screen -> world [2]."""
+        away = np.array([point.x() - self.width() / 2, -(point.y() - self.height() / 2)])
+        where: Floats = self._centre + away / self._scale
+        return where
+
+    def in_view(self) -> NDArray[np.int64]:
+        """Indices of the points that can be seen."""
+        x, y = self.to_screen(self._at).T
+        seen: NDArray[np.int64] = np.flatnonzero(
+            (x > -8) & (x < self.width() + 8) & (y > -8) & (y < self.height() + 8)
+        )
+        return seen
+
+    def nearest(self, point: QPointF) -> int | None:
+        """The point that a place of the screen means."""
+        if not len(self._at):
+            return None
+        away = np.hypot(*(self.to_screen(self._at) - (point.x(), point.y())).T)
+        closest = int(away.argmin())
+        return closest if away[closest] <= _NEAR + (_THUMB / 2 if self._pictures_shown() else 0) else None
+
+    def _pictures_shown(self) -> bool:
+        return 0 < len(self.in_view()) <= _FEW
+
+    # Drawing
+
+    def _renew(self) -> None:
+        self._layer = None
+        self.update()
+
+    def _on_arrived(self) -> None:
+        if (
+            self.isVisible()
+            and self._data is not None
+            and (self._hover is not None or self._pictures_shown())
+        ):
+            self._renew()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        t = theme.tokens(self.palette())
+        painter = QPainter(self)
+        if self._layer is None:
+            ratio = self.devicePixelRatioF()
+            self._layer = QPixmap(QSize(round(self.width() * ratio), round(self.height() * ratio)))
+            self._layer.setDevicePixelRatio(ratio)
+            self._layer.fill(QColor(t.surface))
+            inner = QPainter(self._layer)
+            self.draw(inner, t)
+            inner.end()
+        painter.drawPixmap(0, 0, self._layer)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        if self._lasso.drawing:
+            painter.setPen(QPen(QColor(t.accent), 1, Qt.PenStyle.DashLine))
+            wash = QColor(t.accent)
+            wash.setAlphaF(0.1)
+            painter.setBrush(wash)
+            painter.drawPolygon(self._lasso.line())
+        elif self._hover is not None and self._data is not None:
+            self._card(painter, t, self._data, self._hover)
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(t.accent), 1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(
+                QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), theme.RADIUS_SMALL, theme.RADIUS_SMALL
+            )
+        painter.end()
+
+    def draw(self, painter: QPainter, t: theme.Tokens) -> None:
+        """Draws the map itself on any painter of this widget's size."""
+        data = self._data
+        if data is None or not len(self._at):
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        seen = self.in_view()
+        screen = self.to_screen(self._at)[seen]
+        stressed = np.ones(len(seen), np.bool_)
+        if self._picked is not None:
+            stressed &= self._which[seen] == self._picked
+        if self._selected is not None:
+            stressed &= self._selected[seen]
+        colours = [QColor(entry.resolved(t)) for entry in self._entries] or [QColor(t.accent)]
+        which = self._which[seen] if len(self._which) == len(self._at) else np.zeros(len(seen), np.int64)
+        if self._arrows and data.adapted is not None:
+            self._ways(painter, t, data, data.adapted, seen)
+        # The stressed ones last, so that nothing hides them.
+        order = np.argsort(stressed, kind="stable")
+        self._dots(painter, screen[order], which[order], np.where(stressed, 1.0, _FAINT)[order], colours)
+        if 0 < len(seen) <= _FEW:
+            self._thumbs(
+                painter, t, data, seen[stressed], screen[stressed], [colours[n] for n in which[stressed]]
+            )
+
+    def _dots(
+        self, painter: QPainter, at: Floats, which: NDArray[np.int64], opacity: Floats, colours: list[QColor]
+    ) -> None:
+        ratio = painter.device().devicePixelRatio()
+        radius = float(np.clip(150 / np.sqrt(max(len(self._at), 1)), 1.8, 5.0))
+        stamps, cell = _stamps(colours, radius, ratio)
+        # QPainter::PixmapFragment: x, y, source left, top, width, height, scale x, y, rotation, opacity.
+        fragments = np.zeros((len(at), 10))
+        fragments[:, 0:2] = at
+        fragments[:, 2] = which * cell
+        fragments[:, 4:6] = cell
+        fragments[:, 6:8] = 1 / ratio
+        fragments[:, 9] = opacity
+        if len(at):
+            first = shiboken6.wrapInstance(fragments.ctypes.data, QPainter.PixmapFragment)
+            painter.drawPixmapFragments(first, len(at), stamps)
+
+    def _ways(
+        self, painter: QPainter, t: theme.Tokens, data: MapData, adapted: Floats, seen: NDArray[np.int64]
+    ) -> None:
+        """An arrow for each point that moved farther than nearly all of the control's; the longest if there are many."""
+        moved = seen[data.moved[seen]]
+        starts, ends = self.to_screen(data.base[moved]), self.to_screen(adapted[moved])
+        lengths = np.hypot(*(ends - starts).T)
+        kept = np.argsort(-lengths)[:_MOST_ARROWS]
+        kept = kept[lengths[kept] > 6]
+        lines = []
+        for (x1, y1), (x2, y2), length in zip(starts[kept], ends[kept], lengths[kept], strict=True):
+            lines.append(QLineF(x1, y1, x2, y2))
+            dx, dy = (x2 - x1) / length * 5, (y2 - y1) / length * 5
+            lines.append(QLineF(x2, y2, x2 - dx - dy * 0.5, y2 - dy + dx * 0.5))
+            lines.append(QLineF(x2, y2, x2 - dx + dy * 0.5, y2 - dy - dx * 0.5))
+        colour = QColor(t.muted)
+        colour.setAlphaF(0.55)
+        painter.setPen(QPen(colour, 1))
+        painter.drawLines(lines)
+
+    def _thumbs(
+        self, painter: QPainter, t: theme.Tokens, data: MapData, indices: NDArray[np.int64], at: Floats,
+        colours: list[QColor],
+    ) -> None:  # fmt: skip
+        """Small pictures where there is room for them; the others stay dots."""
+        taken: list[QRectF] = []
+        size = round(_THUMB * painter.device().devicePixelRatio())
+        for index, (x, y), colour in zip(indices, at, colours, strict=True):
+            place = QRectF(x - _THUMB / 2, y - _THUMB / 2, _THUMB, _THUMB)
+            core = place.adjusted(8, 8, -8, -8)
+            if any(core.intersects(other) for other in taken):
+                continue
+            taken.append(core)
+            outline = QPainterPath()
+            outline.addRoundedRect(place, theme.RADIUS_SMALL, theme.RADIUS_SMALL)
+            painter.fillPath(outline, QColor(theme.PAPER))
+            pixmap = self._store.get(data.path(int(index)), size)
+            if pixmap is not None:
+                _fitted(painter, pixmap, place.adjusted(3, 3, -3, -3))
+            painter.setPen(QPen(colour, 2))
+            painter.drawPath(outline)
+
+    def _card(self, painter: QPainter, t: theme.Tokens, data: MapData, index: int) -> None:
+        """The picture under the pointer with what is known about it; all of it drawn as plain text."""
+        (x, y), *_rest = self.to_screen(self._at[index : index + 1])
+        t_ring = QPen(QColor(t.text), 1.5)
+        painter.setPen(t_ring)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(QPointF(x, y), 7, 7)
+        metrics = painter.fontMetrics()
+        lines = [data.title(index), *data.told(index)]
+        height = _CARD + theme.S + len(lines) * (metrics.height() + 1) + theme.M
+        left = x + 14 if x + 14 + _CARD + 20 < self.width() else x - 14 - _CARD - 16
+        top = min(max(y - height / 2, 6), self.height() - height - 6)
+        frame = QRectF(left, top, _CARD + 16, height)
+        painter.setPen(QPen(QColor(t.strong_line), 1))
+        painter.setBrush(QColor(t.surface))
+        painter.drawRoundedRect(frame, theme.RADIUS, theme.RADIUS)
+        paper = QRectF(left + 8, top + 8, _CARD, _CARD)
+        painter.fillRect(paper, QColor(theme.PAPER))
+        pixmap = self._store.get(data.path(index), round(_CARD * self.devicePixelRatioF()))
+        if pixmap is not None:
+            _fitted(painter, pixmap, paper.adjusted(3, 3, -3, -3))
+        row = QRectF(left + 8, paper.bottom() + theme.S, _CARD, metrics.height())
+        for number, line in enumerate(lines):
+            painter.setPen(QColor(t.text if number == 0 else t.muted))
+            mode = Qt.TextElideMode.ElideMiddle if number == 1 else Qt.TextElideMode.ElideRight
+            painter.drawText(row, Qt.AlignmentFlag.AlignLeft, metrics.elidedText(line, mode, round(_CARD)))
+            row.translate(0, metrics.height() + 1)
+
+    # Hands
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._fitted:
+            self.fit()
+        else:
+            self._renew()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange):
+            self._renew()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        self.zoom(1.0015 ** event.angleDelta().y(), event.position())
+        self._point_at(event.position())
+        event.accept()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            if self._lassoing or event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                self._lasso.begin(event.position())
+                self._hover = None
+            else:
+                self._pressed = event.position()
+        elif event.button() == Qt.MouseButton.RightButton:
+            index = self.nearest(event.position())
+            if index is not None:
+                self.menu_wanted.emit(index, event.globalPosition().toPoint())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._lasso.drawing:
+            self._lasso.go(event.position())
+            self.update()
+        elif self._pressed is not None and event.buttons() & Qt.MouseButton.LeftButton:
+            self._centre = self._centre + self.to_world(self._pressed) - self.to_world(event.position())
+            self._pressed = event.position()
+            self._fitted = False
+            self._hover = None
+            self._renew()
+        else:
+            self._point_at(event.position())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._pressed = None
+        if self._lasso.drawing and event.button() == Qt.MouseButton.LeftButton:
+            corners = self._lasso.end()
+            self.select(inside(self.to_screen(self._at), corners) if len(self._at) else None)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        index = self.nearest(event.position())
+        if index is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.opened.emit(index)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._hover_over(None)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        step = 40 / self._scale
+        keys: dict[int, Callable[[], Any]] = {
+            Qt.Key.Key_Plus: lambda: self.zoom(1.25),
+            Qt.Key.Key_Equal: lambda: self.zoom(1.25),
+            Qt.Key.Key_Minus: lambda: self.zoom(0.8),
+            Qt.Key.Key_0: self.fit,
+            Qt.Key.Key_Escape: lambda: self.select(None),
+            Qt.Key.Key_Left: lambda: self._walk(-step, 0),
+            Qt.Key.Key_Right: lambda: self._walk(step, 0),
+            Qt.Key.Key_Up: lambda: self._walk(0, step),
+            Qt.Key.Key_Down: lambda: self._walk(0, -step),
+        }
+        act = keys.get(event.key())
+        if act is None:
+            super().keyPressEvent(event)
+        else:
+            act()
+
+    def _walk(self, x: float, y: float) -> None:
+        self._centre = self._centre + np.array([x, y])
+        self._fitted = False
+        self._renew()
+
+    def _point_at(self, point: QPointF) -> None:
+        self._hover_over(self.nearest(point))
+
+    def _hover_over(self, index: int | None) -> None:
+        if index != self._hover:
+            self._hover = index
+            self.update()
+            self.hovered.emit(index)
+
+
+def _stamps(colours: Sequence[QColor], radius: float, ratio: float) -> tuple[QPixmap, int]:
+    """One disc for each colour beside each other, and the width of each in pixels."""
+    cell = int(np.ceil((2 * radius + 2) * ratio))
+    stamps = QPixmap(cell * len(colours), cell)
+    stamps.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(stamps)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    for number, colour in enumerate(colours):
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(colour)
+        painter.drawEllipse(QPointF((number + 0.5) * cell, cell / 2), radius * ratio, radius * ratio)
+    painter.end()
+    return stamps, cell
+
+
+def _fitted(painter: QPainter, pixmap: QPixmap, room: QRectF) -> None:
+    size = QSize(pixmap.size()).scaled(room.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio)
+    target = QRectF(0, 0, size.width(), size.height())
+    target.moveCenter(room.center())
+    painter.drawPixmap(target, pixmap, QRectF(pixmap.rect()))
