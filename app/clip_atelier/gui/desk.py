@@ -54,6 +54,7 @@ class Desk(QObject):
         self.split_error: UserError | None = None
         self.scan_error: Exception | None = None
         self.scan_job: Job | None = None
+        self._warm = False
         self.readings = 0  # how often a folder was read
         self.runs: list[dict[str, Any]] = []
         self._scanned_with: list[Any] = []
@@ -125,6 +126,12 @@ class Desk(QObject):
     def _on_runs(self, runs: list[dict[str, Any]]) -> None:
         self.runs = runs
         self.runs_changed.emit()
+
+    def warm_up(self) -> None:
+        """Has the learning libraries loaded beside the window, so that the first run or search need not wait."""
+        if not self._warm:
+            self._warm = True
+            self.lanes.compute.submit(Job("warm", work.warm_up, idle=True))
 
     def reveal(self, path: Path) -> None:
         """Shows a file's folder in the file manager."""

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from clip_atelier.engine import settings
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.events import Work
+from clip_atelier.engine.i18n import _
 from clip_atelier.engine.settings import HardwareSettings
 from clip_atelier.gui.jobs import Tools
+from clip_atelier.gui.work import at_once
 
 if TYPE_CHECKING:
     from clip_atelier.engine.index.query import Query
@@ -106,6 +108,22 @@ def find(wanted: Wanted, tools: Tools, control: Control) -> Work[Found]:
         adapted=None if adapted is None else tuple(_hit(entry, titles) for entry in adapted),
         strength=float(answer["strength"]) if wanted.run else None,
     )
+
+
+def export(found: Found, out: Path, _tools: Tools, _control: Control) -> Work[None]:
+    """Writes both rankings as one table (.csv, .md, .tex)."""
+    from clip_atelier.engine import tables
+    from clip_atelier.engine.paths import shown
+
+    header = [_("place"), _("base"), _("similarity")]
+    rows: list[list[object]] = [
+        [place, shown(hit.path), f"{hit.score:.6f}"] for place, hit in enumerate(found.base, 1)
+    ]
+    if found.adapted is not None:
+        header += [_("adapted"), _("similarity"), _("place in the base")]
+        for line, hit in zip(rows, found.adapted, strict=True):
+            line += [shown(hit.path), f"{hit.score:.6f}", hit.base_place]
+    return at_once(lambda: tables.write(out, header, rows))
 
 
 def _query(wanted: Wanted) -> Query:

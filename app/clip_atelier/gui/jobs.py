@@ -48,6 +48,7 @@ class Job(QObject):
     Args:
         name: What kind of work it is: "scan", "train", "search", …
         make: Called on the lane's thread; returns the engine's generator.
+        idle: Whether nothing is lost when the program ends in the middle of it, and nobody needs to hear of it.
 
     Signals, all on the window's thread: `started`; `events` with a list of events; then exactly one of `done` with the
     result, `failed` with the exception, or `stopped`; then `ended`.
@@ -60,9 +61,10 @@ class Job(QObject):
     stopped = Signal()
     ended = Signal()
 
-    def __init__(self, name: str, make: Callable[[Tools, Control], Work[Any]]) -> None:
+    def __init__(self, name: str, make: Callable[[Tools, Control], Work[Any]], *, idle: bool = False) -> None:
         super().__init__()
         self.name = name
+        self.idle = idle
         self.make = make
         self.control = Control()
         self.over = False
@@ -125,8 +127,8 @@ class Lane(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a job is at work or waiting."""
-        return bool(self._waiting)
+        """Whether a job is at work or waiting that somebody waits for."""
+        return any(not job.idle for job in self._waiting)
 
     @property
     def current(self) -> Job | None:
@@ -134,9 +136,12 @@ class Lane(QObject):
         return self._current
 
     def submit(self, job: Job) -> Job:
-        """Puts a job at the end of the queue; connect its signals first or right after."""
+        """Puts a job at the end of the queue; connect its signals first or right after. A closed lane begins none."""
         if self._closed:
-            raise RuntimeError("the lane is closed")
+            # The window is going; what a last result asks for is not begun.
+            job.stop()
+            job.over = True
+            return job
         if not self._worker.isRunning():
             self._worker.start()
         was_busy = self.busy
@@ -144,20 +149,20 @@ class Lane(QObject):
         self._worker.jobs.put(job)
         if not self._timer.isActive():
             self._timer.start()
-        if not was_busy:
+        if self.busy and not was_busy:
             self.busy_changed.emit(True)
         return job
 
     def replace(self, job: Job) -> Job:
         """Submits a job in place of every earlier one of the same name, which are stopped."""
-        for earlier in self._waiting:
+        for earlier in reversed(self._waiting):
             if earlier.name == job.name:
                 earlier.stop()
         return self.submit(job)
 
     def stop_all(self) -> None:
-        """Asks every job for its end."""
-        for job in self._waiting:
+        """Asks every job for its end; those that wait first, so that none of them begins in between."""
+        for job in reversed(self._waiting):
             job.stop()
 
     def drain(self) -> None:
@@ -190,7 +195,8 @@ class Lane(QObject):
         if what == "started":
             self._current = job
             job.started.emit()
-            self.current_changed.emit(job)
+            if not job.idle:
+                self.current_changed.emit(job)
             return
         job.over = True
         self._waiting.remove(job)
@@ -207,7 +213,7 @@ class Lane(QObject):
         finally:
             job.ended.emit()
             self.current_changed.emit(None)
-            if not self._waiting:
+            if not self.busy:
                 self.busy_changed.emit(False)
 
     def close(self, seconds: float = 5.0) -> bool:

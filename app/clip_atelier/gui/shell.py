@@ -41,9 +41,6 @@ _JOBS = {
     "scan": N_("Reading the folder"),
     "train": N_("Training"),
     "search": N_("Searching"),
-    "index": N_("Reading pictures for the search"),
-    "estimate": N_("Estimating"),
-    "warm": N_("Getting ready"),
 }
 
 
@@ -248,6 +245,8 @@ class Shell(QWidget):
             name = PAGES[0].name
         self.pages.setCurrentWidget(self.page(name))
         self.rail.buttons[name].setChecked(True)
+        if name != PAGES[0].name:
+            self.desk.warm_up()
         self.desk.state.set("page", name)
 
     def showEvent(self, event: QShowEvent) -> None:

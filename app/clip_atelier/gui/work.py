@@ -72,6 +72,14 @@ def list_runs(home: Path) -> Work[list[dict[str, Any]]]:
     return at_once(read)
 
 
+def warm_up(_tools: Tools, _control: Control) -> Work[None]:
+    """Imports what training and searching need."""
+    import clip_atelier.engine.index.search
+    import clip_atelier.engine.training  # noqa: F401
+
+    return at_once(lambda: None)
+
+
 def train(folder: Path, chosen: Settings, name: str, tools: Tools, control: Control) -> Work[dict[str, Any]]:
     """Trains a new run."""
     from clip_atelier.engine import training

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
@@ -29,6 +30,9 @@ from clip_atelier.gui.widgets.layout import box, card, column, row
 from clip_atelier.gui.widgets.pictures import Tile, TileView
 from clip_atelier.gui.widgets.tabs import Figure, Tabs
 from clip_atelier.gui.widgets.text import Button, Field, Label, Picture, plain_tooltip
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.collection.records import Collection
 
 _SOURCES = {
     "metadata": N_("Captions come from the folder's metadata table."),
@@ -212,19 +216,15 @@ class CollectionPage(QWidget):
         if collection is None:
             return
         wanted = text.casefold()
-        tiles = [
-            Tile(
-                collection.absolute(item),
-                item.captions[0] if item.captions else paths.shown(item.path),
-                data=index,
-            )
+        shown = [
+            index
             for index, item in enumerate(collection.items)
             if not wanted
             or wanted in item.path.casefold()
             or any(wanted in c.casefold() for c in item.captions)
         ]
-        self.grid.show_tiles(tiles)
-        self.table.filter(text)
+        self.grid.show_tiles(_Tiles(collection, shown))
+        self.table.show_rows(shown)
 
     def _on_selected(self, tile: Tile | None) -> None:
         self.detail.show_item(None if tile is None else tile.data)
@@ -265,6 +265,29 @@ class CollectionPage(QWidget):
 
     def _on_saved(self, _file: Path) -> None:
         self.desk.rescan()
+
+
+class _Tiles(Sequence[Tile]):
+    """Tiles of some items, each made when it is drawn: thousands of paths would be felt when a folder opens."""
+
+    def __init__(self, collection: Collection, indices: Sequence[int]) -> None:
+        self._collection = collection
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, row: int) -> Tile: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Tile]: ...
+    def __getitem__(self, row: int | slice) -> Tile | Sequence[Tile]:
+        if isinstance(row, slice):
+            return _Tiles(self._collection, self._indices[row])
+        index = self._indices[row]
+        item = self._collection.items[index]
+        title = item.captions[0] if item.captions else paths.shown(item.path)
+        return Tile(self._collection.absolute(item), title, data=index)
 
 
 def _plain_table(titles: tuple[str, ...]) -> QTableWidget:

@@ -12,16 +12,16 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QSlider, QStackedWidget, QWidg
 
 from clip_atelier.engine import paths
 from clip_atelier.engine.i18n import N_, _
-from clip_atelier.gui import theme, work
+from clip_atelier.gui import finding, theme, work
 from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.drops import dropped_paths
-from clip_atelier.gui.finding import Found, Hit, Wanted, find
+from clip_atelier.gui.finding import Found, Wanted
 from clip_atelier.gui.jobs import Job
 from clip_atelier.gui.widgets.canvas import Canvas
 from clip_atelier.gui.widgets.layout import card, column, row
 from clip_atelier.gui.widgets.pictures import Tile, TileView, read_picture
 from clip_atelier.gui.widgets.run_choice import RunChoice, run_words
-from clip_atelier.gui.widgets.search_parts import Column, Invitation, QueryPicture
+from clip_atelier.gui.widgets.search_parts import Column, Invitation, QueryPicture, pixels, tile_of
 from clip_atelier.gui.widgets.text import Button, Field, Label, Picture
 
 _TYPING_MS = 350
@@ -76,7 +76,9 @@ class SearchPage(QWidget):
         self.dial.setLayout(
             row(Label(N_("Strength"), "muted"), self.strength, self.strength_value, self.best)
         )
-        second = row(self.gallery, self.runs, theme.M, self.dial, None)
+        self.export = Button(N_("Export…"), "quiet", "download", tip=N_("Save both rankings as a table"))
+        self.export.hide()
+        second = row(self.gallery, self.runs, theme.M, self.dial, None, self.export)
 
         self.canvas = Canvas()
         undo = Button(N_("Undo"), "quiet", "undo-2")
@@ -130,6 +132,7 @@ class SearchPage(QWidget):
         self.runs.edited.connect(self._on_run_chosen)
         self.strength.valueChanged.connect(self._on_strength)
         self.best.clicked.connect(self._to_best)
+        self.export.clicked.connect(self._ask_for_table)
         self.invitation.example.connect(self.search_for)
         for view in (self.base.view, self.adapted.view):
             view.opened.connect(self._more_like)
@@ -212,14 +215,14 @@ class SearchPage(QWidget):
             folder=Path(self.folder),
             words=words,
             picture=self.picture.path,
-            pixels=None if drawn is None else _pixels(drawn),
+            pixels=None if drawn is None else pixels(drawn),
             run=run,
             strength=self._strength() if run and self._by_hand else None,
             values=desk.state.values(),
             reading=desk.readings,
             top=_TOP,
         )
-        job = Job("search", partial(find, wanted))
+        job = Job("search", partial(finding.find, wanted))
         job.done.connect(self._on_found)
         job.failed.connect(self._on_failed)
         if (
@@ -254,18 +257,35 @@ class SearchPage(QWidget):
 
     def _show_found(self) -> None:
         found = self._found
+        self.export.setVisible(found is not None)
         if found is None:
             return
-        self.base.view.show_tiles([_tile(found.root, hit, place) for place, hit in enumerate(found.base, 1)])
+        self.base.view.show_tiles(
+            [tile_of(found.root, hit, place) for place, hit in enumerate(found.base, 1)]
+        )
         self.adapted.setVisible(found.adapted is not None)
         words = N_("{count} pictures searched")
         self.base.note.say(words, count=f"{found.gallery:,}")
         if found.adapted is not None:
             self.adapted.view.show_tiles(
-                [_tile(found.root, h, place) for place, h in enumerate(found.adapted, 1)]
+                [tile_of(found.root, h, place) for place, h in enumerate(found.adapted, 1)]
             )
             moved = sum(hit.base_place != place for place, hit in enumerate(found.adapted, 1))
             self.adapted.note.say(N_("{count} of the first {top} moved"), count=moved, top=len(found.adapted))
+
+    def _ask_for_table(self) -> None:
+        kinds = "CSV (*.csv);;Markdown (*.md);;LaTeX (*.tex)"
+        name, _kind = QFileDialog.getSaveFileName(self, _("Save the rankings"), _("ranking") + ".csv", kinds)
+        if name:
+            self.export_to(Path(name))
+
+    def export_to(self, out: Path) -> None:
+        """Saves both rankings."""
+        if self._found is not None:
+            job = Job("export", partial(finding.export, self._found, out))
+            job.failed.connect(self.desk.report)
+            job.done.connect(lambda _result: self._tell(N_("Saved.")))
+            self.desk.lanes.files.submit(job)
 
     def retranslate(self) -> None:
         """Answers in the current language."""
@@ -395,21 +415,3 @@ class SearchPage(QWidget):
             image = QImage(event.mimeData().imageData())
             event.acceptProposedAction()
             self._take(image, _("dropped picture"))
-
-
-def _tile(root: Path, hit: Hit, place: int) -> Tile:
-    note, tone = f"{hit.score:.3f}", "muted"
-    if hit.base_place is not None:
-        change = hit.base_place - place
-        if change:
-            note += f"   {'▲' if change > 0 else '▼'} {abs(change):,}"
-            tone = "gain" if change > 0 else "loss"
-        else:
-            note += "   ="
-    return Tile(root / hit.path, hit.title or paths.shown(Path(hit.path).stem), note, str(place), tone)
-
-
-def _pixels(image: QImage) -> tuple[int, int, bytes]:
-    """Width, height and RGBA bytes: what crosses into the engine holds no Qt object."""
-    plain = image.convertToFormat(QImage.Format.Format_RGBA8888)
-    return plain.width(), plain.height(), bytes(plain.constBits())[: plain.width() * plain.height() * 4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import (
@@ -188,16 +189,30 @@ class _Editor(QStyledItemDelegate):
             model.setData(index, editor.toPlainText(), Qt.ItemDataRole.EditRole)
 
 
+class _Shown(QSortFilterProxyModel):
+    """Lets through the rows that the page chose: Qt's own text filter would ask for every cell."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._rows: frozenset[int] | None = None
+
+    def show_rows(self, rows: frozenset[int]) -> None:
+        """Shows only these rows."""
+        self._rows = rows
+        self.invalidate()
+
+    def filterAcceptsRow(self, row: int, _parent: Index) -> bool:
+        return self._rows is None or row in self._rows
+
+
 class CaptionTable(QTableView):
     """The editable table with a filter."""
 
     def __init__(self, store: PictureStore) -> None:
         super().__init__()
         self.captions = CaptionModel(self)
-        self._proxy = QSortFilterProxyModel(self)
+        self._proxy = _Shown(self)
         self._proxy.setSourceModel(self.captions)
-        self._proxy.setFilterKeyColumn(-1)
-        self._proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.setModel(self._proxy)
         self.setItemDelegate(_Editor(store, self))
         self.setSortingEnabled(True)
@@ -221,9 +236,9 @@ class CaptionTable(QTableView):
         header.setSectionResizeMode(_CAPTIONS, QHeaderView.ResizeMode.Stretch)
         store.arrived.connect(self.viewport().update)
 
-    def filter(self, text: str) -> None:
-        """Shows only rows that contain `text`."""
-        self._proxy.setFilterFixedString(text)
+    def show_rows(self, rows: Sequence[int]) -> None:
+        """Shows only these items of the collection."""
+        self._proxy.show_rows(frozenset(rows))
 
     def retranslate(self) -> None:
         """The header in the current language."""

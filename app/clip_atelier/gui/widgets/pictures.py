@@ -101,6 +101,8 @@ class PictureStore(QObject):
 
     def _on_ready(self, key: tuple[str, int], image: QImage | None) -> None:
         pixmap = None if image is None else QPixmap.fromImage(image)
+        # A picture can come twice: it may be asked for again while its first answer is on the way.
+        self._bytes -= _weight(self._kept.pop(key, None))
         self._kept[key] = pixmap
         self._bytes += _weight(pixmap)
         while self._bytes > _KEPT_BYTES and len(self._kept) > 1:

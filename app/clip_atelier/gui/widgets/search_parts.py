@@ -9,11 +9,13 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import QFrame, QLabel, QWidget
 
+from clip_atelier.engine import paths
 from clip_atelier.engine.i18n import N_
 from clip_atelier.gui import theme
 from clip_atelier.gui.desk import Desk
+from clip_atelier.gui.finding import Hit
 from clip_atelier.gui.widgets.layout import Flow, clear, column, row
-from clip_atelier.gui.widgets.pictures import TileView
+from clip_atelier.gui.widgets.pictures import Tile, TileView
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Picture
 
 
@@ -120,3 +122,22 @@ class Invitation(QWidget):
             button = Button("{caption}", "chip", caption=caption)
             button.clicked.connect(partial(self.example.emit, caption))
             self.examples.addWidget(button)
+
+
+def tile_of(root: Path, hit: Hit, place: int) -> Tile:
+    """A result as a tile: its place, its similarity, and how far it moved from its place in the base's ranking."""
+    note, tone = f"{hit.score:.3f}", "muted"
+    if hit.base_place is not None:
+        change = hit.base_place - place
+        if change:
+            note += f"   {'▲' if change > 0 else '▼'} {abs(change):,}"
+            tone = "gain" if change > 0 else "loss"
+        else:
+            note += "   ="
+    return Tile(root / hit.path, hit.title or paths.shown(Path(hit.path).stem), note, str(place), tone)
+
+
+def pixels(image: QImage) -> tuple[int, int, bytes]:
+    """Width, height and RGBA bytes: what crosses into the engine holds no Qt object."""
+    plain = image.convertToFormat(QImage.Format.Format_RGBA8888)
+    return plain.width(), plain.height(), bytes(plain.constBits())[: plain.width() * plain.height() * 4]
