@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+from clip_atelier.cli.text import width as columns
 from clip_atelier.cli.text import wrap
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.i18n import N_, _
@@ -43,8 +44,8 @@ def _words(message: str | None) -> str | None:
 
 class _Help(argparse.HelpFormatter):
     def __init__(self, prog: str) -> None:
-        columns = min(110, shutil.get_terminal_size().columns - 2)
-        super().__init__(prog, max_help_position=28, width=max(40, columns))
+        room = min(110, shutil.get_terminal_size().columns - 2)
+        super().__init__(prog, max_help_position=28, width=max(40, room))
 
     def add_usage(
         self, usage: str | None, actions: Iterable[argparse.Action], groups: Any, prefix: str | None = None
@@ -54,7 +55,13 @@ class _Help(argparse.HelpFormatter):
         super().add_usage(usage, listed, groups, prefix)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return wrap(text, width)
+        return [line for part in text.split("\n") for line in wrap(part, width)]
+
+    def _format_action(self, action: argparse.Action) -> str:
+        """Takes back what Korean words are wider than they are long: argparse pads by characters."""
+        invocation = self._format_action_invocation(action)
+        wider = columns(invocation) - len(invocation)
+        return super()._format_action(action).replace(invocation + " " * wider, invocation, 1)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n".join(indent + line for part in text.split("\n") for line in wrap(part, width) or [""])
@@ -81,6 +88,7 @@ class Parser(argparse.ArgumentParser):
         args, unknown = self.parse_known_args(with_bare_booleans(arguments))
         if not unknown:
             return args
+        unknown = [argument for argument in unknown if argument.startswith("-")] or unknown
         message = _("unrecognized arguments: %s") % " ".join(unknown)
         names = [f"--{name}" for name in DECLARED]
         near = difflib.get_close_matches(unknown[0].partition("=")[0], names, n=3)
@@ -126,12 +134,9 @@ def add_settings(parser: argparse.ArgumentParser, groups: Iterable[str] = tuple(
 
 def add_preset(parser: argparse.ArgumentParser) -> None:
     """`--preset NAME`, listing the presets there are."""
-    lines = "; ".join(f"{name}: {_(preset.summary)}" for name, preset in PRESETS.items())
-    parser.add_argument(
-        "--preset",
-        metavar=_("NAME"),
-        help=_escape(_("starting point for the settings. {list}").format(list=lines)),
-    )
+    presets = [f"{name}: {_(preset.summary)}" for name, preset in PRESETS.items()]
+    words = "\n".join([_("starting point for the settings:"), *presets])
+    parser.add_argument("--preset", metavar=_("NAME"), help=_escape(words))
 
 
 def add_strength(parser: argparse.ArgumentParser) -> None:
@@ -193,12 +198,13 @@ def strength(args: argparse.Namespace) -> float | None:
 
 def _add_setting(section: argparse._ArgumentGroup, declared: Declared) -> None:
     options: dict[str, Any] = {"nargs": "?", "const": "true"} if declared.kind == "bool" else {}
+    default = f" [{written(declared.default)}]" if declared.default != "" else ""
     section.add_argument(
         f"--{declared.name}",
         dest=declared.name,
         metavar=_metavar(declared),
         default=argparse.SUPPRESS,
-        help=_escape(f"{_(declared.title)}: {_(declared.summary)} [{written(declared.default)}]"),
+        help=_escape(f"{_(declared.title)}: {_(declared.summary)}{default}"),
         **options,
     )
 

@@ -68,6 +68,10 @@ def _common(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _run(arguments: Sequence[str], rest: Sequence[str]) -> int:
+    if rest[:1] == ["--selftest"]:
+        from clip_atelier import selftest
+
+        return selftest.main(arguments)
     names = [command.name for command in COMMANDS]
     word = next((argument for argument in rest if argument != "--"), "")
     if not word or (not word.startswith("-") and word not in names):

@@ -129,5 +129,8 @@ _MESSAGES = {
 def _issue(error: dict[str, Any]) -> Issue:
     where = [str(part) for part in error["loc"]][:2]
     template = _MESSAGES.get(error["type"])
-    message = _(template).format(**error.get("ctx", {})) if template else str(error["msg"])
+    context = dict(error.get("ctx", {}))
+    if error["type"] == "literal_error":  # pydantic joins the last two in English
+        context["expected"] = context["expected"].replace(" or ", ", ")
+    message = _(template).format(**context) if template else str(error["msg"])
     return Issue(".".join(where), message)
