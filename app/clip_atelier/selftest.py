@@ -1,0 +1,370 @@
+"""`--selftest`: does this installation do the whole job, here, for this user, without the network, in both languages?
+
+Made for installed programs, which have no test suite beside them: every build runs it, and anybody may. It opens the
+real window without showing it, lets it train two steps on a part of the sample collection, opens the saved adapter
+again, searches and exports. It works in a temporary folder with a space and Hangul in its name, which it removes;
+nothing of the user's is read or changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import clip_atelier
+from clip_atelier.cli import console
+from clip_atelier.cli.commands.doctor import no_network
+from clip_atelier.engine import i18n, paths
+from clip_atelier.engine.events import drive
+from clip_atelier.engine.i18n import _
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.runs import RunFolder
+    from clip_atelier.gui.shell import Shell
+
+_PAIRS = {"train": 16, "validation": 8, "test": 8}  # of the sample; enough for two steps of every batch
+_PATIENCE = 600.0  # seconds; a busy machine imports torch slowly
+_QUERIES = {"en": "a red flower", "ko": "빨간 꽃"}
+_HANGUL = "한글을 봅니다"
+
+
+class _NotSo(Exception):  # noqa: N818 - not an error of the program: an answer
+    """A check did not hold; the text says which and why."""
+
+
+@dataclass
+class Check:
+    """One thing that was tried."""
+
+    name: str
+    language: str
+    ok: bool = False
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Report:
+    """What was found. `facts` says where and as whom."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything held."""
+        return bool(self.checks) and all(check.ok for check in self.checks)
+
+    def attempt(self, name: str, language: str, action: Callable[[], str]) -> bool:
+        """Does one thing, notes how it went and says whether it held."""
+        check = Check(name, language)
+        self.checks.append(check)
+        began = time.monotonic()
+        try:
+            check.detail = action()
+            check.ok = True
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong is what is looked for
+            check.detail = str(error) if isinstance(error, _NotSo) else f"{type(error).__name__}: {error}"
+        check.seconds = round(time.monotonic() - began, 2)
+        mark = "ok " if check.ok else "NOT"
+        console.err(f"{mark} [{language}] {name} ({check.seconds:.1f} s): {check.detail}")
+        return check.ok
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the self-test; 0 when everything held.
+
+    Args:
+        arguments: `--selftest` and perhaps `--json` (the report on stdout) or `--report FILE` (in a file).
+    """
+    parser = argparse.ArgumentParser(prog="clip-atelier --selftest", add_help=False, allow_abbrev=False)
+    parser.add_argument("--selftest", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--report", type=Path)
+    args = parser.parse_args(list(arguments))
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    before = i18n.language()
+    folder = Path(tempfile.mkdtemp(prefix="CLIP Atelier 자가 검사 "))
+    report = Report(_facts(folder))
+    try:
+        with no_network() as tried:
+            for language in i18n.LANGUAGES:
+                i18n.set_language(language)
+                _whole_job(report, language, folder)
+            report.attempt("nothing asked for the network", "", lambda: _none_of(tried))
+    finally:
+        i18n.set_language(before)
+        shutil.rmtree(folder, ignore_errors=True)
+    document = {"ok": report.ok, "facts": report.facts, "checks": [asdict(check) for check in report.checks]}
+    if args.report is not None:
+        import json
+
+        args.report.write_text(json.dumps(document, ensure_ascii=False, indent=2), encoding="utf-8")
+    if args.json:
+        console.document(document)
+    console.err("self-test passed" if report.ok else "self-test FAILED")
+    return 0 if report.ok else 1
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    program = Path(sys.executable).resolve().parent
+    return {
+        "version": clip_atelier.__version__,
+        "python": sys.version.split()[0],
+        "platform": sys.platform,
+        "frozen": bool(getattr(sys, "frozen", False)),
+        "program": paths.shown(program),
+        "program_can_be_written": os.access(program, os.W_OK),
+        "user": getattr(os, "geteuid", lambda: -1)(),
+        "folder": paths.shown(folder),
+    }
+
+
+def _none_of(attempts: list[str]) -> str:
+    if attempts:
+        raise _NotSo(f"{len(attempts)} connections were tried, the first to {attempts[0]}")
+    return "no connection was tried"
+
+
+def part_of_sample(target: Path) -> int:
+    """Copies some pairs of the sample collection with their captions; returns how many pictures."""
+    sample = paths.sample_collection()
+    with (sample / "metadata.csv").open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        header, rows = list(reader.fieldnames or ()), list(reader)
+    left = dict(_PAIRS)
+    wanted: set[str] = set()
+    for row in rows:
+        if left.get(row["split"], 0) and row["pair"] not in wanted:
+            left[row["split"]] -= 1
+            wanted.add(row["pair"])
+    chosen = [row for row in rows if row["pair"] in wanted]
+    for row in chosen:
+        (target / row["file_name"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sample / row["file_name"], target / row["file_name"])
+    with (target / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, header)
+        writer.writeheader()
+        writer.writerows(chosen)
+    return len(chosen)
+
+
+def _whole_job(report: Report, language: str, folder: Path) -> None:
+    """The job once, in one language; stops at the first thing that the next one needs and that is not there."""
+    home, drawings = folder / f"집 home {language}", folder / f"견본 sample {language}"
+    with _window(home, language) as shell:
+        steps: tuple[tuple[str, Callable[[], str]], ...] = (
+            ("the window opens", lambda: _opens(shell)),
+            ("the font has Hangul", _font_has_hangul),
+            ("the sample is read", lambda: _reads(shell, drawings)),
+            ("every page is drawn", lambda: _draws_pages(shell)),
+            ("two steps are trained", lambda: _trains(shell)),
+        )
+        if not all(report.attempt(name, language, step) for name, step in steps):
+            return
+    run = _only_run(home)
+    report.attempt("the saved adapter opens again", language, lambda: _reloads(run, home))
+    report.attempt(
+        "words find pictures", language, lambda: _searches(run, drawings, home, _QUERIES[language])
+    )
+    report.attempt(
+        "the run is exported", language, lambda: _exports(run, home, folder / f"내보냄 {language}")
+    )
+
+
+@contextmanager
+def _window(home: Path, language: str) -> Iterator[Shell]:
+    from PySide6.QtWidgets import QApplication
+
+    from clip_atelier.gui.desk import Desk
+    from clip_atelier.gui.jobs import Lanes
+    from clip_atelier.gui.shell import Shell
+    from clip_atelier.gui.state import WindowState
+    from clip_atelier.gui.theme import Theme
+
+    application = QApplication.instance() or QApplication([paths.APP_NAME])
+    assert isinstance(application, QApplication)
+    state = WindowState(home)
+    state.set("language", language)
+    lanes = Lanes(home)
+    shell = Shell(Desk(state, lanes, Theme(application, "light")))
+    try:
+        yield shell
+    finally:
+        lanes.stop_all()
+        _until(lambda: not lanes.busy, "the work to end")
+        shell.close()
+        state.save()
+        lanes.close(60)
+
+
+def _until(holds: Callable[[], bool], what: str) -> None:
+    """Lets the window work until something holds."""
+    from PySide6.QtCore import QEventLoop, QTimer
+
+    if holds():
+        return
+    loop = QEventLoop()
+    look, end = QTimer(), QTimer()
+    look.timeout.connect(lambda: loop.quit() if holds() else None)
+    look.start(20)
+    end.setSingleShot(True)
+    end.timeout.connect(loop.quit)
+    end.start(round(1000 * _PATIENCE))
+    loop.exec()
+    if not holds():
+        raise _NotSo(f"waited {_PATIENCE:.0f} seconds for {what}")
+
+
+def _opens(shell: Shell) -> str:
+    from clip_atelier.gui.pages import PAGES
+
+    shell.resize(1280, 800)
+    shell.show()
+    _until(lambda: shell.pages.currentWidget() is not None, "the first page")
+    for page in PAGES:
+        shown = shell.rail.buttons[page.name].text().strip()
+        if shown != _(page.title):
+            raise _NotSo(f"the page “{page.title}” is called “{shown}” here")
+        if i18n.language() == "ko" and shown == page.title:
+            raise _NotSo(f"the page “{page.title}” has no Korean name")
+    return f"{len(PAGES)} pages"
+
+
+def _font_has_hangul() -> str:
+    from PySide6.QtGui import QFontDatabase, QRawFont
+    from PySide6.QtWidgets import QApplication
+
+    font = QRawFont.fromFont(QApplication.font())
+    missing = [letter for letter in _HANGUL if not font.supportsCharacter(ord(letter))]
+    if missing:
+        raise _NotSo(
+            f"{font.familyName()} lacks {''.join(missing)}; families: {QFontDatabase.families()[:5]}"
+        )
+    return font.familyName()
+
+
+def _reads(shell: Shell, drawings: Path) -> str:
+    count = part_of_sample(drawings)
+    desk = shell.desk
+    desk.open_folder(drawings)
+    _until(
+        lambda: desk.split is not None or desk.scan_error is not None or desk.split_error is not None,
+        "the folder",
+    )
+    if desk.split is None or desk.collection is None:
+        raise _NotSo(str(desk.scan_error or desk.split_error))
+    if len(desk.collection.items) != count:
+        raise _NotSo(
+            f"{len(desk.collection.items)} of {count} pictures were read: {desk.collection.problems[:1]}"
+        )
+    return f"{count} pictures, {len(desk.collection.pairs)} pairs"
+
+
+def _draws_pages(shell: Shell) -> str:
+    from clip_atelier.gui.pages import PAGES
+
+    for page in PAGES:
+        shell.show_page(page.name)
+        _until(lambda: not shell.desk.lanes.busy, "the page")
+        picture = shell.grab().toImage()
+        across, down = range(0, picture.width(), 37), range(0, picture.height(), 7)
+        colours = {picture.pixel(x, y) for x in across for y in down}
+        if len(colours) < 4:
+            raise _NotSo(f"the page “{page.name}” is blank")
+    if not shell.trouble.isHidden():
+        raise _NotSo(shell.trouble.message.text())
+    return ", ".join(page.name for page in PAGES)
+
+
+def _trains(shell: Shell) -> str:
+    desk = shell.desk
+    desk.state.choose_preset("attention")
+    for name, value in (
+        ("train.epochs", 1), ("train.batch_size", 16), ("train.checks", 1), ("train.warmup", 0.0), ("hardware.device", "cpu"),
+    ):  # fmt: skip
+        desk.state.set_value(name, value)
+    _until(lambda: not desk.lanes.busy and desk.split is not None, "the folder to be read again")
+    shell.show_page("training")
+    page: Any = shell.page("training")
+    page.begin()
+    _until(lambda: not page.training, "training")
+    if not shell.trouble.isHidden():
+        raise _NotSo(f"{shell.trouble.message.text()} {shell.trouble.hint.text()}")
+    result = _only_run(desk.home).result
+    if result is None or result["status"] != "done":
+        raise _NotSo(f"the run ended as {result and result['status']}")
+    if not result["base_untouched"]:
+        raise _NotSo("the base model was changed")
+    return f"{result['steps']} steps, {result['trainable_parameters']} parameters, {result['headline']}"
+
+
+def _only_run(home: Path) -> RunFolder:
+    from clip_atelier.engine.runs import Runs
+
+    (run,) = Runs(home).list()
+    return run
+
+
+def _reloads(run: RunFolder, home: Path) -> str:
+    import numpy as np
+
+    from clip_atelier.engine import adapted, adapters, features
+    from clip_atelier.engine.models import Models
+
+    models, caption = Models(home), ["a cat", "고양이"]
+    opened = adapted.open_run(run, models, 1.0)
+    try:
+        with opened.adapter.at(0.0):
+            base = features.texts(opened.clip, caption)
+        moved = features.texts(opened.clip, caption)
+    finally:
+        adapters.detach(opened.clip)
+    if not np.array_equal(base, features.texts(opened.clip, caption)):
+        raise _NotSo("with the adapter off, the model is not the base")
+    if not np.isfinite(moved).all():
+        raise _NotSo("the adapted embeddings are not finite")
+    saved = adapters.read(run.path / "adapter")
+    return f"{len(saved)} tensors; off, it is the base bit for bit"
+
+
+def _searches(run: RunFolder, drawings: Path, home: Path, words: str) -> str:
+    from clip_atelier.engine.control import Control
+    from clip_atelier.engine.index import parse_query
+    from clip_atelier.engine.index.search import search
+    from clip_atelier.engine.models import Models
+
+    work = search(drawings, parse_query(words), Models(home), home, Control(), run=run.id, top=5)
+    found = drive(work, lambda _event: None)
+    if not len(found["base"]) == len(found["adapted"]) == 5:
+        raise _NotSo(f"{len(found['base'])} and {len(found['adapted'])} results for “{words}”")
+    return f"“{words}”: {found['base'][0]['path']}"
+
+
+def _exports(run: RunFolder, home: Path, out: Path) -> str:
+    from clip_atelier.engine import export
+    from clip_atelier.engine.control import Control
+    from clip_atelier.engine.models import Models
+
+    out.mkdir()
+    written: list[str] = []
+    for target, name in (("adapter", "adapter"), ("merged", "merged"), ("code", "train.py")):
+        work = export.export(run, target, out / name, Models(home), Control())  # type: ignore[arg-type]
+        written += drive(work, lambda _event: None)["files"]
+    compile((out / "train.py").read_text(encoding="utf-8"), "train.py", "exec")
+    empty = [file for file in written if Path(file).stat().st_size == 0]
+    if empty:
+        raise _NotSo(f"{empty[0]} is empty")
+    # What was exported is a model like any other.
+    info = Models(home).add(out / "merged")
+    return f"{len(written)} files; the merged model is added as “{info.name}”"

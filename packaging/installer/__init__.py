@@ -1,0 +1,1 @@
+"""Builds the installers. `build.py` beside this package is the command; the steps are its modules."""

@@ -1,0 +1,99 @@
+"""What a frozen program leaves behind of the libraries it is made from, and why.
+
+Rules work on names inside the program's folder, with forward slashes. What must not be dropped although it looks
+idle: torch.testing._internal, torch.distributed, torch._dynamo and sympy are imported by torch itself.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import Final
+
+#: Modules that are never followed. The first group would bring GPL libraries with it, see `licences`.
+EXCLUDED_MODULES: Final = (
+    "readline", "_gdbm", "_dbm", "nis", "pillow_heif", "qfluentwidgets",
+    "curses", "_curses", "_curses_panel", "tkinter", "_tkinter", "turtle", "idlelib", "lib2to3", "ensurepip", "test",
+    "hf_xet", "IPython", "matplotlib", "pandas", "pytest", "torchvision", "torchaudio", "tensorflow", "jax", "flax",
+    "numba", "cupy", "onnx", "onnxscript", "onnxruntime", "bitsandbytes", "triton", "tensorboard", "pip",
+    "pyqtgraph.examples", "pyqtgraph.opengl", "OpenGL", "PIL.ImageTk", "PIL.ImageQt",
+    "PySide6.QtQml", "PySide6.QtQuick", "PySide6.QtNetwork", "PySide6.QtOpenGL", "PySide6.QtOpenGLWidgets",
+    "PySide6.QtDesigner", "PySide6.QtSql", "PySide6.QtPrintSupport", "PySide6.QtHelp", "PySide6.QtUiTools",
+    "PySide6.QtXml", "PySide6.QtConcurrent",
+)  # fmt: skip
+
+#: The families of CLIP that `clip_atelier.engine.models` opens, and what transformers needs to open any model at all.
+KEPT_TRANSFORMERS: Final = (
+    "auto",
+    "clip",
+    "siglip",
+    "siglip2",
+    "encoder_decoder",
+    "timm_wrapper",
+    "timm_backbone",
+)
+
+#: Qt's platforms: the desktop and the one that needs none. On Wayland Qt runs through XWayland.
+KEPT_QT_PLATFORMS: Final = ("qxcb", "qoffscreen", "qwindows", "qcocoa")
+
+_DROPPED: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        # torch: its tests, its command-line tools, headers for building extensions
+        r"torch/test/.*",
+        r"torch/bin/(?!torch_shm_manager).*",
+        r"torch/(include|share)/.*",
+        r"torch/lib/.*\.(a|lib|pdb)",
+        r"torch/utils/(benchmark|tensorboard|bottleneck)/.*",
+        r"torch/utils/model_dump/.*",
+        r"(torch|functorch|scipy|sklearn|numpy|networkx|sympy|mpmath|joblib|narwhals|PIL|pyqtgraph|openTSNE|peft)/(.*/)?tests?/.*",
+        r"sklearn/datasets/(data|images|descr)/.*",
+        r"transformers/models/(?!(%s)/|__init__\.py).+" % "|".join(KEPT_TRANSFORMERS),  # noqa: UP031 - a regex in a regex
+        r"transformers/(kernels|cli|pipelines/(?!__init__|base)|commands)/.*",
+        r"pyqtgraph/(examples|opengl)/.*",
+        r"hf_xet.*",
+        # Qt: platforms nobody has on a desktop, the GTK theme (which drags GTK in), everything about networks and printing
+        r"PySide6/.*plugins/platforms/(?!(lib)?(%s)).*" % "|".join(KEPT_QT_PLATFORMS),  # noqa: UP031
+        r"PySide6/.*plugins/platformthemes/(?!(lib)?qxdgdesktopportal).*",
+        r"PySide6/.*plugins/platforminputcontexts/(lib)?qtvirtualkeyboard.*",
+        r"PySide6/.*plugins/imageformats/(lib)?(qpdf|qtiff|qtga|qwbmp|qicns).*",
+        r"PySide6/.*plugins/(egldeviceintegrations|generic|networkinformation|tls|printsupport|sqldrivers|qmltooling|"
+        r"vectorimageformats|position|wayland[^/]*)/.*",
+        r"PySide6/.*/translations/(?!qt(base)?_(ko|en)\.qm).*",
+        r"PySide6/.*(Qt6?(Qml|Quick|VirtualKeyboard|Pdf|Network|Wayland|EglFs|OpenGL)[A-Za-z]*)([.]so.*|[.]dll|[.]framework/.*)",
+        r"PySide6/(opengl32sw|Qt/qml/).*",
+        # Python: what builds and tests it
+        r".*/__pycache__/.*",
+        r".*\.(pyi|pxd|pyx|cmake|lib|a|h|hpp|cuh)",
+        r"setuptools/.*",
+    )
+)
+
+#: Libraries of the host that bring GTK, GStreamer or printing; nothing here loads them once their plugins are gone.
+_DROPPED_LIBRARIES: Final = re.compile(
+    r"(lib(gtk|gdk|gdk_pixbuf|cairo|pango|atk|at-spi|atspi|epoxy|wayland|harfbuzz-subset|cups|gst|thai|datrie|fribidi|cloudproviders|"
+    r"Xcomposite|Xdamage|Xinerama|readline|tinfo|ncurses|gdbm|db-5|nsl|cudart|cuda|cublas|cudnn|nvidia)[-\w.]*\.so[\d.]*)"
+)
+
+
+def keeps(name: str) -> bool:
+    """Whether a file of this name stays in the program's folder."""
+    name = name.replace("\\", "/")
+    if any(rule.fullmatch(name) for rule in _DROPPED):
+        return False
+    return "/" in name or _DROPPED_LIBRARIES.fullmatch(name) is None
+
+
+def slimmed(entries: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """PyInstaller's entries (name, source, kind) without what is dropped."""
+    return [entry for entry in entries if keeps(entry[0])]
+
+
+#: Libraries that PyInstaller leaves to the system, because they belong to its graphics driver, in the order in which
+#: they open. A bare system has none: copies lie in `fallback/` and are opened only where the system has no own.
+FALLBACK_LIBRARIES: Final = (
+    ("libxcb.so.1", "libGLdispatch.so.0", "libGLX.so.0", "libEGL.so.1", "libOpenGL.so.0", "libGL.so.1")
+    if sys.platform == "linux"
+    else ()
+)  # fmt: skip
