@@ -244,6 +244,31 @@ def test_grid_fills_and_writes_the_table(
         assert "error" in call("grid", tiny_pairs, *wrong, code=2)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_killed_grid_goes_on_and_trains_nothing_twice(
+    call: Call, tiny_pairs: Path, tiny_clip: Path, home: Path
+) -> None:
+    arguments = ["grid", str(tiny_pairs), "--vary", "lora.r=2,4,8", *tiny(tiny_clip)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clip_atelier", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("cell 2 of 3") and "running" in line:
+            break
+    process.kill()
+    process.communicate()
+    first = {run["run"] for run in call("runs") if run["status"] == "done"}
+    assert len(first) == 1
+    rows = call(*arguments)["rows"]
+    assert [row["status"] for row in rows] == ["done"] * 3
+    assert rows[0]["runs"][0]["run"] in first
+    assert len([run for run in call("runs") if run["status"] == "done"]) == 3
+
+
 def test_models_are_listed_and_added(
     call: Call, said: Call, tiny_clip: Path, home: Path, tmp_path: Path
 ) -> None:
