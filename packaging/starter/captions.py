@@ -21,7 +21,7 @@ from typing import Any
 _STYLE_ENDS = frozenset(
     """outline outlined filled fill bold duotone thin light regular solid line linear broken rounded round sharp twotone
     duo alt sm xs o loop transition compact mirrored ltr rtl negative badged alerted stipple expressive active print
-    small wght 24px 20px 16px 1x1 4x3 one two""".split()
+    small flat wght 24px 20px 16px 1x1 4x3 one two""".split()
 )
 _STYLE_STARTS = frozenset("outline baseline round sharp twotone bxs bx ios md filled solid".split())
 _MIN_TAG_EMOJI = 2

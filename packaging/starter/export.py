@@ -24,6 +24,10 @@ PROBE_SETS = {
     "streamline-kameleon-color": 30,
 }
 _PROBE_SIDE = 128
+#: Names of products, characters and typing mistakes; what they show is not general knowledge.
+_PROBE_LEFT_OUT = frozenset(
+    "pokeball wii saiyan walther tron vespa arduino earpods accesible changin exertnal vide abstract".split()
+)
 
 _LICENSE_NOTE = """\
 The weights, the tokenizer and the configuration in this folder are licensed under the Apache License, Version 2.0, as
@@ -94,7 +98,9 @@ def write_probe(icons: Path, target: Path) -> int:
             caption = name_words(str(name))
             if taken == wanted:
                 break
-            if caption in used or len(caption.split()) > 3 or not caption.replace(" ", "").isalpha():
+            words = caption.split()
+            is_plain = len(words) <= 3 and all(word.isalpha() for word in words)
+            if caption in used or not is_plain or not _PROBE_LEFT_OUT.isdisjoint(words):
                 continue
             used.add(caption)
             file_name = f"{prefix}-{name}.png"
