@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from filelock import FileLock
 APP = Path(__file__).parents[2] / "app"
 START = """
 import sys
+import time
 sys.path.insert(0, {app!r})
 from pathlib import Path
 from PySide6.QtWidgets import QMessageBox
@@ -82,3 +84,16 @@ def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         said = until(process, "SAID")
         assert process.wait(timeout=20) == 2
         assert "cannot be written" in said[-1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGTERM to catch")
+def test_closing_while_the_learning_libraries_load_does_not_wait_for_them(home: Path) -> None:
+    home.mkdir()
+    (home / "window.json").write_text(json.dumps({"page": "settings"}))
+    with start(home) as process:
+        until(process, "READY")
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+        assert time.monotonic() - began < 5
+        assert "abort" not in "\n".join(process.stdout or ()).lower()

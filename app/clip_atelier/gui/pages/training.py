@@ -8,27 +8,22 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QMenu, QMessageBox, QProgressBar, QStackedWidget, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from clip_atelier.engine import paths, settings
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.events import Event, Finished
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.i18n import N_
 from clip_atelier.gui import theme, work
 from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.jobs import Job
 from clip_atelier.gui.record import RunRecord
-from clip_atelier.gui.widgets.curves import Curves
-from clip_atelier.gui.widgets.layout import box, column, row, scrolled
-from clip_atelier.gui.widgets.numbers import duration, size_words
-from clip_atelier.gui.widgets.result import Result
+from clip_atelier.gui.widgets.layout import column, row
 from clip_atelier.gui.widgets.run_choice import RunChoice
-from clip_atelier.gui.widgets.strip import Strip
-from clip_atelier.gui.widgets.tabs import Figure, Tabs
+from clip_atelier.gui.widgets.run_menu import RunMenu
+from clip_atelier.gui.widgets.run_view import RunView
+from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Button, Label, Picture
-
-_STRIPS = 4
-_TABS = 236  # two rows of pinned queries; the curves take the rest
 
 
 def make(desk: Desk) -> QWidget:
@@ -66,15 +61,14 @@ class TrainingPage(QWidget):
         self._live_root = Path()
         self._shown = RunRecord()
         self._root = Path()
-        self._drawn = (-1, 0)
         self._stopping = False
 
         self.runs = RunChoice({})
         self.runs.setMinimumWidth(280)
         self.runs.edited.connect(self._on_run_chosen)
         self.more = Button("", "icon", "ellipsis", tip=N_("More about this run"))
-        self.menu = QMenu(self)
-        self.menu.aboutToShow.connect(self._fill_menu)
+        self.menu = RunMenu(desk, self._summary, self)
+        self.menu.deleted.connect(self._on_deleted)
         self.more.clicked.connect(
             lambda: self.menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
         )
@@ -105,43 +99,12 @@ class TrainingPage(QWidget):
         )
 
         self.plan = Label(role="muted")
-        self.phase = Label(role="muted")
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.figures = {
-            "step": Figure(N_("step")), "loss": Figure(N_("loss")), "rate": Figure(N_("learning rate")),
-            "speed": Figure(N_("images a second")), "left": Figure(N_("time left")), "memory": Figure(N_("memory")),
-            "device": Figure(N_("device")),
-        }  # fmt: skip
-        numbers = row(*self.figures.values(), None, gap=theme.XXL)
-        self.curves = Curves(desk.state)
-
-        self.strips = [Strip(desk.store) for _n in range(_STRIPS)]
-        self.strip_note = Label(
-            N_("Held-out queries and their first five results, measured again at every check. Right ones have a green edge."),
-            "caption", wrap=True,
-        )  # fmt: skip
-        self.result = Result()
-        self.no_result = Label(
-            N_("The comparison of base and adapted model appears here when the run ends."), "muted"
-        )
-        self.notes = Label(role="body", wrap=True)
-        self.tabs = Tabs()
-        grid = column(
-            self.strip_note, row(self.strips[0], self.strips[1], gap=theme.XL),
-            row(self.strips[2], self.strips[3], gap=theme.XL), None, gap=theme.S,
-        )  # fmt: skip
-        strips = QWidget()
-        strips.setLayout(grid)
-        self.tabs.add("strips", N_("Pinned queries"), strips)
-        self.tabs.add("result", N_("Result"), scrolled(box(self.result, self.no_result, None)))
-        self.tabs.add("notes", N_("Notes"), scrolled(box(self.notes, None)))
+        self.view = RunView(desk)
+        self.tabs = self.view.tabs
+        self.result = self.view.result
         full = QWidget()
-        whole = column(
-            self.plan, numbers, self.phase, self.bar, theme.XS, self.curves, theme.XS, self.tabs, gap=theme.S
-        )
-        whole.setStretch(5, 1)
-        self.tabs.setFixedHeight(_TABS)
+        whole = column(self.plan, self.view, gap=theme.S)
+        whole.setStretch(1, 1)
         full.setLayout(whole)
         self.empty = Empty()
         self.empty.start.clicked.connect(self.begin)
@@ -233,7 +196,7 @@ class TrainingPage(QWidget):
             control.resume()
         else:
             control.pause()
-        self._on_buttons()
+        self.refresh()
 
     def _on_stop(self) -> None:
         if self._job is not None:
@@ -299,39 +262,7 @@ class TrainingPage(QWidget):
         self._root = root
         self.refresh()
 
-    def _fill_menu(self) -> None:
-        self.menu.clear()
-        run = self._summary()
-        if run is None:
-            return
-        path = self.desk.home / "runs" / str(run["run"])
-        self.menu.addAction(_("Use its settings"), lambda: self._adopt(run))
-        self.menu.addAction(_("Open its folder"), lambda: self.desk.reveal(path / "run.json"))
-        self.menu.addAction(_("Open its collection"), lambda: self.desk.open_folder(str(run.get("folder"))))
-        self.menu.addSeparator()
-        delete = self.menu.addAction(_("Delete this run…"), lambda: self._delete(run))
-        delete.setEnabled(run.get("status") != "running")
-
-    def _adopt(self, run: dict[str, Any]) -> None:
-        self.desk.state.adopt(run.get("settings") or {})
-        self.desk.page_wanted.emit("settings")
-
-    def _delete(self, run: dict[str, Any]) -> None:
-        question = QMessageBox(self)
-        question.setTextFormat(Qt.TextFormat.PlainText)
-        question.setIcon(QMessageBox.Icon.NoIcon)
-        question.setText(_("Delete the run “{run}”?").format(run=run.get("name") or run["run"]))
-        question.setInformativeText(_("Its curves, checkpoints and adapter are removed from disk for good."))
-        yes = question.addButton(_("Delete"), QMessageBox.ButtonRole.DestructiveRole)
-        question.addButton(_("Keep"), QMessageBox.ButtonRole.RejectRole)
-        question.exec()
-        if question.clickedButton() is yes:
-            job = Job("delete", partial(work.delete_run, str(run["run"])))
-            job.failed.connect(self.desk.report)
-            job.done.connect(self._on_deleted)
-            self.desk.lanes.files.submit(job)
-
-    def _on_deleted(self, _result: object) -> None:
+    def _on_deleted(self) -> None:
         self.desk.state.set("run", "")
         self._show(RunRecord(), Path())
         self.desk.read_runs()
@@ -348,7 +279,6 @@ class TrainingPage(QWidget):
 
     def retranslate(self) -> None:
         """Numbers and units in the current language."""
-        self._drawn = (-1, 0)
         self.refresh()
 
     def refresh(self) -> None:
@@ -357,57 +287,10 @@ class TrainingPage(QWidget):
         record = self._shown
         anything = record.version > 0 or self.training or bool(self.desk.runs)
         self.stack.setCurrentIndex(1 if anything else 0)
-        if self._drawn == (record.version, id(record)):
-            return
-        self._drawn = (record.version, id(record))
-        self._draw_numbers(record)
-        self.curves.draw(record)
-        queries = list(record.rankings.values())
-        for strip, history in zip(self.strips, [*queries, *([[]] * _STRIPS)], strict=False):
-            strip.show_ranking(self._root, history)
-        self.strip_note.setVisible(bool(queries))
-        result = record.result
-        self.result.setVisible(bool(result.get("base")))
-        self.no_result.setVisible(not result.get("base"))
-        if result.get("base"):
-            self.result.show_result(result)
-        notes = list(record.notes)
-        if record.finished is not None and record.finished.message:
-            notes.append(f"{record.finished.message} {record.finished.hint}")
-        self.notes.show_literal("\n".join(notes) if notes else _("Nothing to tell."))
-
-    def _draw_numbers(self, record: RunRecord) -> None:
-        last, started = record.last, record.started
-        total = started.steps if started else 0
-        done = int(last.step) if last else 0
-        self.figures["step"].show_number(f"{done:,} / {total:,}" if total else "–")
-        self.figures["loss"].show_number("–" if last is None or last.loss is None else f"{last.loss:.3f}")
-        self.figures["rate"].show_number("–" if last is None else f"{last.learning_rate:.2g}")
-        self.figures["speed"].show_number("–" if last is None else f"{last.images_per_second:,.0f}")
-        self.figures["memory"].show_number(
-            "–" if last is None or not last.memory else size_words(last.memory)
-        )
-        self.figures["device"].show_number(f"{started.device} · {started.precision}" if started else "–")
-        ended = record.finished is not None
-        left = last.seconds_left if last and not ended else None
-        self.figures["left"].show_number("–" if left is None else duration(left))
-        self.bar.setRange(0, max(total, 1))
-        self.bar.setValue(done)
-        if record.finished is not None:
-            self.phase.say(_ENDED.get(record.finished.status, ""))
-            if not total:
-                self.bar.setValue(0)
-            return
-        phase, progress = record.phase, record.progress
-        if phase is None:
-            self.phase.say(N_("Getting ready…") if self.training else "")
-        elif progress is not None and phase.name != "train":
-            words = f"{progress.done:,} / {progress.total:,}"
-            self.phase.show_literal(f"{phase.title}  {words}")
-            self.bar.setRange(0, max(progress.total, 1))
-            self.bar.setValue(progress.done)
-        else:
-            self.phase.show_literal(phase.title)
+        paused = self._job is not None and self._job.control.paused
+        working = self.training and record is self._live
+        doing = ("paused" if paused else "working" if record.phase else "starting") if working else ""
+        self.view.draw(record, self._root, doing)
 
     def _on_buttons(self) -> None:
         running, shown_live = self.training, self._shown is self._live and self.training
@@ -418,6 +301,7 @@ class TrainingPage(QWidget):
         self.pause.set_icon("play" if paused else "pause")
         self.stop.setEnabled(not self._stopping)
         self.pause.setEnabled(not self._stopping)
+        self.evaluate.setEnabled(not self._stopping and not paused)
         self.stop.say(N_("Stopping…") if self._stopping else N_("Stop"))
         summary = self._summary()
         status = summary.get("status") if summary else ""
@@ -459,10 +343,3 @@ class TrainingPage(QWidget):
             parts.append("LayerNorm")
         parts.append(paths.shown(self._root.name))
         self.plan.show_literal("  ·  ".join(str(p) for p in parts if p))
-
-
-_ENDED = {
-    "done": N_("Done. The best checkpoint is kept as this run's adapter."),
-    "stopped": N_("Stopped. The best checkpoint so far is kept; the run can be resumed."),
-    "failed": N_("The run failed. What was saved before is kept; see the notes."),
-}

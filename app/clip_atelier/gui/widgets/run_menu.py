@@ -1,0 +1,64 @@
+"""What can be done with one run besides looking at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QMenu, QMessageBox, QWidget
+
+from clip_atelier.engine.i18n import _
+from clip_atelier.gui import work
+from clip_atelier.gui.desk import Desk
+from clip_atelier.gui.jobs import Job
+
+Summary = Mapping[str, Any]
+
+
+class RunMenu(QMenu):
+    """Take its settings over, open its folders, delete it."""
+
+    deleted = Signal()
+
+    def __init__(self, desk: Desk, chosen: Callable[[], Summary | None], parent: QWidget) -> None:
+        super().__init__(parent)
+        self._desk = desk
+        self._chosen = chosen
+        self.aboutToShow.connect(self._fill)
+
+    def _fill(self) -> None:
+        self.clear()
+        run = self._chosen()
+        if run is None:
+            return
+        path = self._desk.home / "runs" / str(run["run"])
+        self.addAction(_("Use its settings"), partial(self._adopt, run))
+        self.addAction(_("Open its folder"), partial(self._desk.reveal, path / "run.json"))
+        self.addAction(_("Open its collection"), partial(self._desk.open_folder, str(run.get("folder"))))
+        self.addSeparator()
+        delete = self.addAction(_("Delete this run…"), partial(self._ask_to_delete, run))
+        delete.setEnabled(run.get("status") != "running")
+
+    def _adopt(self, run: Summary) -> None:
+        self._desk.state.adopt(run.get("settings") or {})
+        self._desk.page_wanted.emit("settings")
+
+    def _ask_to_delete(self, run: Summary) -> None:
+        question = QMessageBox(self.parentWidget())
+        question.setTextFormat(Qt.TextFormat.PlainText)
+        question.setText(_("Delete the run “{run}”?").format(run=run.get("name") or run["run"]))
+        question.setInformativeText(_("Its curves, checkpoints and adapter are removed from disk for good."))
+        yes = question.addButton(_("Delete"), QMessageBox.ButtonRole.DestructiveRole)
+        question.addButton(_("Keep"), QMessageBox.ButtonRole.RejectRole)
+        question.exec()
+        if question.clickedButton() is yes:
+            self.delete(str(run["run"]))
+
+    def delete(self, run: str) -> None:
+        """Removes a run from disk."""
+        job = Job("delete", partial(work.delete_run, run))
+        job.failed.connect(self._desk.report)
+        job.done.connect(lambda _result: self.deleted.emit())
+        self._desk.lanes.files.submit(job)
