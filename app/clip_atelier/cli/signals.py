@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-from clip_atelier.cli import console
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.i18n import _
 
@@ -22,7 +23,7 @@ def stopping(control: Control) -> Iterator[None]:
         control.stop()
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
-        console.err("\n" + _("Stopping; what was done is kept. Press Ctrl-C again to end at once."))
+        _say("\n" + _("Stopping; what was done is kept. Press Ctrl-C again to end at once.") + "\n")
 
     for number in numbers:
         signal.signal(number, stop)
@@ -31,3 +32,10 @@ def stopping(control: Control) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    """Writes past the buffer of stderr, which the signal may have interrupted in the middle of a write."""
+    # A stream without a descriptor (windowed builds, tests) has nobody to read it.
+    with suppress(AttributeError, OSError, ValueError):
+        os.write(sys.stderr.fileno(), text.encode(sys.stderr.encoding or "utf-8", "backslashreplace"))

@@ -15,7 +15,9 @@ from clip_atelier.engine.i18n import N_, _
 def _arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", title=_("commands"), metavar=_("COMMAND"))
     add_common(what.add_parser("list", help=_("list every model at hand (the default)")))
-    add = what.add_parser("add", help=_("add a Hugging Face CLIP folder, so that it can be named"))
+    add = what.add_parser(
+        "add", help=_("add a Hugging Face CLIP folder or a model pack, so that it can be named")
+    )
     add_common(add)
     add.add_argument("path", type=Path, metavar=_("PATH"))
     download = what.add_parser(
