@@ -268,6 +268,19 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return header, lines
 
 
+def signed(value: float, key: str) -> str:
+    """A difference as it is written: with its sign, and never as a negative zero."""
+    digits = 1 if key.endswith("median_rank") else 3
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:+.{digits}f}" if round(value, digits) else f"{0:.{digits}f}"
+
+
+def spoken(change: metrics.Interval, key: str) -> str:
+    """A difference with its interval: "+0.035 (+0.005 … +0.070)"."""
+    return f"{signed(change.value, key)} ({signed(change.low, key)} … {signed(change.high, key)})"
+
+
 def _direction(key: str) -> Literal["up", "down"]:
     metric = METRICS.get(key.rpartition("/")[2])
     return metric.direction if metric is not None else "up"

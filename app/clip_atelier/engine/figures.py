@@ -75,9 +75,9 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(n * step, 12) for n in range(first, last + 1)]
 
 
-def intervals(bars: Sequence[Bar], title: str, width: int = 460) -> str:
+def intervals(bars: Sequence[Bar], title: str, width: int = 480) -> str:
     """Each difference as a dot with its 95 % interval, around a line at zero."""
-    left, right, row, head, foot = 168, 62, 20, 8, 24
+    left, right, row, head, foot = 194, 66, 20, 8, 24
     height = head + row * max(len(bars), 1) + foot
     known = [bar for bar in bars if math.isfinite(bar.value)]
     low = min([0.0, *(bar.low for bar in known)])
@@ -96,7 +96,7 @@ def intervals(bars: Sequence[Bar], title: str, width: int = 460) -> str:
         parts.append(_text(x(tick), bottom + 15, f"{tick:+g}" if tick else "0", MUTED, "middle"))
     for number, bar in enumerate(bars):
         y = head + row * (number + 0.5)
-        parts.append(_text(left - 10, y + 4, shortened(bar.label, 28), INK, "end"))
+        parts.append(_text(left - 10, y + 4, shortened(bar.label, 30), INK, "end"))
         if not math.isfinite(bar.value):
             parts.append(_text(x(0) + 6, y + 4, "–", MUTED, "start"))
             continue
@@ -111,7 +111,7 @@ def intervals(bars: Sequence[Bar], title: str, width: int = 460) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def curves(series: Sequence[Curve], title: str, base: float | None = None, width: int = 460) -> str:
+def curves(series: Sequence[Curve], title: str, base: float | None = None, width: int = 480) -> str:
     """Curves over each other with their names below; a dashed level where all began."""
     shown = list(series[: len(SERIES)])
     left, right, head, plot, foot = 44, 12, 8, 168, 24

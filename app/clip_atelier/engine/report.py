@@ -35,12 +35,16 @@ h1 { font-size: 20px; margin: 0 0 2px; } h2 { font-size: 14px; margin: 18px 0 6p
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-weight: 600; color: #6a645b; border-bottom: 1px solid #bdb6aa; padding: 3px 8px 3px 0; }
 td { border-bottom: 1px solid #e2ddd4; padding: 3px 8px 3px 0; vertical-align: top; }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.mark { border: 1px solid #0b5fa5; border-radius: 4px; padding: 0 4px; font-size: 10px; color: #0b5fa5; }
-.figures { display: flex; flex-wrap: wrap; gap: 16px; } figure { margin: 0; flex: 1 1 440px; min-width: 0; }
+table { font-variant-numeric: tabular-nums; } td, th { white-space: nowrap; } .long { white-space: normal; }
+.number { text-align: right; } .close td, .close th { font-size: 11px; padding-right: 6px; }
+.mark { border: 1px solid #0b5fa5; border-radius: 4px; padding: 0 4px; font-size: 10px; color: #0b5fa5;
+  white-space: nowrap; }
+.figures { display: flex; flex-wrap: wrap; gap: 16px; } figure { margin: 0; flex: 1 1 300px; min-width: 0; }
 figure svg { max-width: 100%; height: auto; } figcaption { color: #6a645b; }
 code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 11px; overflow-wrap: anywhere; }
-.columns { columns: 2; column-gap: 24px; }
+@media print { body { font-size: 9px; margin: 0; padding: 0; max-width: none; } h1 { font-size: 15px; }
+  h2 { font-size: 11px; margin: 10px 0 3px; } code { font-size: 8px; } .close td, .close th { font-size: 7px; padding-right: 3px; } .mark { font-size: 8px; }
+  td, th { padding: 1px 5px 1px 0; } }
 """
 
 
@@ -180,7 +184,7 @@ def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> str:
     for row in rows:
         mark = {"best": _("best"), "as good": _("as good")}.get(marks.get(row.run, ""), "")
         plate = f" <span class='mark'>{text(mark)}</span>" if mark else ""
-        cells = [f"<td>{text(_name(row))}{plate}</td>"]
+        cells = [f"<td class='long'>{text(_name(row))}{plate}</td>"]
         cells += [f"<td>{text(written(row.settings.get(name)))}</td>" for name in names]
         count, seconds = row.result.get("trainable_parameters"), row.result.get("seconds")
         cells += [
@@ -191,8 +195,8 @@ def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> str:
         word = row.verdict(key)
         cells.append(f"<td class='{_tone(word)}'>{text(_word(word))}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    title = text(_("The runs, judged by {measure}").format(measure=_measure(key)))
-    return f"<h2>{title}</h2><table>{''.join(lines)}</table>"
+    title = _("The runs, judged by {measure}").format(measure=_measure(key))
+    return _heading(title) + f"<table>{''.join(lines)}</table>"
 
 
 def _change(row: Row, key: str) -> str:
@@ -202,7 +206,7 @@ def _change(row: Row, key: str) -> str:
     before, after = _value(row.value(key, "base"), metric), _value(row.value(key), metric)
     return (
         f"<td>{text(before)} → <span class='strong'>{text(after)}</span><br>"
-        f"<span class='{_tone(row.verdict(key)) or 'muted'}'>{text(_difference(row, key))}</span></td>"
+        f"<span class='{_tone(row.verdict(key)) or 'muted'}'>{text(comparison.spoken(row.difference(key), key))}</span></td>"
     )
 
 
@@ -236,7 +240,7 @@ def _figures(
     one = _("Difference to the untouched base, with its 95 % interval: {measure}").format(
         measure=_measure(key)
     )
-    two = _("On the validation images while learning, by epoch; a dot marks the checkpoint that was kept: {measure}").format(
+    two = _("On the validation images while learning, by epoch; a dot marks the checkpoint that was kept, the dashed line the untouched base: {measure}").format(
         measure=_measure(key)
     )  # fmt: skip
     if len(drawn) > len(figures.SERIES):
@@ -245,55 +249,60 @@ def _figures(
     if drawn:
         plot = figures.curves(drawn, two, level)
         found.append(f"<figure>{plot}<figcaption>{text(two)}</figcaption></figure>")
-    return f"<h2>{text(_('In pictures'))}</h2><div class='figures'>{''.join(found)}</div>"
+    return _heading(_("In pictures")) + f"<div class='figures'>{''.join(found)}</div>"
 
 
 def _metrics(row: Row, *, several: bool) -> str:
-    """Every metric of one run."""
+    """Every metric of one run: a line for each, with the questions side by side."""
     if not row.measured:
         return ""
     title = _("All measures of {run}").format(run=_name(row)) if several else _("All measures")
-    heads = (
-        _("Question"),
-        _("Measure"),
-        _("Chance"),
-        _("Base"),
-        _("Adapted"),
-        _("Difference (95 % interval)"),
-    )
-    lines = [_cells([(heads[0], ""), (heads[1], ""), *((head, "number") for head in heads[2:])], "th")]
-    chance, sizes = row.result.get("chance") or {}, row.result.get("queries") or {}
-    last = ""
-    for key in row.result["base"]:
-        direction, _slash, metric = key.rpartition("/")
+    directions = dict.fromkeys(key.rpartition("/")[0] for key in row.result["base"])
+    metrics = dict.fromkeys(key.rpartition("/")[2] for key in row.result["base"])
+    chance, queries = row.result.get("chance") or {}, row.result.get("queries") or {}
+    measure = _("Measure")
+    top, heads = ["<th></th>"], [f"<th>{text(measure)}</th>"]
+    for direction in directions:
         gallery = (row.result.get("gallery") or {}).get(direction, "–")
-        question = _("{direction} ({queries} queries, {gallery} to choose from)").format(
+        words = _("{direction} ({queries} queries, {gallery} to choose from)").format(
             direction=_(DIRECTIONS.get(direction, direction)),
-            queries=sizes.get(direction, "–"),
+            queries=queries.get(direction, "–"),
             gallery=gallery,
         )
-        cells = [
-            (question if direction != last else "", ""),
-            (metric, ""),
-            (_value(chance.get(key), metric), "number muted"),
-            (_value(row.value(key, "base"), metric), "number"),
-            (_value(row.value(key), metric), "number strong"),
-            (_difference(row, key), f"number {_tone(row.verdict(key))}"),
-        ]
-        last = direction
-        lines.append(_cells(cells, "td"))
-    return f"<h2>{text(title)}</h2><table>{''.join(lines)}</table>"
+        top.append(f"<th colspan='3'>{text(words)}</th>")
+        three = (_("Chance"), _("Base → adapted"), _("Difference (95 % interval)"))
+        heads += [f"<th>{text(head)}</th>" for head in three]
+    lines = [f"<tr>{''.join(top)}</tr>", f"<tr>{''.join(heads)}</tr>"]
+    for metric in metrics:
+        cells = [f"<td>{text(metric)}</td>"]
+        for direction in directions:
+            key = f"{direction}/{metric}"
+            change = comparison.spoken(row.difference(key), key) if math.isfinite(row.value(key)) else ""
+            before, after = _value(row.value(key, "base"), metric), _value(row.value(key), metric)
+            cells += [
+                f"<td class='muted'>{text(_value(chance.get(key), metric))}</td>",
+                f"<td>{text(before)} → <span class='strong'>{text(after)}</span></td>",
+                f"<td class='{_tone(row.verdict(key))}'>{text(change)}</td>",
+            ]
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return _heading(title) + f"<table class='close'>{''.join(lines)}</table>"
 
 
 def _settings(rows: Sequence[Row]) -> str:
     """What all runs share; where they differ stands in the table."""
     differing = set(comparison.varied(rows))
     names = [name for name in DECLARED if name not in differing and name in rows[0].settings]
-    values = [f"{text(name)} = {text(written(rows[0].settings[name]))}" for name in names]
+    values = [f"{text(name)} = {text(_setting(rows[0], name))}" for name in names]
     if not values:
         return ""
     title = _("Settings that all runs share") if len(rows) > 1 else _("Settings")
-    return f"<h2>{text(title)}</h2><p class='columns'><code>{'<br>'.join(values)}</code></p>"
+    return _heading(title) + f"<p><code>{'; '.join(values)}</code></p>"
+
+
+def _setting(row: Row, name: str) -> str:
+    value = written(row.settings[name])
+    # A report is handed on; where things lie on this machine is nobody's business.
+    return Path(value).name if name == "model.name" else value or "–"
 
 
 def _method(rows: Sequence[Row], key: str) -> str:
@@ -313,11 +322,12 @@ def _method(rows: Sequence[Row], key: str) -> str:
         said.append(
             _("The best of several runs is also a little lucky: expect somewhat less of it on new images.")
         )
+    alike: dict[str, list[str]] = {}
     for name in _named(rows, key):
-        metric = METRICS[name]
-        said.append(f"{_(metric.title)}: {_(metric.explanation)}")
+        alike.setdefault(METRICS[name].explanation, []).append(name)
+    said += [f"{', '.join(names)}: {_(explanation)}" for explanation, names in alike.items()]
     said.append(_("Chance is what a random order of the same gallery would reach on average."))
-    return f"<h2>{text(_('How it was measured'))}</h2>{''.join(f'<p>{text(one)}</p>' for one in said)}"
+    return _heading(_("How it was measured")) + "".join(f"<p>{text(one)}</p>" for one in said)
 
 
 def _named(rows: Sequence[Row], key: str) -> list[str]:
@@ -360,8 +370,11 @@ def _origins(rows: Sequence[Row]) -> str:
     for versions in dict.fromkeys(tuple(sorted(row.versions.items())) for row in rows if row.versions):
         said.append((_("Versions"), ", ".join(f"{name} {number}" for name, number in versions)))
     said.append((_("Runs"), ", ".join(row.run for row in rows)))
-    lines = [f"<tr><td class='muted'>{text(a)}</td><td><code>{text(b)}</code></td></tr>" for a, b in said]
-    return f"<h2>{text(_('What it was measured with'))}</h2><table>{''.join(lines)}</table>"
+    lines = [
+        f"<tr><td class='muted'>{text(a)}</td><td class='long'><code>{text(b)}</code></td></tr>"
+        for a, b in said
+    ]
+    return _heading(_("What it was measured with")) + f"<table>{''.join(lines)}</table>"
 
 
 # Words and numbers
@@ -382,6 +395,10 @@ def _curve(run: RunFolder, key: str) -> tuple[figures.Curve, float | None]:
         (best.epoch, best.metrics[key]) if best is not None else None,
     )
     return curve, ordered[0].metrics[key] if ordered and ordered[0].step == 0 else None
+
+
+def _heading(words: str) -> str:
+    return f"<h2>{text(words)}</h2>"
 
 
 def _cells(cells: Iterable[tuple[str, str]], tag: str) -> str:
@@ -405,14 +422,6 @@ def _value(value: Any, metric: str) -> str:
     if not isinstance(value, int | float) or not math.isfinite(value):
         return "–"
     return f"{value:.1f}" if metric == "median_rank" else f"{value:.3f}"
-
-
-def _difference(row: Row, key: str) -> str:
-    change = row.difference(key)
-    if not math.isfinite(change.value):
-        return "–"
-    form = "+.1f" if key.endswith("/median_rank") else "+.3f"
-    return f"{change.value:{form}} ({change.low:{form}} … {change.high:{form}})"
 
 
 def _tone(word: str) -> str:

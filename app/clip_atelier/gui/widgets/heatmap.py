@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.i18n import _
 from clip_atelier.engine.settings import written
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.numbers import share
@@ -79,18 +79,18 @@ def panels(rows: Sequence[Row], key: str, marked: set[str]) -> list[Panel]:
 
 
 def _heat(rows: Sequence[Row], key: str, up: bool, marked: set[str]) -> Heat:
-    metric = key.rpartition("/")[2]
-    form = "+.1f" if metric == "median_rank" else "+.3f"
+    from clip_atelier.engine.comparison import signed, spoken
+
     changes = [row.difference(key) for row in rows]
     change = sum(c.value for c in changes) / len(rows)
     value = sum(row.value(key) for row in rows) / len(rows)
-    lines = [f"{row.name or row.run}: {c.value:{form}} ({c.low:{form}} … {c.high:{form}})" for row, c in zip(rows, changes, strict=True)]  # fmt: skip
+    lines = [f"{row.name or row.run}: {spoken(c, key)}" for row, c in zip(rows, changes, strict=True)]
     if len(rows) > 1:
         lines.insert(0, _("Mean of {count} runs").format(count=len(rows)))
     return Heat(
         gain=change if up else -change,
-        shown=f"{change:{form}}",
-        value=share(value, metric),
+        shown=signed(change, key),
+        value=share(value, key.rpartition("/")[2]),
         sure=all(c.low > 0 or c.high < 0 for c in changes),
         marked=any(row.run in marked for row in rows),
         runs=tuple(row.run for row in rows),
@@ -272,7 +272,8 @@ class HeatMap(QWidget):
         painter.drawText(upper, int(Qt.AlignmentFlag.AlignCenter), heat.shown)
         painter.setFont(self._font(theme.CAPTION))
         lower = QRectF(rect.x(), rect.y() + 27, rect.width(), 16)
-        words = f"{heat.value} · {_(N_('best'))}" if heat.marked else heat.value
+        best = _("best")
+        words = f"{heat.value} · {best}" if heat.marked else heat.value
         painter.drawText(lower, int(Qt.AlignmentFlag.AlignCenter), words)
 
     def _font(self, size: int, *, strong: bool = False) -> QFont:

@@ -189,25 +189,21 @@ class RunTable(QAbstractTableModel):
         return Cell(lines[0], lines[1])
 
     def _metric(self, row: Row, key: str) -> Cell:
+        from clip_atelier.engine.comparison import signed, spoken
+
         metric = key.rpartition("/")[2]
         base, after, change = row.value(key, "base"), row.value(key), row.difference(key)
         if after != after:  # NaN: not measured
             return Cell("–")
-        form = "+.1f" if metric == "median_rank" else "+.3f"
         verdict = row.verdict(key)
         tone: Tone = "gain" if verdict == "gain" else "loss" if verdict == "loss" else "muted"
         mark = self.mark(row, key)
         tip = _("{base} before, {after} after; difference {value}, 95 % interval {low} to {high}").format(
-            base=share(base, metric), after=share(after, metric), value=f"{change.value:{form}}",
-            low=f"{change.low:{form}}", high=f"{change.high:{form}}",
+            base=share(base, metric), after=share(after, metric), value=signed(change.value, key),
+            low=signed(change.low, key), high=signed(change.high, key),
         )  # fmt: skip
-        return Cell(
-            f"{share(base, metric)} → {share(after, metric)}",
-            f"{change.value:{form}}  ({change.low:{form}} … {change.high:{form}})",
-            tone,
-            _(MARKS[mark]) if mark else "",
-            tip,
-        )
+        first = f"{share(base, metric)} → {share(after, metric)}"
+        return Cell(first, spoken(change, key), tone, _(MARKS[mark]) if mark else "", tip)
 
 
 def run_title(row: Row) -> str:
