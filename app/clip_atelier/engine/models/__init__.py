@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from clip_atelier.engine import paths
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.i18n import _
-from clip_atelier.engine.models import weights
+from clip_atelier.engine.models import packs, weights
 from clip_atelier.engine.settings import HardwareSettings
 
 if TYPE_CHECKING:
@@ -45,19 +45,23 @@ class ModelInfo:
         return asdict(self)
 
 
-def _info(name: str, folder: Path, bundled: bool) -> ModelInfo:
-    config = weights.read_json(folder / "config.json")
-    family = str(config.get("model_type"))
+def _must_be_known(family: str, where: Path) -> None:
     if family not in FAMILIES:
         raise UserError(
             _("“{folder}” holds a model of the type “{kind}”, which is not supported.").format(
-                folder=folder, kind=family
+                folder=where, kind=family
             ),
             _("Choose a Hugging Face folder of one of these types: {types}.").format(
                 types=", ".join(FAMILIES)
             ),
             "model.name",
         )
+
+
+def _info(name: str, folder: Path, bundled: bool) -> ModelInfo:
+    config = weights.read_json(folder / "config.json")
+    family = str(config.get("model_type"))
+    _must_be_known(family, folder)
     from clip_atelier.engine.models import shapes
 
     return ModelInfo(
@@ -69,6 +73,13 @@ def _info(name: str, folder: Path, bundled: bool) -> ModelInfo:
         dim=int(config.get("projection_dim", 512)),
         parameters=shapes.parameters(folder),
     )
+
+
+def _copy(source: Path, folder: Path) -> None:
+    """Pickled weights and code stay behind."""
+    for file in source.iterdir():
+        if file.is_file() and file.suffix in packs.KINDS:
+            shutil.copy2(file, folder / file.name)
 
 
 class Models:
@@ -119,28 +130,42 @@ class Models:
         return found
 
     def add(self, source: Path) -> ModelInfo:
-        """Copies a Hugging Face folder into the home, whole or not at all.
+        """Copies a Hugging Face folder, or the model of a pack, into the home, whole or not at all.
 
         Raises:
-            UserError: it is not a usable model folder, or a model of this name is there already.
+            UserError: it is not a usable model folder or pack, or a model of this name is there already.
+            WorkError: the disk has no room for it.
         """
-        info = _info(source.name, source, False)
-        weights.weight_files(source)
-        target = self.folder / source.name
-        if target.exists() or source.name == STARTER:
+        pack = packs.read(source) if packs.is_pack(source) else None
+        # A folder given as "." has a name too; the name of a link is the user's choice.
+        name = pack.name if pack else source.name or source.resolve().name
+        if pack:
+            _must_be_known(pack.family, source)
+        else:
+            _info(name, source, False)
+            weights.weight_files(source)
+        target = self.folder / name
+        if target.exists() or name == STARTER:
             raise UserError(
-                _("A model named “{name}” is there already.").format(name=source.name),
-                _("Rename the folder and add it again."),
+                _("A model named “{name}” is there already.").format(name=name),
+                _("Remove “{folder}” first if this one is to take its place.").format(folder=target)
+                if pack
+                else _("Rename the folder and add it again."),
             )
-        partial = self.folder / f".{source.name}.partial"
+        partial = self.folder / f".{name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        # Pickled weights and code stay behind.
-        for file in source.iterdir():
-            if file.is_file() and file.suffix in {".safetensors", ".json", ".txt", ".md", ".model"}:
-                shutil.copy2(file, partial / file.name)
-        partial.rename(target)
-        return _info(info.name, target, False)
+        try:
+            if pack:
+                packs.extract(pack, partial)
+                _info(name, partial, False)
+                weights.weight_files(partial)
+            else:
+                _copy(source, partial)
+            partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return _info(name, target, False)
 
     def open(self, name: str, hardware: HardwareSettings) -> Clip:
         """The loaded model, with no adapter attached; kept until another one is asked for.

@@ -1,0 +1,243 @@
+"""Model packs: one file that carries a model to a machine without a network.
+
+A pack is a zip with the files of one Hugging Face folder at its top, stored as they are, and `pack.json`: the format's
+name and version, the model's name and type, and each file's length and SHA-256. `packaging/make_model_pack.py` makes
+one. Nothing of a pack is believed before it is checked: every file must be named in the manifest, be no longer than
+it says, lie at the top, be of a kind a model has, and have its hash; nothing is unpickled and no code is taken along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from clip_atelier.engine.errors import UserError, WorkError
+from clip_atelier.engine.i18n import _
+from clip_atelier.engine.models import weights
+
+SUFFIX: Final = ".clipmodel"
+FORMAT: Final = "clip-atelier-model-pack"
+VERSION: Final = 1
+MANIFEST: Final = "pack.json"
+#: What a model folder may hold; pickled weights and code stay behind.
+KINDS: Final = (".safetensors", ".json", ".txt", ".md", ".model")
+
+_LARGEST_MANIFEST = 1 << 20
+_MOST_FILES = 1000
+_NAME = re.compile(r"[^/\\\x00-\x1f:*?\"<>|]{1,100}")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a pack."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Pack:
+    """What a pack says it holds. `family` is the model_type of its config.json."""
+
+    path: Path
+    name: str
+    family: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size for entry in self.entries)
+
+
+def is_pack(path: Path) -> bool:
+    """Whether a file looks like a pack: by its name, or because it is a zip."""
+    return path.is_file() and (path.suffix.lower() == SUFFIX or zipfile.is_zipfile(path))
+
+
+def make(folder: Path, out: Path) -> Pack:
+    """Makes a pack from a Hugging Face folder; the same folder gives the same bytes. The file appears whole or not at all.
+
+    Raises:
+        UserError: the folder is not a usable model, or `out` exists.
+    """
+    config = weights.read_json(folder / "config.json")
+    weights.weight_files(folder)
+    if out.exists():
+        raise UserError(
+            _("“{path}” exists already.").format(path=out), _("Choose another name; nothing is overwritten.")
+        )
+    files = sorted(f for f in folder.iterdir() if f.is_file() and f.suffix in KINDS and f.name != MANIFEST)
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": folder.resolve().name,
+        "family": str(config.get("model_type")),
+        "files": {f.name: {"size": f.stat().st_size, "sha256": _digest(f)} for f in files},
+    }
+    partial = out.with_name(out.name + ".partial")
+    try:
+        # Weights do not compress; stored files can be copied out by any unzip, and the pack is made in one pass.
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(_member(MANIFEST), json.dumps(manifest, ensure_ascii=False, indent=1))
+            for file in files:
+                with (
+                    file.open("rb") as source,
+                    archive.open(_member(file.name), "w", force_zip64=True) as target,
+                ):
+                    shutil.copyfileobj(source, target, _CHUNK)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return read(out)
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
+    info.external_attr = 0o644 << 16
+    return info
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read(path: Path) -> Pack:
+    """What a pack says it holds; its files are not checked yet.
+
+    Raises:
+        UserError: it is not a pack, is of a newer version, or its manifest does not fit what is in it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read(path, archive)
+    except FileNotFoundError as error:
+        raise UserError(_("“{path}” does not exist.").format(path=path)) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _read(path: Path, archive: zipfile.ZipFile) -> Pack:
+    members = {info.filename: info for info in archive.infolist()}
+    if MANIFEST not in members or members[MANIFEST].file_size > _LARGEST_MANIFEST:
+        raise _foreign(path)
+    try:
+        manifest: Any = json.loads(archive.read(MANIFEST))
+    except ValueError as error:
+        raise _damaged(path, MANIFEST) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise _foreign(path)
+    if manifest.get("version") != VERSION:
+        raise UserError(
+            _("“{path}” was made by a newer version of CLIP Atelier.").format(path=path),
+            _("Install the newer version, or make the pack again with this one."),
+        )
+    entries = tuple(_entries(path, manifest.get("files")))
+    name, family = manifest.get("name"), manifest.get("family")
+    if not isinstance(name, str) or not isinstance(family, str) or not _is_plain(name):
+        raise _damaged(path, MANIFEST)
+    pack = Pack(path, name, family, entries)
+    _must_match(pack, members, len(archive.infolist()))
+    return pack
+
+
+def _entries(path: Path, files: Any) -> Iterator[Entry]:
+    if not isinstance(files, dict) or not files or len(files) > _MOST_FILES:
+        raise _damaged(path, MANIFEST)
+    for name, what in files.items():
+        if not _is_plain(name) or Path(name).suffix not in KINDS:
+            raise UserError(
+                _("“{path}” holds “{name}”, which has no place in a model pack.").format(
+                    path=path, name=name
+                ),
+                _("Get the pack again from someone you trust."),
+            )
+        size, digest = (what.get("size"), what.get("sha256")) if isinstance(what, dict) else (None, None)
+        if type(size) is not int or size < 0 or not isinstance(digest, str) or len(digest) != 64:
+            raise _damaged(path, MANIFEST)
+        yield Entry(name, size, digest)
+
+
+def _is_plain(name: str) -> bool:
+    """A name that stays in its folder on every system."""
+    return _NAME.fullmatch(name) is not None and not name.startswith(".") and name == name.strip(" .")
+
+
+def _must_match(pack: Pack, members: Mapping[str, zipfile.ZipInfo], count: int) -> None:
+    listed = {entry.name: entry for entry in pack.entries}
+    unknown = sorted(set(members) - set(listed) - {MANIFEST})
+    if unknown or count != len(members):
+        raise UserError(
+            _("“{path}” holds “{name}”, which has no place in a model pack.").format(
+                path=pack.path, name=unknown[0] if unknown else MANIFEST
+            ),
+            _("Get the pack again from someone you trust."),
+        )
+    for entry in pack.entries:
+        member = members.get(entry.name)
+        if member is None or member.file_size != entry.size:
+            raise _damaged(pack.path, entry.name)
+
+
+def extract(pack: Pack, folder: Path) -> None:
+    """Writes a pack's files into an empty folder, each checked against its hash while it is copied.
+
+    Raises:
+        UserError: a file is damaged; it is named.
+        WorkError: there is no room for it.
+    """
+    free = shutil.disk_usage(folder).free
+    if pack.size > free:
+        raise WorkError(
+            _("“{path}” needs {need:.1f} GB, and only {free:.1f} GB are free in {folder}.").format(
+                path=pack.path, need=pack.size / 2**30, free=free / 2**30, folder=folder
+            ),
+            _("Free some space, or choose another home folder."),
+        )
+    with zipfile.ZipFile(pack.path) as archive:
+        for entry in pack.entries:
+            _extract_one(pack, archive, entry, folder / entry.name)
+
+
+def _extract_one(pack: Pack, archive: zipfile.ZipFile, entry: Entry, target: Path) -> None:
+    digest, left = hashlib.sha256(), entry.size
+    try:
+        with archive.open(entry.name) as source, target.open("xb") as copy:
+            while chunk := source.read(min(_CHUNK, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    break
+                digest.update(chunk)
+                copy.write(chunk)
+    # zlib's and zipfile's own errors; RuntimeError is an encrypted member.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise _damaged(pack.path, entry.name) from error
+    if left or digest.hexdigest() != entry.sha256:
+        raise _damaged(pack.path, entry.name)
+
+
+def _foreign(path: Path) -> UserError:
+    return UserError(
+        _("“{path}” is a zip file, but not a model pack.").format(path=path),
+        _(
+            "A model pack is made with packaging/make_model_pack.py; an unpacked Hugging Face folder can be added as it is."
+        ),
+    )
+
+
+def _damaged(path: Path, what: str) -> UserError:
+    return UserError(
+        _("The model pack “{path}” is damaged: {what}.").format(path=path, what=what),
+        _("Copy it again from where it came from."),
+    )

@@ -1,0 +1,165 @@
+"""Model packs carry a model whole, and what is not a whole pack is refused by name."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clip_atelier.cli.main import main
+from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.models import Models, packs
+from clip_atelier.engine.settings import HardwareSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+Change = Callable[[dict[str, bytes]], None]
+
+
+@pytest.fixture
+def pack(tiny_clip: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "작은 모델.clipmodel"
+    packs.make(tiny_clip, out)
+    return out
+
+
+def changed(pack: Path, change: Change) -> Path:
+    """The same pack with its members changed."""
+    with zipfile.ZipFile(pack) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    out = pack.with_name("changed.zip")
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out
+
+
+def manifest(members: dict[str, bytes], **values: object) -> None:
+    """Writes values into the manifest."""
+    members[packs.MANIFEST] = json.dumps({**json.loads(members[packs.MANIFEST]), **values}).encode()
+
+
+def test_a_pack_brings_the_same_model(pack: Path, tiny_clip: Path, home: Path) -> None:
+    info = Models(home).add(pack)
+    assert info.name == tiny_clip.name
+    assert not info.bundled
+    carried = Models(home).open(info.name, HardwareSettings(device="cpu"))
+    assert (
+        carried.fingerprint == Models(home).open(str(tiny_clip), HardwareSettings(device="cpu")).fingerprint
+    )
+    assert [entry.name for entry in (home / "models").iterdir()] == [tiny_clip.name]
+
+
+def test_the_same_folder_gives_the_same_bytes(pack: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.clipmodel"
+    packs.make(tiny_clip, again)
+    assert again.read_bytes() == pack.read_bytes()
+
+
+def test_the_command_line_makes_and_takes_packs(
+    tiny_clip: Path, tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "with space.zip"
+    script = [sys.executable, str(ROOT / "packaging" / "make_model_pack.py"), str(tiny_clip), str(out)]
+    made = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    assert main(["models", "add", str(out), "--home", str(home), "--json"]) == 0
+    names = [model["name"] for model in json.loads(capsys.readouterr().out)]
+    assert tiny_clip.name in names
+    assert main(["models", "add", str(out), "--home", str(home)]) == 2
+    assert tiny_clip.name in capsys.readouterr().err
+
+
+def flip(members: dict[str, bytes]) -> None:
+    content = bytearray(members["model.safetensors"])
+    content[-1] ^= 1
+    members["model.safetensors"] = bytes(content)
+
+
+def swap_file(members: dict[str, bytes]) -> None:
+    members["config.json"] = members["config.json"] + b" "
+
+
+def lose_file(members: dict[str, bytes]) -> None:
+    del members["tokenizer.json"]
+
+
+def add_code(members: dict[str, bytes]) -> None:
+    members["modeling.py"] = b"print('hello')"
+
+
+def list_code(members: dict[str, bytes]) -> None:
+    files = json.loads(members[packs.MANIFEST])["files"]
+    manifest(members, files={**files, "weights.bin": {"size": 1, "sha256": "0" * 64}})
+
+
+def climb(members: dict[str, bytes]) -> None:
+    files = json.loads(members[packs.MANIFEST])["files"]
+    manifest(members, files={**files, "../../evil.json": {"size": 1, "sha256": "0" * 64}})
+    members["../../evil.json"] = b"1"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (flip, "model.safetensors"),
+        (swap_file, "config.json"),
+        (lose_file, "tokenizer.json"),
+        (add_code, "modeling.py"),
+        (list_code, "weights.bin"),
+        (climb, "../../evil.json"),
+        (lambda m: m.pop(packs.MANIFEST), "not a model pack"),
+        (lambda m: manifest(m, format="something else"), "not a model pack"),
+        (lambda m: manifest(m, version=2), "newer version"),
+        (lambda m: manifest(m, name="../out"), "pack.json"),
+        (lambda m: manifest(m, name=".."), "pack.json"),
+        (lambda m: manifest(m, files={}), "pack.json"),
+        (lambda m: manifest(m, files={"config.json": {"size": -1, "sha256": "0" * 64}}), "pack.json"),
+        (lambda m: manifest(m, family="bert"), "bert"),
+        (lambda m: m.__setitem__(packs.MANIFEST, b"{"), "pack.json"),
+        (lambda m: m.__setitem__(packs.MANIFEST, b"[]"), "not a model pack"),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_whole_pack_is_refused_by_name(
+    pack: Path, home: Path, change: Change, named: str
+) -> None:
+    bad = changed(pack, change)
+    with pytest.raises(UserError) as refusal:
+        Models(home).add(bad)
+    assert str(bad) in refusal.value.message
+    assert named in refusal.value.message
+    assert not any((home / "models").iterdir()) if (home / "models").is_dir() else True
+    assert not list(home.parent.rglob("evil.json"))
+
+
+def test_a_cut_file_is_refused_by_name(pack: Path, home: Path) -> None:
+    pack.write_bytes(pack.read_bytes()[:-2000])
+    with pytest.raises(UserError, match="작은 모델"):
+        Models(home).add(pack)
+
+
+def test_damage_inside_the_archive_is_refused_by_name(pack: Path, home: Path) -> None:
+    content = bytearray(pack.read_bytes())
+    with zipfile.ZipFile(pack) as archive:
+        start = archive.getinfo("model.safetensors").header_offset
+    content[start + 5000] ^= 0xFF
+    pack.write_bytes(bytes(content))
+    with pytest.raises(UserError, match=r"model\.safetensors"):
+        Models(home).add(pack)
+    assert not any((home / "models").iterdir())
+
+
+def test_a_folder_that_is_no_model_makes_no_pack(tmp_path: Path) -> None:
+    folder = tmp_path / "pickled"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "clip"}')
+    (folder / "pytorch_model.bin").write_bytes(struct.pack("<Q", 1))
+    with pytest.raises(UserError, match="pickle"):
+        packs.make(folder, tmp_path / "out.clipmodel")
+    assert not list(tmp_path.glob("out*"))
