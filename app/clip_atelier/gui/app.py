@@ -32,7 +32,7 @@ def main(home: Path | None = None, folder: Path | None = None) -> int:
 
     Args:
         home: HOME; the platform's user-data folder if not given.
-        folder: The collection to open; the last one if not given.
+        folder: The collection, or the model pack, to open; the last collection if not given.
     """
     home = home or paths.default_home()
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
@@ -62,7 +62,7 @@ def main(home: Path | None = None, folder: Path | None = None) -> int:
     timer = _listen_to_signals(shell)
     shell.show()
     if folder is not None:
-        desk.open_folder(folder.absolute())
+        shell.open_path(folder.absolute())
     elif state.folder:
         QTimer.singleShot(0, desk.rescan)
     code = app.exec()

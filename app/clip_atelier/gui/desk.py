@@ -116,6 +116,17 @@ class Desk(QObject):
         self.lanes.reading.replace(job)
         self.collection_changed.emit()
 
+    def add_model(self, pack: Path) -> None:
+        """Brings a model from a pack into the home and chooses it."""
+        job = Job("model", partial(work.add_model, pack))
+        job.done.connect(self._on_model_added)
+        job.failed.connect(self.report)
+        self.lanes.files.submit(job)
+
+    def _on_model_added(self, name: str) -> None:
+        self.state.set_value("model.name", name)
+        self.page_wanted.emit("settings")
+
     def read_runs(self) -> None:
         """Reads the list of runs from disk; `runs_changed` tells when `runs` is new."""
         job = Job("runs", lambda tools, _control: work.list_runs(tools.home))

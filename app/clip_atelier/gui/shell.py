@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QEvent, QLibraryInfo, Qt, QTimer, QTranslator
+from PySide6.QtCore import QByteArray, QLibraryInfo, Qt, QTimer, QTranslator
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -15,6 +15,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QResizeEvent,
     QShortcut,
     QShowEvent,
 )
@@ -24,6 +25,7 @@ from clip_atelier.engine import i18n, paths
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.events import Event, Phase, Progress, Started, Step
 from clip_atelier.engine.i18n import LANGUAGES, N_, _
+from clip_atelier.engine.models import packs
 from clip_atelier.gui import theme
 from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.drops import dropped_paths
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 _CLOSE_MS = 4_500
 _RAIL = 204
+_NARROW_RAIL = 92
+_NARROW = 1120  # below this width the rail shows icons only
 _JOBS = {
     "scan": N_("Reading the folder"),
     "train": N_("Training"),
@@ -65,14 +69,21 @@ class Rail(QFrame):
         )
         self.languages.set_value(desk.state.get("language"))
         self.themes.set_value(desk.state.get("theme"))
-        name = Label(role="heading")
-        name.show_literal("CLIP Atelier")
+        self.name = Label(role="heading")
+        self.name.show_literal(paths.APP_NAME)
         layout = column(
-            row(theme.S, Picture("app", 26, "accent"), name, None), theme.L, *self.buttons.values(), None,
+            row(theme.S, Picture("app", 26, "accent"), self.name, None), theme.L, *self.buttons.values(), None,
             self.languages, self.themes, gap=theme.XS,
         )  # fmt: skip
         layout.setContentsMargins(theme.M, theme.L, theme.M, theme.L)
         self.setLayout(layout)
+
+    def set_narrow(self, on: bool) -> None:
+        """Shows icons only, or icons and words."""
+        self.setFixedWidth(_NARROW_RAIL if on else _RAIL)
+        self.name.setVisible(not on)
+        for page in PAGES:
+            self.buttons[page.name].say("" if on else page.title)
 
 
 class Status(QWidget):
@@ -188,8 +199,9 @@ class Shell(QWidget):
         self.desk = desk
         self.setWindowTitle(paths.APP_NAME)
         self.setAcceptDrops(True)
-        self.setMinimumSize(960, 640)
+        self.setMinimumSize(960, 700)
         self._closing = False
+        self._narrow = False
         self._translator: QTranslator | None = None
         i18n.set_language(desk.state.get("language"))
         self._translate_qt()
@@ -345,9 +357,15 @@ class Shell(QWidget):
         found = dropped_paths(event)
         if found:
             event.acceptProposedAction()
-            first = found[0]
-            self.desk.open_folder(first if first.is_dir() else first.parent)
-            self.show_page("collection")
+            self.open_path(found[0])
+
+    def open_path(self, path: Path) -> None:
+        """Opens what was dropped or given: a model pack is added; a folder, or that of a file, is read."""
+        if path.is_file() and path.suffix.lower() in (packs.SUFFIX, ".zip"):
+            self.desk.add_model(path)
+            return
+        self.desk.open_folder(path if path.is_dir() else path.parent)
+        self.show_page("collection")
 
     # Closing
 
@@ -356,8 +374,12 @@ class Shell(QWidget):
         if not kept or not self.restoreGeometry(QByteArray.fromBase64(kept.encode())):
             self.resize(1280, 800)
 
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = self.width() < _NARROW
+        if narrow != self._narrow:
+            self._narrow = narrow
+            self.rail.set_narrow(narrow)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stops the work at its next boundary first; the window goes when the work has, or after five seconds."""

@@ -72,6 +72,14 @@ def list_runs(home: Path) -> Work[list[dict[str, Any]]]:
     return at_once(read)
 
 
+def add_model(pack: Path, tools: Tools, _control: Control) -> Work[str]:
+    """Copies a model out of a pack into the home; its name."""
+    from clip_atelier.engine.models import Models
+
+    # Not `tools.models`: that one lives on the compute lane.
+    return at_once(lambda: Models(tools.home).add(pack).name)
+
+
 def warm_up(_tools: Tools, _control: Control) -> Work[None]:
     """Imports what training and searching need."""
     import clip_atelier.engine.index.search

@@ -1,0 +1,39 @@
+"""A model pack that is dropped on the window becomes a model at hand; a damaged one is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hands import drop
+from pytestqt.qtbot import QtBot
+
+from clip_atelier.engine.models import Models, packs
+from clip_atelier.gui.shell import Shell
+
+
+def test_a_dropped_pack_is_added_and_chosen(
+    open_window: Callable[..., Shell], tiny_clip: Path, home: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    pack = tmp_path / "작은 모델.clipmodel"
+    packs.make(tiny_clip, pack)
+    window = open_window(language="en", page="collection")
+    assert drop(window, pack)
+    qtbot.waitUntil(lambda: window.desk.state.get("page") == "settings", timeout=30_000)
+    assert window.desk.state.value("model.name") == tiny_clip.name
+    assert tiny_clip.name in [info.name for info in Models(home).list()]
+    assert window.trouble.isHidden()
+    assert window.desk.state.folder == ""
+
+
+def test_a_damaged_pack_is_named_and_changes_nothing(
+    open_window: Callable[..., Shell], tmp_path: Path, qtbot: QtBot
+) -> None:
+    pack = tmp_path / "broken.clipmodel"
+    pack.write_bytes(b"PK\x03\x04 and then nothing")
+    window = open_window(language="en", page="collection")
+    before = window.desk.state.value("model.name")
+    assert drop(window, pack)
+    qtbot.waitUntil(lambda: not window.trouble.isHidden(), timeout=30_000)
+    assert "broken.clipmodel" in window.trouble.message.text()
+    assert window.desk.state.value("model.name") == before
