@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice
+from PySide6.QtGui import QImage, QImageWriter
 
 from clip_atelier.engine import paths
 from clip_atelier.engine.control import Control
@@ -170,10 +170,20 @@ def write_picture(image: QImage, out: Path, _tools: Tools, _control: Control) ->
     """
 
     def write() -> Path:
-        if not image.save(os.fspath(out), b"PNG"):
+        # Encoded in memory and written by Python: Qt alters odd file names.
+        data = QByteArray()
+        buffer = QBuffer(data)
+        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+        QImageWriter(buffer, QByteArray(b"png")).write(image)
+        try:
+            out.write_bytes(data.data())
+        except OSError as error:
             raise WorkError(
-                _("“{path}” cannot be written.").format(path=paths.shown(out)), _("Choose another place.")
-            )
+                _("“{path}” cannot be written: {reason}.").format(
+                    path=paths.shown(out), reason=error.strerror or error
+                ),
+                _("Free some space, or choose another place."),
+            ) from error
         return out
 
     return at_once(write)
