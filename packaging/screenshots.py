@@ -85,7 +85,7 @@ def take(args: argparse.Namespace) -> None:
                     file = args.out / f"{label}.png"
                     shell.grab().save(str(file))
                     print(file)
-    lanes.close()
+    lanes.close(60)
 
 
 if __name__ == "__main__":

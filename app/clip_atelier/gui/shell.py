@@ -199,7 +199,7 @@ class Shell(QWidget):
         self.desk = desk
         self.setWindowTitle(paths.APP_NAME)
         self.setAcceptDrops(True)
-        self.setMinimumSize(960, 700)
+        self.setMinimumSize(1024, 700)
         self._closing = False
         self._narrow = False
         self._translator: QTranslator | None = None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import bisect
 from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSlider, QWidget
 
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.events import Check
+from clip_atelier.engine.i18n import N_
 from clip_atelier.gui import theme
 from clip_atelier.gui.record import RunRecord
 from clip_atelier.gui.state import WindowState
-from clip_atelier.gui.widgets.inputs import Switch
+from clip_atelier.gui.widgets.inputs import Choice, Switch
 from clip_atelier.gui.widgets.layout import card, row
 from clip_atelier.gui.widgets.numbers import share
 from clip_atelier.gui.widgets.plots import Plot, Smoother
 from clip_atelier.gui.widgets.text import Label, Picture
+
+_METRICS = ("R@1", "R@5", "R@10", "mAP")
 
 
 class Key(QWidget):
@@ -56,10 +60,16 @@ class Curves(QWidget):
         self.log.edited.connect(self._on_log)
         self._smoother = Smoother(self.smoothing.value() / 100)
         self.loss.set_log(self.log.value())
+        self.measure = Choice(dict.fromkeys(_METRICS, ""))
+        self.measure.set_value(state.view("training.metric", _METRICS[0]))
+        self.measure.edited.connect(self._on_metric)
+        self.loss_note = Label(role="caption")
         self.recall_title = Label(role="strong")
         self.recall_note = Label(role="caption")
+        self.loss.pointed.connect(self._on_loss_pointed)
+        self.recall.pointed.connect(self._on_recall_pointed)
         loss_head = row(
-            Label(N_("Loss"), "strong"), None, Label(N_("Smoothing"), "caption"), self.smoothing,
+            Label(N_("Loss"), "strong"), self.loss_note, None, Label(N_("Smoothing"), "caption"), self.smoothing,
             Label(N_("Log scale"), "caption"), self.log,
         )  # fmt: skip
         left = card(
@@ -67,7 +77,7 @@ class Curves(QWidget):
             Key(("accent", N_("training")), ("warning", N_("held-out images"))), gap=theme.XS, margin=theme.M,
         )  # fmt: skip
         right = card(
-            row(self.recall_title, None, self.recall_note), self.recall,
+            row(self.recall_title, self.measure, None, self.recall_note), self.recall,
             Key(("accent", N_("while learning")), ("base", N_("untouched base")), ("gain", N_("best, kept"))),
             gap=theme.XS, margin=theme.M,
         )  # fmt: skip
@@ -89,7 +99,7 @@ class Curves(QWidget):
         at, losses = [float(c.step) for c in known], [c.loss or 0.0 for c in known]
         self.loss.show_curve("held-out", at, losses)
         self.loss.show_dots("held-out dots", at, losses)
-        name = record.headline
+        name = self._name()
         measured = [(float(c.step), c.metrics[name]) for c in checks if name in c.metrics]
         self.recall.show_curve("held-out", [s for s, _v in measured], [v for _s, v in measured])
         self.recall.show_dots("checks", [s for s, _v in measured], [v for _s, v in measured])
@@ -105,29 +115,52 @@ class Curves(QWidget):
         self.recall.at_least(max(0.0, min(values) - room), min(1.0, max(values) + room))
         self._say(record, checks)
 
+    def _name(self) -> str:
+        """The metric that is drawn, in the run's headline direction."""
+        return f"{self._record.headline.rpartition('/')[0]}/{self.measure.value()}"
+
     def retranslate(self) -> None:
         """The titles in the current language."""
         self.draw(self._record)
 
-    def _say(self, record: RunRecord, checks: list[Any]) -> None:
+    def _say(self, record: RunRecord, checks: list[Check]) -> None:
         from clip_atelier.engine.retrieval import DIRECTIONS
 
-        direction, _slash, metric = record.headline.rpartition("/")
-        self.recall_title.show_literal(
-            f"{_(DIRECTIONS[direction])} · {metric}"
-            if direction in DIRECTIONS
-            else _("Retrieval on held-out images")
-        )
-        base = record.base
-        if checks and base is not None and record.headline in base.metrics:
-            last = checks[-1]
+        direction = record.headline.rpartition("/")[0]
+        self.recall_title.say(DIRECTIONS.get(direction, N_("Retrieval on held-out images")))
+        name, base = self._name(), record.base
+        if checks and base is not None and name in base.metrics:
             self.recall_note.say(
                 N_("{now} now, {base} base"),
-                now=share(last.metrics.get(record.headline, float("nan"))),
-                base=share(base.metrics[record.headline]),
+                now=share(checks[-1].metrics.get(name, float("nan"))),
+                base=share(base.metrics[name]),
             )
         else:
             self.recall_note.say("")
+
+    def _on_loss_pointed(self, x: float | None) -> None:
+        """The values at the step under the pointer."""
+        steps = self._record.steps
+        if x is None or not steps:
+            self.loss_note.say("")
+            return
+        at = min(max(bisect.bisect_left(steps, x), 0), len(steps) - 1)
+        self.loss_note.say(
+            N_("step {step}: {value}"), step=f"{int(steps[at]):,}", value=f"{self._record.losses[at]:.3f}"
+        )
+
+    def _on_recall_pointed(self, x: float | None) -> None:
+        checks = sorted(self._record.checks, key=lambda c: c.step)
+        if x is None or not checks:
+            self._say(self._record, checks)
+            return
+        near = min(checks, key=lambda c: abs(c.step - x))
+        value = near.metrics.get(self._name(), float("nan"))
+        self.recall_note.say(N_("step {step}: {value}"), step=f"{near.step:,}", value=share(value))
+
+    def _on_metric(self) -> None:
+        self._state.set_view("training.metric", self.measure.value())
+        self.draw(self._record)
 
     def _on_smoothing(self, value: int) -> None:
         self._state.set_view("training.smoothing", value)

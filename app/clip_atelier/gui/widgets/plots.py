@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QColor, QFont
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -20,9 +20,10 @@ _POINTS = 2000  # more than a screen is wide
 class Plot(QWidget):
     """A pair of axes with named curves, in the colours of the theme. Lines are one pixel wide: wider ones are slow."""
 
-    def __init__(self, *, log: bool = False) -> None:
+    pointed = Signal(object)  # the x value under the pointer, or None when it has left
+
+    def __init__(self) -> None:
         super().__init__()
-        self._log = log
         self.plot = pg.PlotWidget()
         self.plot.setMenuEnabled(False)
         self.plot.hideButtons()
@@ -35,7 +36,11 @@ class Plot(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
-        self.setMinimumHeight(160)
+        self.setMinimumHeight(130)
+        self._pointer = pg.InfiniteLine(angle=90)
+        self._pointer.hide()
+        self.item.addItem(self._pointer, ignoreBounds=True)
+        self._moves = pg.SignalProxy(self.plot.scene().sigMouseMoved, rateLimit=30, slot=self._on_move)
         self._paint()
 
     def add_curve(self, name: str, colour: str, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> None:
@@ -89,6 +94,22 @@ class Plot(QWidget):
         """Keeps the y axis from zooming into noise."""
         self.item.setYRange(low, high, padding=0.04)
 
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._pointer.hide()
+        self.pointed.emit(None)
+
+    def _on_move(self, args: tuple[Any, ...]) -> None:
+        box = self.item.getViewBox()
+        inside = self.item.sceneBoundingRect().contains(args[0])
+        self._pointer.setVisible(inside)
+        if inside:
+            x = box.mapSceneToView(args[0]).x()
+            self._pointer.setValue(x)
+            self.pointed.emit(x)
+        else:
+            self.pointed.emit(None)
+
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_curves"):
@@ -106,6 +127,7 @@ class Plot(QWidget):
             axis.setTickFont(font)
             axis.setStyle(tickLength=-4, tickTextOffset=6)
         self.item.getAxis("left").setWidth(46)
+        self._pointer.setPen(pg.mkPen(QColor(t.strong_line), width=1))
         self.item.showGrid(x=False, y=True, alpha=0.12)
         for curve, colour, style in self._curves.values():
             curve.setPen(pg.mkPen(QColor(str(getattr(t, colour))), width=1, style=style))
