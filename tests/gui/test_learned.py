@@ -75,6 +75,11 @@ def test_both_are_measured_shown_and_there_at_the_next_start(
     assert told.startswith(f"strength 0: {strengths['points'][0]['gained']:.3f} on your drawings")
     assert sentences(page.words.reading)[0].startswith(f"Of {len(words['words'])} words")
     assert page.words.table.model().rowCount() == len(words["words"])
+    # A word is searched for where it is opened.
+    page.words.table.opened.emit("red ring")
+    assert window.desk.state.get("page") == "search"
+    assert window.page("search").words.text() == "red ring"  # type: ignore[attr-defined]
+    window.show_page("learned")
     # In the other language at once, without being measured again.
     window.set_language("ko")
     assert sentences(page.words.reading) == findings.words(words)

@@ -42,6 +42,7 @@ class Desk(QObject):
     runs_changed = Signal()
     asked_to_train = Signal()
     asked_to_find = Signal(str)  # a picture's path
+    asked_for_words = Signal(str)  # to be searched for
 
     def __init__(self, state: WindowState, lanes: Lanes, theme: Theme) -> None:
         super().__init__()

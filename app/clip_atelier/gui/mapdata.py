@@ -101,9 +101,9 @@ class MapData:
             lines.append(" · ".join(text for text in (label, _(PARTS.get(part, ""))) if text))
         before, after = point.get("before"), point.get("after")
         if before is not None and after is not None:
-            lines.append(_("place {before:,} → {after:,}").format(before=before, after=after))
+            lines.append(_("own caption: place {before:,} → {after:,}").format(before=before, after=after))
         elif before is not None:
-            lines.append(_("place {before:,}").format(before=before))
+            lines.append(_("own caption: place {before:,}").format(before=before))
         return lines
 
     def change(self, index: int) -> float:

@@ -283,7 +283,8 @@ class Words(Section):
         super().__init__(desk, content, "type")
         top = row(self.filter, self.way)
         top.setStretch(1, 1)
-        left = card(top, self.table, gap=theme.S, margin=theme.M)
+        hint = Label(N_("Double-click a word to search for it."), "caption", wrap=True)
+        left = card(top, self.table, hint, gap=theme.S, margin=theme.M)
         said = box(
             self.reading, theme.L, Label(N_("The wording"), "strong"),
             Label(N_("R@1 when a caption is put into each of these sentences."), "caption", wrap=True),
@@ -294,8 +295,13 @@ class Words(Section):
         both = row(left, side, gap=theme.L)
         both.setStretch(0, 1)
         content.setLayout(both)
+        self.table.opened.connect(self._search)
         self.filter.textEdited.connect(lambda _text: self._choose())
         self.way.chosen.connect(lambda _way: self._choose())
+
+    def _search(self, word: str) -> None:
+        self.desk.page_wanted.emit("search")
+        self.desk.asked_for_words.emit(word)
 
     def _choose(self) -> None:
         self.table.proxy.choose(self.filter.text(), self.way.value())

@@ -318,8 +318,7 @@ class MapPage(QWidget):
         if self.result is None:
             return
         if out.suffix.lower() == ".png":
-            image = self.scatter.grab().toImage()
-            job = Job("export", partial(measuring.write_picture, image, out))
+            job = Job("export", partial(measuring.write_picture, self.scatter.picture(), out))
         else:
             job = Job("export", partial(measuring.write_map, self.result, out))
         job.done.connect(lambda _path: self.count.say(N_("Saved as {name}"), name=paths.shown(out.name)))

@@ -141,6 +141,7 @@ class SearchPage(QWidget):
         QShortcut(QKeySequence.StandardKey.Find, self, self.words.setFocus)
         desk.runs_changed.connect(self._on_runs)
         desk.asked_to_find.connect(lambda path: self.search_by(Path(path)))
+        desk.asked_for_words.connect(self.search_for)
         desk.state.changed.connect(self._on_state)
         desk.collection_changed.connect(self._on_collection)
 

@@ -1,4 +1,4 @@
-"""Thousands of points that stay fluid: one stamp for each colour, handed to Qt as one array, and no object per point.
+"""A map of thousands of points that stays fluid: arrays only, no object per point, and drawn anew only when it changes.
 
 World coordinates are the map's own, with y up; screen coordinates are device-independent pixels.
 """
@@ -9,15 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import shiboken6
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QLineF, QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QImage,
     QKeyEvent,
     QMouseEvent,
     QPainter,
-    QPainterPath,
     QPaintEvent,
     QPen,
     QPixmap,
@@ -28,6 +27,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from clip_atelier.gui import theme
 from clip_atelier.gui.mapdata import Entry, MapData
+from clip_atelier.gui.widgets import scatter_paint
 from clip_atelier.gui.widgets.lasso import Lasso, inside
 from clip_atelier.gui.widgets.pictures import PictureStore
 
@@ -35,10 +35,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _NEAR = 9.0  # pixels within which the pointer means a point
-_FEW = 70  # points in view that are shown as small pictures
-_THUMB = 46.0
-_CARD = 148.0
-_MOST_ARROWS = 1500
+_FEW = 90  # points in view that are shown as small pictures
 _FAINT = 0.14  # opacity of what is not chosen
 _MARGIN = 28.0
 
@@ -174,7 +171,7 @@ class Scatter(QWidget):
             return None
         away = np.hypot(*(self.to_screen(self._at) - (point.x(), point.y())).T)
         closest = int(away.argmin())
-        return closest if away[closest] <= _NEAR + (_THUMB / 2 if self._pictures_shown() else 0) else None
+        return closest if away[closest] <= _NEAR + (14 if self._pictures_shown() else 0) else None
 
     def _pictures_shown(self) -> bool:
         return 0 < len(self.in_view()) <= _FEW
@@ -223,6 +220,17 @@ class Scatter(QWidget):
             )
         painter.end()
 
+    def picture(self, ratio: float = 2.0) -> QImage:
+        """The map as it is seen now, for a file: `ratio` times as many pixels, nothing under the pointer."""
+        image = QImage(self.size() * ratio, QImage.Format.Format_RGB32)
+        image.setDevicePixelRatio(ratio)
+        t = theme.tokens(self.palette())
+        image.fill(QColor(t.surface))
+        painter = QPainter(image)
+        self.draw(painter, t)
+        painter.end()
+        return image
+
     def draw(self, painter: QPainter, t: theme.Tokens) -> None:
         """Draws the map itself on any painter of this widget's size."""
         data = self._data
@@ -240,101 +248,24 @@ class Scatter(QWidget):
         colours = [QColor(entry.resolved(t)) for entry in self._entries] or [QColor(t.accent)]
         which = self._which[seen] if len(self._which) == len(self._at) else np.zeros(len(seen), np.int64)
         if self._arrows and data.adapted is not None:
-            self._ways(painter, t, data, data.adapted, seen)
+            # Only the points that moved farther than nearly all of the control's: the others' motion says nothing.
+            moved = seen[data.moved[seen]]
+            starts, ends = self.to_screen(data.base[moved]), self.to_screen(data.adapted[moved])
+            scatter_paint.arrows(painter, t.muted, starts, ends)
         # The stressed ones last, so that nothing hides them.
         order = np.argsort(stressed, kind="stable")
-        self._dots(painter, screen[order], which[order], np.where(stressed, 1.0, _FAINT)[order], colours)
+        radius = float(np.clip(125 / np.sqrt(len(self._at)), 1.8, 5.0))
+        faded = np.where(stressed, 1.0, _FAINT)
+        scatter_paint.dots(painter, screen[order], which[order], faded[order], colours, radius)
         if 0 < len(seen) <= _FEW:
-            self._thumbs(
-                painter, t, data, seen[stressed], screen[stressed], [colours[n] for n in which[stressed]]
-            )
-
-    def _dots(
-        self, painter: QPainter, at: Floats, which: NDArray[np.int64], opacity: Floats, colours: list[QColor]
-    ) -> None:
-        ratio = painter.device().devicePixelRatio()
-        radius = float(np.clip(150 / np.sqrt(max(len(self._at), 1)), 1.8, 5.0))
-        stamps, cell = _stamps(colours, radius, ratio)
-        # QPainter::PixmapFragment: x, y, source left, top, width, height, scale x, y, rotation, opacity.
-        fragments = np.zeros((len(at), 10))
-        fragments[:, 0:2] = at
-        fragments[:, 2] = which * cell
-        fragments[:, 4:6] = cell
-        fragments[:, 6:8] = 1 / ratio
-        fragments[:, 9] = opacity
-        if len(at):
-            first = shiboken6.wrapInstance(fragments.ctypes.data, QPainter.PixmapFragment)
-            painter.drawPixmapFragments(first, len(at), stamps)
-
-    def _ways(
-        self, painter: QPainter, t: theme.Tokens, data: MapData, adapted: Floats, seen: NDArray[np.int64]
-    ) -> None:
-        """An arrow for each point that moved farther than nearly all of the control's; the longest if there are many."""
-        moved = seen[data.moved[seen]]
-        starts, ends = self.to_screen(data.base[moved]), self.to_screen(adapted[moved])
-        lengths = np.hypot(*(ends - starts).T)
-        kept = np.argsort(-lengths)[:_MOST_ARROWS]
-        kept = kept[lengths[kept] > 6]
-        lines = []
-        for (x1, y1), (x2, y2), length in zip(starts[kept], ends[kept], lengths[kept], strict=True):
-            lines.append(QLineF(x1, y1, x2, y2))
-            dx, dy = (x2 - x1) / length * 5, (y2 - y1) / length * 5
-            lines.append(QLineF(x2, y2, x2 - dx - dy * 0.5, y2 - dy + dx * 0.5))
-            lines.append(QLineF(x2, y2, x2 - dx + dy * 0.5, y2 - dy - dx * 0.5))
-        colour = QColor(t.muted)
-        colour.setAlphaF(0.55)
-        painter.setPen(QPen(colour, 1))
-        painter.drawLines(lines)
-
-    def _thumbs(
-        self, painter: QPainter, t: theme.Tokens, data: MapData, indices: NDArray[np.int64], at: Floats,
-        colours: list[QColor],
-    ) -> None:  # fmt: skip
-        """Small pictures where there is room for them; the others stay dots."""
-        taken: list[QRectF] = []
-        size = round(_THUMB * painter.device().devicePixelRatio())
-        for index, (x, y), colour in zip(indices, at, colours, strict=True):
-            place = QRectF(x - _THUMB / 2, y - _THUMB / 2, _THUMB, _THUMB)
-            core = place.adjusted(8, 8, -8, -8)
-            if any(core.intersects(other) for other in taken):
-                continue
-            taken.append(core)
-            outline = QPainterPath()
-            outline.addRoundedRect(place, theme.RADIUS_SMALL, theme.RADIUS_SMALL)
-            painter.fillPath(outline, QColor(theme.PAPER))
-            pixmap = self._store.get(data.path(int(index)), size)
-            if pixmap is not None:
-                _fitted(painter, pixmap, place.adjusted(3, 3, -3, -3))
-            painter.setPen(QPen(colour, 2))
-            painter.drawPath(outline)
+            files = [data.path(int(n)) for n in seen[stressed]]
+            edges = [colours[n] for n in which[stressed]]
+            scatter_paint.thumbs(painter, self._store, files, screen[stressed], edges)
 
     def _card(self, painter: QPainter, t: theme.Tokens, data: MapData, index: int) -> None:
-        """The picture under the pointer with what is known about it; all of it drawn as plain text."""
-        (x, y), *_rest = self.to_screen(self._at[index : index + 1])
-        t_ring = QPen(QColor(t.text), 1.5)
-        painter.setPen(t_ring)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawEllipse(QPointF(x, y), 7, 7)
-        metrics = painter.fontMetrics()
-        lines = [data.title(index), *data.told(index)]
-        height = _CARD + theme.S + len(lines) * (metrics.height() + 1) + theme.M
-        left = x + 14 if x + 14 + _CARD + 20 < self.width() else x - 14 - _CARD - 16
-        top = min(max(y - height / 2, 6), self.height() - height - 6)
-        frame = QRectF(left, top, _CARD + 16, height)
-        painter.setPen(QPen(QColor(t.strong_line), 1))
-        painter.setBrush(QColor(t.surface))
-        painter.drawRoundedRect(frame, theme.RADIUS, theme.RADIUS)
-        paper = QRectF(left + 8, top + 8, _CARD, _CARD)
-        painter.fillRect(paper, QColor(theme.PAPER))
-        pixmap = self._store.get(data.path(index), round(_CARD * self.devicePixelRatioF()))
-        if pixmap is not None:
-            _fitted(painter, pixmap, paper.adjusted(3, 3, -3, -3))
-        row = QRectF(left + 8, paper.bottom() + theme.S, _CARD, metrics.height())
-        for number, line in enumerate(lines):
-            painter.setPen(QColor(t.text if number == 0 else t.muted))
-            mode = Qt.TextElideMode.ElideMiddle if number == 1 else Qt.TextElideMode.ElideRight
-            painter.drawText(row, Qt.AlignmentFlag.AlignLeft, metrics.elidedText(line, mode, round(_CARD)))
-            row.translate(0, metrics.height() + 1)
+        at = QPointF(*self.to_screen(self._at[index : index + 1])[0])
+        picture = self._store.get(data.path(index), round(scatter_paint.CARD * self.devicePixelRatioF()))
+        scatter_paint.card(painter, t, at, self.size(), picture, [data.title(index), *data.told(index)])
 
     # Hands
 
@@ -427,25 +358,3 @@ class Scatter(QWidget):
             self._hover = index
             self.update()
             self.hovered.emit(index)
-
-
-def _stamps(colours: Sequence[QColor], radius: float, ratio: float) -> tuple[QPixmap, int]:
-    """One disc for each colour beside each other, and the width of each in pixels."""
-    cell = int(np.ceil((2 * radius + 2) * ratio))
-    stamps = QPixmap(cell * len(colours), cell)
-    stamps.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(stamps)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    for number, colour in enumerate(colours):
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(colour)
-        painter.drawEllipse(QPointF((number + 0.5) * cell, cell / 2), radius * ratio, radius * ratio)
-    painter.end()
-    return stamps, cell
-
-
-def _fitted(painter: QPainter, pixmap: QPixmap, room: QRectF) -> None:
-    size = QSize(pixmap.size()).scaled(room.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio)
-    target = QRectF(0, 0, size.width(), size.height())
-    target.moveCenter(room.center())
-    painter.drawPixmap(target, pixmap, QRectF(pixmap.rect()))
