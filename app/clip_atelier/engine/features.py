@@ -23,6 +23,7 @@ Features = NDArray[np.float32]
 
 BATCH = 64
 TEXT_BATCH = 256
+_KNOWN_TEXTS = 16  # lists of captions whose embeddings are remembered
 
 
 def normalised(features: Features) -> Features:
@@ -103,21 +104,21 @@ def _cut_shape(clip: Clip, cut: int) -> tuple[int, ...]:
 def images(clip: Clip, pictures: Pictures, indices: Sequence[int], control: Control) -> Work[Features]:
     """Normalised embeddings [N, dim] of images as the model is now, its adapter included.
 
-    The frozen part before the adapter is taken from the store where its values are small (pooled features); a tower
-    the adapter does not touch is stored whole.
+    Where the adapter leaves everything before the projection alone, and for the base itself, the projection's inputs
+    come from the store: one pass over the images serves the base, every adapter behind it and every strength.
     """
-    last = clip.last_cut("vision")
+    pooled = clip.last_cut("vision") - 1
     adapter = clip.adapter
     stage = adapter.first_stage("vision") if adapter is not None and adapter.strength != 0 else None
-    if stage is None:
-        found = yield from image_prefix(clip, pictures, indices, last, control)
-        return normalised(found)
-    if stage == last - 1:
-        pooled = yield from image_prefix(clip, pictures, indices, stage, control)
-        with torch.inference_mode():
-            value = clip.image(torch.from_numpy(pooled).to(clip.device.place), stage)
-        return normalised(value.float().cpu().numpy())
-    return (yield from fresh_images(clip, pictures, indices, control))
+    if stage is not None and stage < pooled:
+        return (yield from fresh_images(clip, pictures, indices, control))
+    stored = torch.from_numpy((yield from image_prefix(clip, pictures, indices, pooled, control)))
+    with torch.inference_mode():
+        parts = [
+            clip.image(stored[start : start + BATCH].to(clip.device.place), pooled).float().cpu().numpy()
+            for start in range(0, len(stored), BATCH)
+        ]
+    return normalised(np.concatenate(parts)) if parts else np.zeros((0, clip.dim), np.float32)
 
 
 def fresh_images(clip: Clip, pictures: Pictures, indices: Sequence[int], control: Control) -> Work[Features]:
@@ -138,7 +139,25 @@ def fresh_images(clip: Clip, pictures: Pictures, indices: Sequence[int], control
 
 
 def texts(clip: Clip, captions: Sequence[str]) -> Features:
-    """Normalised embeddings [N, dim] of texts as the model is now."""
+    """Normalised embeddings [N, dim] of texts as the model is now.
+
+    What the adapter does not touch is remembered: checks, strengths and the cells of a grid ask for the same captions.
+    """
+    adapter = clip.adapter
+    frozen = adapter is None or adapter.strength == 0 or not adapter.touches("text")
+    key = tuple(captions)
+    if frozen and key in clip.known_texts:
+        return clip.known_texts[key]
+    found = fresh_texts(clip, captions)
+    if frozen:
+        while len(clip.known_texts) >= _KNOWN_TEXTS:
+            clip.known_texts.pop(next(iter(clip.known_texts)))
+        clip.known_texts[key] = found
+    return found
+
+
+def fresh_texts(clip: Clip, captions: Sequence[str]) -> Features:
+    """Normalised embeddings [N, dim] of texts, nothing remembered."""
     with torch.inference_mode():
         parts = [
             clip.text(clip.tokens(captions[start : start + TEXT_BATCH])).float().cpu().numpy()

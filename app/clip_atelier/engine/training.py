@@ -358,9 +358,9 @@ def embed(clip: Clip, pictures: Pictures, board: Board, control: Control) -> Wor
 
 
 def probe(clip: Clip, pictures: Pictures, board: Board, control: Control) -> Work[tuple[Features, Features]]:
-    """Embeddings of one batch of a board, nothing taken from the store."""
+    """Embeddings of one batch of a board, nothing stored or remembered."""
     images = yield from features.fresh_images(clip, pictures, board.indices[: features.BATCH], control)
-    return images, features.texts(clip, board.captions[: features.TEXT_BATCH])
+    return images, features.fresh_texts(clip, board.captions[: features.TEXT_BATCH])
 
 
 class _Loop:

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPModel
 
@@ -60,6 +62,8 @@ class Clip:
         self.name = name or folder.name
         self.device = device
         self.adapter: Adapter | None = None
+        # The base's embeddings of lists of captions asked for lately; `engine.features` fills it.
+        self.known_texts: dict[tuple[str, ...], NDArray[np.float32]] = {}
         try:
             self.net = CLIPModel.from_pretrained(
                 folder, dtype=torch.float32, attn_implementation=device.attention, local_files_only=True,
