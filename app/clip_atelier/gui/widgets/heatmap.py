@@ -23,6 +23,8 @@ _CELL: Final = QSize(112, 52)
 _SIDE: Final = 64  # room for the names of the rows
 _HEAD: Final = 44  # room for the title and the names of the columns
 _GAP: Final = theme.XL
+# How much of the full colour a cell may have, by darkness of the theme: the text must be read on all of them.
+DEEPEST: Final = {False: 0.6, True: 0.42}
 
 
 @dataclass(frozen=True)
@@ -260,13 +262,13 @@ class HeatMap(QWidget):
 
     def _cell(self, painter: QPainter, t: theme.Tokens, rect: QRectF, heat: Heat, level: float) -> None:
         full = QColor(t.accent if level >= 0 else t.warning)
-        fill = _mixed(QColor(t.surface), full, (0.15 + 0.85 * abs(level)) if heat.sure else 0.08)
+        deepest = DEEPEST[t.dark]
+        fill = _mixed(QColor(t.surface), full, 0.12 + (deepest - 0.12) * abs(level) if heat.sure else 0.06)
         chosen = bool(self._chosen & set(heat.runs))
         painter.setPen(QPen(QColor(t.text), 2) if chosen else QPen(_mixed(QColor(t.surface), full, 0.5), 1))
         painter.setBrush(fill)
         painter.drawRoundedRect(rect, theme.RADIUS_SMALL, theme.RADIUS_SMALL)
-        ink = QColor(_readable(fill, t))
-        painter.setPen(ink)
+        painter.setPen(QColor(t.text))
         painter.setFont(self._font(theme.SUBTITLE, strong=heat.sure))
         upper = QRectF(rect.x(), rect.y() + 5, rect.width(), 22)
         painter.drawText(upper, int(Qt.AlignmentFlag.AlignCenter), heat.shown)
@@ -292,23 +294,3 @@ def _mixed(low: QColor, high: QColor, share_of_high: float) -> QColor:
         low.blueF() + a * (high.blueF() - low.blueF()),
     )
     return QColor.fromRgbF(*parts)
-
-
-def _luminance(colour: QColor) -> float:
-    """Relative luminance (WCAG 2.2)."""
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
-        for part in (colour.redF(), colour.greenF(), colour.blueF())
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: QColor, other: QColor) -> float:
-    """Contrast ratio (WCAG 2.2), from 1 to 21."""
-    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _readable(fill: QColor, t: theme.Tokens) -> str:
-    """The one of the theme's two inks that is read best on a colour."""
-    return max((t.text, t.on_accent), key=lambda ink: contrast(fill, QColor(ink)))

@@ -146,13 +146,9 @@ class RunTable(QAbstractTableModel):
         self._sorted = (
             (self.columns[column].name, order) if known else ("created", Qt.SortOrder.DescendingOrder)
         )
-        before = self.persistentIndexList()
-        held = [(self.rows[index.row()].run, index.column()) for index in before]
-        self.layoutAboutToBeChanged.emit()
+        self.beginResetModel()
         self._order()
-        after = [self.index(self.place_of(run), at) for run, at in held]
-        self.changePersistentIndexList(before, after)
-        self.layoutChanged.emit()
+        self.endResetModel()
 
     @property
     def sorted_by(self) -> tuple[str, Qt.SortOrder]:

@@ -247,7 +247,11 @@ class TableView(QTableView):
         if column.name == name:
             both = (Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder)
             first = both[1] if order == both[0] else both[0]
+        kept = self.runs()
+        self._filling = True
         self.table.sort(place, first)
+        self.choose(kept)
+        self._filling = False
         self._state.set_view("table.sort", [column.name, first == Qt.SortOrder.DescendingOrder])
         self._show_order()
         self.reordered.emit()
