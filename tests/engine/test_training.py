@@ -14,9 +14,9 @@ import torch
 from peft import PeftModel
 from transformers import CLIPModel
 
-from clip_atelier.engine import events, settings
+from clip_atelier.engine import checkpoints, events, settings
 from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError, WorkError
+from clip_atelier.engine.errors import Stopped, UserError, WorkError
 from clip_atelier.engine.events import Check, Event, Finished, Saved, Step, drive
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
@@ -138,6 +138,18 @@ def test_a_resumed_run_is_bit_equal_to_a_straight_one(
         assert resumed[key] == straight[key], key
     a, b = (best_adapter(home, r["run"]) for r in (straight, resumed))
     assert all(torch.equal(a[n], b[n]) for n in a)
+
+
+def test_leaving_keeps_a_checkpoint_and_skips_the_comparison(home: Path, tiny_pairs: Path, quick: Quick) -> None:
+    control = Control()
+    plan = Plan(tiny_pairs, settings.build(quick(train__epochs=3)), home)
+    with pytest.raises(Stopped):
+        drive(train(plan, Models(home), control), lambda e: control.leave() if isinstance(e, Step) else None)
+    run = Runs(home).list()[0]
+    assert run.status == "stopped"
+    assert run.result is None
+    assert checkpoints.steps(run.path / "checkpoints") == [1]
+    assert drive(resume(home, run.id, Models(home), Control()))["status"] == "done"
 
 
 def test_a_complete_run_is_not_resumed(home: Path, tiny_pairs: Path, quick: Quick) -> None:

@@ -65,7 +65,7 @@ def open_window(home: Path, qtbot: QtBot, theme_of_tests: Theme) -> Iterator[Cal
 
     yield open_one
     for shell in opened:
-        shell.desk.lanes.stop_all()
+        shell.desk.lanes.leave()
         assert shell.desk.lanes.close(60), "a lane did not end"
         shell.desk.state.save()
 

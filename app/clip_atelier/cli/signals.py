@@ -15,12 +15,16 @@ from clip_atelier.engine.i18n import _
 
 @contextmanager
 def stopping(control: Control) -> Iterator[None]:
-    """While open, the first SIGINT or SIGTERM calls `control.stop()` and the second one kills."""
+    """While open, the first SIGINT calls `control.stop()`, SIGTERM `control.leave()`, and the second one kills."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        control.stop()
+    def stop(number: int, _frame: FrameType | None) -> None:
+        # Ctrl-C is a person who still wants the comparison; SIGTERM is a machine that wants the process gone.
+        if number == signal.SIGTERM:
+            control.leave()
+        else:
+            control.stop()
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
         _say("\n" + _("Stopping; what was done is kept. Press Ctrl-C again to end at once.") + "\n")

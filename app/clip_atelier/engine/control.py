@@ -15,11 +15,21 @@ class Control:
         self._go = threading.Event()
         self._go.set()
         self._evaluate = threading.Event()
+        self._leaving = threading.Event()
 
     def stop(self) -> None:
         """Asks the work to end at the next boundary and keep what was done; also ends a pause."""
         self._stop.set()
         self._go.set()
+
+    def leave(self) -> None:
+        """Asks the work to end now: as `stop`, but without the comparison that follows a stopped training."""
+        self._leaving.set()
+        self.stop()
+
+    def finishing(self) -> Control:
+        """A control for what is still to be done after a stop: only `leave` ends it."""
+        return _Finishing(self)
 
     def pause(self) -> None:
         """Holds the work at the next boundary until `resume` or `stop`."""
@@ -37,6 +47,11 @@ class Control:
     def stopping(self) -> bool:
         """Whether a stop was asked for."""
         return self._stop.is_set()
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the program is about to end."""
+        return self._leaving.is_set()
 
     @property
     def paused(self) -> bool:
@@ -58,3 +73,14 @@ class Control:
         self._go.wait()
         if self._stop.is_set():
             raise Stopped
+
+
+class _Finishing(Control):
+    def __init__(self, of: Control) -> None:
+        super().__init__()
+        self._of = of
+
+    def boundary(self) -> None:
+        if self._of.leaving:
+            raise Stopped
+        super().boundary()

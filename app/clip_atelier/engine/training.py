@@ -284,8 +284,8 @@ class _Training:
             "measured_on": "validation" if final is board else "test",
         }
         yield Phase(name="evaluate", title=_("Comparing base and adapted"))
-        # A stop asked for during training must not cut the comparison short; a second one may.
-        asked = control if not stopped else Control()
+        # A stop asked for during training must not cut the comparison short; leaving the program does.
+        asked = control.finishing() if stopped else control
         adapted = yield from embed(clip, pictures, final, asked)
         base_values, adapted_values = final.values(*final_base), final.values(*adapted)
         result |= verdict.compare(final, base_values, adapted_values)
@@ -310,7 +310,7 @@ class _Training:
     ) -> Work[bool]:
         """Proof that the base pane is the untouched model: with the update off, the very same bits come out."""
         with adapter.at(0.0):
-            again = yield from probe(clip, pictures, board, Control())
+            again = yield from probe(clip, pictures, board, self.control.finishing())
         same = all(np.array_equal(a, b) for a, b in zip(untouched, again, strict=True))
         if not same:
             yield Notice(text=_("The base embeddings could not be reproduced bit for bit on this device."))
@@ -421,6 +421,8 @@ class _Loop:
                 control.boundary()
             except Stopped:
                 yield from self._save()
+                if control.leaving:
+                    raise
                 return True
             step = self.state.step
             batch = self.batches.at(step)
@@ -482,7 +484,9 @@ class _Loop:
         """Measures, remembers the best, saves; returns whether training should end early."""
         # Measuring must not move the random numbers that training draws.
         random = random_state(self.clip.device.kind)
-        images, words = yield from embed(self.clip, self.pictures, self.board, Control())
+        images, words = yield from embed(
+            self.clip, self.pictures, self.board, self.training.control.finishing()
+        )
         set_random_state(random)
         values = verdict.averages(self.board.values(images, words))
         score = values[select_by(self.board)]

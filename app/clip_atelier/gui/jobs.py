@@ -25,6 +25,7 @@ from clip_atelier.engine.events import Event, Work
 log = logging.getLogger(__name__)
 
 _DRAIN_MS = 100
+_MOST_AT_ONCE = 5000  # an old run's events come as fast as the disk reads them
 
 
 class Tools:
@@ -165,11 +166,16 @@ class Lane(QObject):
         for job in reversed(self._waiting):
             job.stop()
 
-    def drain(self) -> None:
-        """Hands on what arrived. Called by the timer."""
+    def leave(self) -> None:
+        """As `stop_all`, for a program that ends: nothing that may follow a stop is begun."""
+        for job in reversed(self._waiting):
+            job.control.leave()
+
+    def drain(self, *, everything: bool = False) -> None:
+        """Hands on what arrived, but no more than a tenth of a second should hold. Called by the timer."""
         batch: list[Event] = []
         holder: Job | None = None
-        for _count in range(len(self._inbox)):
+        for _count in range(len(self._inbox) if everything else min(len(self._inbox), _MOST_AT_ONCE)):
             job, what, value = self._inbox.popleft()
             if what == "event":
                 if holder is not job and batch and holder is not None:
@@ -219,11 +225,11 @@ class Lane(QObject):
     def close(self, seconds: float = 5.0) -> bool:
         """Stops all work at the next boundary and ends the thread; False if it did not end in time."""
         self._closed = True
-        self.stop_all()
+        self.leave()
         self._worker.jobs.put(None)
         ended = not self._worker.isRunning() or self._worker.wait(round(seconds * 1000))
         if ended:
-            self.drain()
+            self.drain(everything=True)
             self._timer.stop()
         return ended
 
@@ -249,15 +255,15 @@ class Lanes(QObject):
         """Every lane, the one that is quickest to end first."""
         return (self.files, self.reading, self.compute)
 
-    def stop_all(self) -> None:
-        """Asks all work for its end."""
+    def leave(self) -> None:
+        """Asks all work for its end, as the program ends."""
         for lane in self.all:
-            lane.stop_all()
+            lane.leave()
 
     def close(self, seconds: float = 5.0) -> bool:
         """Ends everything within `seconds`; False if something did not end."""
         until = time.monotonic() + seconds
-        self.stop_all()
+        self.leave()
         self.pictures.close()
         ended = True
         for lane in self.all:  # each of them, also after one that did not end

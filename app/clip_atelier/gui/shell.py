@@ -392,7 +392,7 @@ class Shell(QWidget):
             self._closing = True
             event.ignore()
             self.veil.cover(N_("Finishing… what was done is kept"))
-            lanes.stop_all()
+            lanes.leave()
             for lane in lanes.all:
                 lane.busy_changed.connect(self._close_when_idle)
             QTimer.singleShot(_CLOSE_MS, self._close_now)
