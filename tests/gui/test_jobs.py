@@ -60,13 +60,13 @@ class Heard:
 def test_a_job_tells_its_events_in_order_and_few_batches_on_the_windows_thread(
     lanes: Lanes, qtbot: QtBot
 ) -> None:
-    job = Job("count", counting(5000))
+    job = Job("count", counting(12_000))
     heard = Heard(job)
     lanes.compute.submit(job)
     qtbot.waitUntil(lambda: heard.over, timeout=10_000)
     assert [what for what, _v in heard.log] == ["started", "done", "ended"]
-    assert heard.log[1][1] == 5000
-    assert [e.done for e in heard.events if isinstance(e, Progress)] == list(range(5000))
+    assert heard.log[1][1] == 12_000
+    assert [e.done for e in heard.events if isinstance(e, Progress)] == list(range(12_000))
     assert heard.batches < 100
     assert heard.threads == {QThread.currentThread()}
     assert not lanes.busy

@@ -56,6 +56,7 @@ class Tokens:
     muted: str  # explanations
     line: str  # hairlines and borders
     strong_line: str  # borders of fields, chevrons
+    faint: str  # what lies behind a curve
     accent: str  # the one accent: chosen things, the adapted model
     accent_hover: str
     accent_soft: str  # a wash of the accent
@@ -76,6 +77,7 @@ LIGHT: Final = Tokens(
     muted="#6a645b",
     line="#e2ddd4",
     strong_line="#bdb6aa",
+    faint="#dcd6cb",
     accent="#3b55b5",
     accent_hover="#2f4699",
     accent_soft="#e6eaf8",
@@ -96,6 +98,7 @@ DARK: Final = Tokens(
     muted="#a9a297",
     line="#383530",
     strong_line="#5f5a52",
+    faint="#48443d",
     accent="#93a8f4",
     accent_hover="#abbcf8",
     accent_soft="#2c3352",
@@ -230,6 +233,7 @@ def style_sheet(t: Tokens) -> str:
     QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
     QAbstractScrollArea::corner {{ background: transparent; border: none; }}
     QSplitter::handle {{ background: transparent; }}
+    QSlider:horizontal {{ min-height: 20px; }}
     QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {t.line}; }}
     QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {t.accent}; }}
     QSlider::handle:horizontal {{ width: 14px; height: 14px; margin: -6px 0; border-radius: 8px;

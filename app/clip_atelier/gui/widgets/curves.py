@@ -41,7 +41,7 @@ class Curves(QWidget):
         self._state = state
         self._record = RunRecord()
         self.loss = Plot()
-        self.loss.add_curve("raw", "strong_line")
+        self.loss.add_curve("raw", "faint")
         self.loss.add_curve("smooth", "accent")
         self.loss.add_curve("held-out", "warning")
         self.loss.add_dots("held-out dots", "warning")
