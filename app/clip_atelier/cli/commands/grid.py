@@ -26,8 +26,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="lora.r=8,16",
         help=_(
             "a setting, or “preset”, with the values to try; give it several times for every combination. Lists are "
-            "joined with +: lora.target_modules=q_proj+v_proj,visual_projection. Without it: both presets of the brief, "
-            "each with r 8 and 16 and lora_alpha 16 and 32"
+            "joined with +: lora.target_modules=q_proj+v_proj,visual_projection. Without it: the presets "
+            "attention and projection, each with r 8 and 16 and lora_alpha 16 and 32"
         ),
     )
     parser.add_argument(
