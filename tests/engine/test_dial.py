@@ -48,14 +48,20 @@ def test_every_point_is_what_a_naive_ranking_gives(
     held = split(own, chosen.data, chosen.train.seed).test
     assert result["collection"] == len(held)
     assert result["probe"] == len(probe.items) == 24
+    assert result["points"][0]["general"]["R@1"] < 0.1, "the base is random"
+    assert result["elsewhere"] == "text_to_image/R@10"
+    assert result["chance"] == pytest.approx(10 / 24)
     try:
         for point in result["points"]:
             opened.adapter.set_strength(point["strength"])
             pictures = Pictures(probe.root, probe.items, 32, chosen.data)
             images = drive(features.fresh_images(opened.clip, pictures, range(24), Control()))
             texts = features.texts(opened.clip, [item.captions[0] for item in probe.items])
-            right = sum(int(np.argmax(texts[n] @ images.T)) == n for n in range(24))
-            assert point["forgotten"] == pytest.approx(right / 24)
+            ranks = [sorted(range(24), key=lambda m: -float(texts[n] @ images[m])) for n in range(24)]
+            for cutoff in (1, 10):
+                right = sum(n in ranks[n][:cutoff] for n in range(24))
+                assert point["general"][f"R@{cutoff}"] == pytest.approx(right / 24)
+            assert point["forgotten"] == point["general"]["R@10"]
             pictures = Pictures(own.root, own.items, 32, chosen.data)
             rows = drive(features.fresh_images(opened.clip, pictures, held, Control()))
             items = [own.items[i] for i in held]
@@ -158,11 +164,11 @@ def _point(strength: float, gained: float, forgotten: float, *, here: str, there
     }  # fmt: skip
 
 
-def _result(best: float, *points: dict[str, Any]) -> dict[str, Any]:
+def _result(best: float, *points: dict[str, Any], **more: Any) -> dict[str, Any]:
     base = _point(0.0, 0.40, 0.30, here="none", there="none")
     return {
         "best": best, "points": [base, *points], "headline": "text_to_image/R@1", "measured_on": "test",
-        "changed": False,
+        "changed": False, "elsewhere": "text_to_image/R@1", "chance": 0.01, **more,
     }  # fmt: skip
 
 
@@ -184,3 +190,18 @@ def test_the_reading_admits_that_nothing_was_gained() -> None:
     assert "no measurable difference" in said[1]
     assert "nothing measurable was forgotten" in said[2]
     assert len(said) == 3
+
+
+def test_the_reading_admits_that_there_was_nothing_to_forget() -> None:
+    one = _point(1.0, 0.62, 0.29, here="gain", there="none")
+    said = findings.dial(_result(1.0, one, elsewhere="text_to_image/R@10", chance=0.2))
+    assert "among the first 10 for 29.0% instead of 30.0%: nothing measurable was forgotten" in said[1]
+    assert "The base itself finds hardly any" in said[2]
+
+
+def test_general_images_are_judged_by_r1_where_the_base_knows_them() -> None:
+    values = {"text_to_image/R@1": np.array([1.0, 0.0, 0.0]), "text_to_image/R@10": np.array([1.0, 1.0, 1.0])}
+    assert dial._measure(values) == "text_to_image/R@1"
+    values["text_to_image/R@1"] = np.zeros(3)
+    assert dial._measure(values) == "text_to_image/R@10"
+    assert dial._measure({"text_to_image/R@1": np.zeros(3)}) == "text_to_image/R@1"

@@ -99,7 +99,7 @@ def test_changes_of_place_are_coloured_by_octaves(before: int, after: int, text:
     data = MapData(result_of(base, base, tmp_path, before=[before], after=[after]))
     which, entries = data.coloured("change")
     assert entries[which[0]].text == text
-    assert f"own caption: place {before} → {after}" in data.told(0)
+    assert f"place {before} → {after}" in data.told(0)
 
 
 def test_only_colourings_that_tell_something_are_offered(tmp_path: Path) -> None:

@@ -27,8 +27,9 @@ from clip_atelier.engine.training import embed, select_by
 from clip_atelier.engine.verdict import Values
 
 STRENGTHS: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-ELSEWHERE: Final = "text_to_image/R@1"
-"""What is measured on the general images."""
+
+_ELSEWHERE: Final = "text_to_image"
+_LEAST: Final = 0.1  # below this R@1 of the base, too few general images come first for any to be lost
 
 
 def curve(
@@ -42,12 +43,14 @@ def curve(
     """Gained against forgotten over strengths.
 
     Gained is the headline R@1 on the run's held-out images; forgotten is text → image R@1 on a general probe set that
-    has nothing to do with the collection (the bundled drawings where left out). Strength 0 and the strength that the
-    run recommends are always among them. Differences to strength 0 come with a paired 95 % interval.
+    has nothing to do with the collection (the bundled drawings where left out), or R@10 where the base puts so few of
+    them first that none could be lost. Strength 0 and the strength that the run recommends are always among them.
+    Differences to strength 0 come with a paired 95 % interval.
 
     Returns:
         `points[{strength, gained, forgotten, validation, gained_difference{value, low, high},
-        forgotten_difference{…}}]`, `best` (the strength the run recommends), `headline`, `select_by`, `measured_on`,
+        forgotten_difference{…}, general{metric: value}}]`, `best` (the strength the run recommends), `headline` and
+        `elsewhere` (what `gained` and `forgotten` are), `chance` (of `elsewhere`), `select_by`, `measured_on`,
         `collection` and `probe` (images measured on), `changed` (the collection is not the one that was trained on).
 
     Raises:
@@ -90,6 +93,7 @@ def curve(
         whole = Whole(len(wanted) * sizes)
         gained_name, chosen_name = f"{reported.headline}/R@1", select_by(chosen_on)
         before: tuple[Values, Values] | None = None
+        elsewhere = ""
         points = []
         for strength in wanted:
             adapter.set_strength(strength)
@@ -98,15 +102,21 @@ def curve(
             chosen = here
             if chosen_on is not reported:
                 chosen = yield from _values(clip, own, chosen_on, control, whole)
-            before = before or (here, there)
+            if before is None:
+                before, elsewhere = (here, there), _measure(there)
             validation = _mean(chosen, chosen_name)
             point = {
                 "strength": strength,
                 "gained": _mean(here, gained_name),
-                "forgotten": _mean(there, ELSEWHERE),
+                "forgotten": _mean(there, elsewhere),
                 "validation": validation,
                 "gained_difference": _difference(reported, gained_name, before[0], here),
-                "forgotten_difference": _difference(forgotten, ELSEWHERE, before[1], there),
+                "forgotten_difference": _difference(forgotten, elsewhere, before[1], there),
+                "general": {
+                    name.partition("/")[2]: value
+                    for name, value in verdict.averages(there).items()
+                    if name.startswith(_ELSEWHERE)
+                },
             }
             points.append(point)
             yield Strength(strength=strength, score=validation)
@@ -118,6 +128,8 @@ def curve(
         "points": points,
         "best": round(opened.recommended, 6),
         "headline": gained_name,
+        "elsewhere": elsewhere,
+        "chance": forgotten.chance()[elsewhere],
         "select_by": chosen_name,
         "measured_on": "test" if parts.test else "validation",
         "collection": len(reported.indices),
@@ -143,6 +155,12 @@ def _board(
 def _values(clip: Clip, pictures: Pictures, board: Board, control: Control, whole: Whole) -> Work[Values]:
     embedded = yield from whole.part(embed(clip, pictures, board, control), len(board.indices))
     return board.values(*embedded)
+
+
+def _measure(general: Values) -> str:
+    """What to look at on the general images: R@1, unless the base itself hardly ever puts the right one first."""
+    first, among = f"{_ELSEWHERE}/R@1", f"{_ELSEWHERE}/R@10"
+    return among if among in general and _mean(general, first) < _LEAST else first
 
 
 def _mean(values: Values, name: str) -> float:

@@ -35,11 +35,19 @@ def dial(result: Mapping[str, Any]) -> list[str]:
             direction=_(DIRECTIONS.get(direction, direction)), verdict=_gained(gained),
         )
     )  # fmt: skip
-    said.append(
-        _("On general drawings it comes first for {after:.1%} instead of {before:.1%}: {verdict}.").format(
-            after=told["forgotten"], before=base["forgotten"], verdict=_forgotten(forgotten)
+    if result["elsewhere"].endswith("/R@1"):
+        general = _("On general drawings it comes first for {after:.1%} instead of {before:.1%}: {verdict}.")
+    else:
+        general = _(
+            "On general drawings it is among the first 10 for {after:.1%} instead of {before:.1%}: {verdict}."
         )
+    said.append(
+        general.format(after=told["forgotten"], before=base["forgotten"], verdict=_forgotten(forgotten))
     )
+    if base["forgotten"] < 2 * result["chance"]:
+        said.append(
+            _("The base itself finds hardly any of the general drawings, so nothing much could be forgotten.")
+        )
     if forgotten == "loss" and (milder := _mildest(result)) is not None and milder is not told:
         said.append(
             _("Strength {strength:g} forgets nothing measurable and still finds {after:.1%} of your drawings at once.").format(

@@ -54,10 +54,7 @@ class Entry:
             return self.colour if self.colour.startswith("#") else str(getattr(t, self.colour))
         end = t.gain if self.part > 0 else t.loss
         mixed = (
-            round(
-                _channel(t.line if t.dark else t.strong_line, i) * (1 - abs(self.part))
-                + _channel(end, i) * abs(self.part)
-            )
+            round(_channel(t.strong_line, i) * (1 - abs(self.part)) + _channel(end, i) * abs(self.part))
             for i in (1, 3, 5)
         )
         return "#" + "".join(f"{value:02x}" for value in mixed)
@@ -101,9 +98,9 @@ class MapData:
             lines.append(" · ".join(text for text in (label, _(PARTS.get(part, ""))) if text))
         before, after = point.get("before"), point.get("after")
         if before is not None and after is not None:
-            lines.append(_("own caption: place {before:,} → {after:,}").format(before=before, after=after))
+            lines.append(_("place {before:,} → {after:,}").format(before=before, after=after))
         elif before is not None:
-            lines.append(_("own caption: place {before:,}").format(before=before))
+            lines.append(_("place {before:,}").format(before=before))
         return lines
 
     def change(self, index: int) -> float:

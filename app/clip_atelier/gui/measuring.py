@@ -25,7 +25,7 @@ from clip_atelier.gui.work import at_once
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ class Strengths(Section):
             gap=theme.XS, margin=theme.M,
         )  # fmt: skip
         note = Label(
-            N_("R@1, and the 95 % interval of its difference to strength 0; coloured where it leaves zero out."),
+            N_("Beside each number the 95 % interval of its difference to strength 0; coloured where it leaves zero out."),
             "caption", wrap=True,
         )  # fmt: skip
         said = box(self.reading, theme.M, self.numbers, note, theme.S, self.when, None, gap=theme.XS)
@@ -219,12 +219,13 @@ class Strengths(Section):
     def show_result(self, result: Mapping[str, Any]) -> None:
         from clip_atelier.engine import findings
 
-        self.picture.show_points(result["points"], float(result["best"]))
+        elsewhere = str(result["elsewhere"]).partition("/")[2]
+        self.picture.show_points(result["points"], float(result["best"]), elsewhere)
         self.reading.say(findings.dial(result))
         clear(self.table)
-        heads = (N_("Strength"), N_("Your drawings"), N_("General drawings"))
+        heads = (_("Strength"), f"{_('Your drawings')}, R@1", f"{_('General drawings')}, {elsewhere}")
         for x, head in zip((0, 1, 3), heads, strict=True):
-            self._cell(_(head), "caption", 0, x, 1 if x == 0 else 2)
+            self._cell(head, "caption", 0, x, 1 if x == 0 else 2)
         for y, point in enumerate(result["points"], 1):
             role = "strong" if point["strength"] == result["best"] else "body"
             self._cell(f"{point['strength']:g}", role, y, 0)

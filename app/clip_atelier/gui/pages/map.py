@@ -79,10 +79,13 @@ class MapPage(QWidget):
 
         self.reading = Reading()
         self.legend = Legend()
+        self.meant = Label(
+            N_("Where each image stands when it is searched for with its own caption."), "caption", wrap=True
+        )
         self.when = Label(role="caption", wrap=True)
         self.trust = scrolled(
             box(
-                Label(N_("What the colours mean"), "strong"), self.legend, theme.M,
+                Label(N_("What the colours mean"), "strong"), self.legend, self.meant, theme.M,
                 Label(N_("How far to trust it"), "strong"), self.reading, theme.S, self.when, None,
             )
         )  # fmt: skip
@@ -264,6 +267,7 @@ class MapPage(QWidget):
     def _colour(self) -> None:
         if self.data is not None:
             which, entries = self.data.coloured(self.colour.value())
+            self.meant.setVisible(self.colour.value() == "change")
             self.scatter.set_colours(which, entries)
             counts = np.bincount(which, minlength=len(entries))
             self.legend.show_entries(entries, [int(n) for n in counts])

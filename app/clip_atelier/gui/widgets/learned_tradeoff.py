@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,20 +26,22 @@ class Tradeoff(QWidget):
         super().__init__()
         self._points: Sequence[Mapping[str, Any]] = ()
         self._best = 0.0
+        self._elsewhere = "R@1"
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(300, 220)
 
-    def show_points(self, points: Sequence[Mapping[str, Any]], best: float) -> None:
-        """Shows another curve."""
+    def show_points(self, points: Sequence[Mapping[str, Any]], best: float, elsewhere: str = "R@1") -> None:
+        """Shows another curve; `elsewhere` is what is measured on general drawings."""
         self._points = points
         self._best = best
+        self._elsewhere = elsewhere
         self.setAccessibleName(_("Gained against forgotten"))
         self.setAccessibleDescription("\n".join(self._told(p) for p in points))
         self.update()
 
     def retranslate(self) -> None:
         """The words in the current language."""
-        self.show_points(self._points, self._best)
+        self.show_points(self._points, self._best, self._elsewhere)
 
     def _told(self, point: Mapping[str, Any]) -> str:
         return _("strength {strength:g}: {gained:.3f} on your drawings, {forgotten:.3f} on general ones").format(
@@ -108,7 +111,11 @@ class Tradeoff(QWidget):
             )
         painter.setPen(QColor(t.muted))
         below = QRectF(room.left(), room.bottom() + 20, room.width(), 16)
-        painter.drawText(below, Qt.AlignmentFlag.AlignCenter, _("R@1 on general drawings"))
+        painter.drawText(
+            below,
+            Qt.AlignmentFlag.AlignCenter,
+            _("{metric} on general drawings").format(metric=self._elsewhere),
+        )
         painter.save()
         painter.translate(11, room.center().y())
         painter.rotate(-90)
@@ -123,6 +130,11 @@ class Tradeoff(QWidget):
         painter.drawPolyline(QPolygonF(places))
         # A name must not cover a point, nor another name.
         taken = [QRectF(p.x() - 6, p.y() - 6, 12, 12) for p in places]
+        for start, end in itertools.pairwise(places):
+            steps = int(math.hypot(end.x() - start.x(), end.y() - start.y()) // 6)
+            for step in range(1, steps):
+                on = start + (end - start) * (step / steps)
+                taken.append(QRectF(on.x() - 1, on.y() - 1, 2, 2))
         order = sorted(range(len(places)), key=lambda n: self._points[n]["strength"] not in (0.0, self._best))
         for n in order:
             strength = float(self._points[n]["strength"])
