@@ -121,11 +121,10 @@ def _evaluate(options: argparse.Namespace) -> None:
         return
     state = torch.load(options.work / "checkpoint.pt", weights_only=True)
     store, catalogue = _data(options)
-    steps, batch = state["step"], state["recipe"]["batch"]
     facts = TrainingFacts(
-        steps,
+        state["step"],
         state["seconds"] / 60,
-        steps * batch,
+        state["images"],
         len(store.drawings),
         len(catalogue.texts),
         len(catalogue.emoji),
@@ -146,7 +145,7 @@ def _data(options: argparse.Namespace) -> tuple[Store, Catalogue]:
 def _decay_time(options: argparse.Namespace) -> float:
     """Seconds since the epoch at which the decay begins."""
     if options.decay_at is None:
-        return time.time() + 3600 * options.hours
+        return time.time() + 3600 * float(options.hours)
     now = datetime.now()
     hour, minute = (int(part) for part in options.decay_at.split(":"))
     moment = now.replace(hour=hour, minute=minute, second=0, microsecond=0)

@@ -144,8 +144,8 @@ def _signatures(pixels: Pixels) -> npt.NDArray[np.float32]:
     step = SIZE // _COPY_SIDE
     small = grey.reshape(len(grey), _COPY_SIDE, step, _COPY_SIDE, step).mean(axis=(2, 4)).reshape(len(grey), -1)
     small -= small.mean(axis=1, keepdims=True)
-    norms: npt.NDArray[np.float32] = np.linalg.norm(small, axis=1, keepdims=True)
-    return small / np.maximum(norms, 1e-6)
+    unit: npt.NDArray[np.float32] = small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-6)
+    return unit
 
 
 def _copies(pixels: Pixels, kept_out: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

@@ -80,7 +80,7 @@ def write_report(path: Path, facts: TrainingFacts, scores: Sequence[Score], pair
         f"  clamped to ln 100, plus {recipe['image_weight']} times the contrast between two styles of the same thing.",
         f"- Muon ({recipe['rate']:g}) for the matrices inside the layers, AdamW ({recipe['adam_rate']:g}) for the rest,",
         f"  {recipe['warmup']} steps of warm-up, constant, then {recipe['decay_minutes']:.0f} minutes of linear decay to zero.",
-        f"  Before the decay only {recipe['kept_patches']} of the 36 patches are looked at, which nearly doubles the speed.",
+        f"  Until half of the decay is over only {recipe['kept_patches']} of the 36 patches are looked at, for speed.",
         "- bfloat16, eager attention, compiled layers. Drawings are turned, scaled, shifted, recoloured, inverted,",
         "  thickened and thinned; coloured ones are also shown in grey and as outlines.",
         f"- Seed {recipe['seed']}. Batches depend on seed and step only, so a resumed training sees the same ones.",

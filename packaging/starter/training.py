@@ -22,6 +22,7 @@ from starter.batches import Batch, Batches
 _log = logging.getLogger(__name__)
 _MOST_LOGIT_SCALE = math.log(100)
 _PATCHES = 36
+_ALL_PATCHES_BELOW = 0.5  # of the peak rate
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,13 @@ class Recipe:
         adam_rate: Peak rate of AdamW, for everything else.
         warmup: Steps of linear warm-up.
         decay_minutes: Length of the final linear decay to zero.
-        kept_patches: Patches looked at before the decay, of 36; all are looked at during the decay.
+        kept_patches: Patches looked at, of 36, until half of the decay is over; all are looked at after that.
         image_weight: Weight of the contrast between styles of the same thing.
         seed: Seed of weights and batches.
     """
 
-    batch: int = 512
-    rate: float = 2e-3
+    batch: int = 256
+    rate: float = 1.5e-3
     adam_rate: float = 1e-3
     warmup: int = 150
     decay_minutes: float = 18.0
@@ -111,6 +112,7 @@ class Trainer:
         self._optimizers: list[torch.optim.Optimizer] = [muon, adam]
         self.step = 0
         self.seconds = 0.0
+        self.images = 0
         self.decay_start: float | None = None  # in seconds of training
 
     def resume(self, path: Path) -> None:
@@ -119,7 +121,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        self.step, self.seconds, self.decay_start = state["step"], state["seconds"], state["decay_start"]
+        self.step, self.images = state["step"], state["images"]
+        self.seconds, self.decay_start = state["seconds"], state["decay_start"]
 
     def save(self) -> Path:
         """Write a checkpoint; the last one is replaced only when the new one is complete."""
@@ -130,6 +133,7 @@ class Trainer:
                 "model": self.model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
                 "step": self.step,
+                "images": self.images,
                 "seconds": self.seconds,
                 "decay_start": self.decay_start,
                 "recipe": asdict(self.recipe),
@@ -141,7 +145,8 @@ class Trainer:
 
     def run(self, decay_at: float, save_every: float = 300.0) -> None:
         """Train until the decay, begun at the clock time `decay_at` (seconds since the epoch), has reached zero."""
-        saved = last = time.monotonic()
+        saved = last = logged = time.monotonic()
+        logged_images = self.images
         running = 0.0
         while self._remaining() > 0:
             if self.decay_start is None and time.time() >= decay_at:
@@ -149,12 +154,14 @@ class Trainer:
                 _log.info("step %d: decay begins", self.step)
             loss = self._train_step(self._batches.make(self.step))
             self.step += 1
+            self.images += self.recipe.batch
             running = loss if running == 0 else 0.98 * running + 0.02 * loss
             now = time.monotonic()
             self.seconds += now - last
-            if self.step % 20 == 0:
+            if self.step % 50 == 0:
                 scale = self.model.logit_scale.exp().item()
-                speed = self.recipe.batch / (now - last)
+                speed = (self.images - logged_images) / (now - logged)
+                logged, logged_images = now, self.images
                 _log.info(
                     "step %d, %.1f min, loss %.3f (%.3f), scale %.1f, %.0f images/s",
                     self.step, self.seconds / 60, loss, running, scale, speed,
@@ -178,7 +185,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate * share
         kept = None
-        if self.decay_start is None and recipe.kept_patches < _PATCHES:
+        if self._remaining() > _ALL_PATCHES_BELOW and recipe.kept_patches < _PATCHES:
             generator = torch.Generator().manual_seed(self.step)
             kept = torch.rand(recipe.batch, _PATCHES, generator=generator).topk(recipe.kept_patches).indices
         with torch.autocast("cpu", torch.bfloat16):
