@@ -130,3 +130,19 @@ def test_a_real_run_keeps_the_values_behind_its_metrics(tiny_pairs: Path, home: 
     assert header[:4] == ["run", "name", "status", "lora.r"]
     assert [line[3] for line in lines] == ["2", "4"]
     assert {len(line) for line in lines} == {len(header)}
+
+
+def test_what_may_be_said_about_several_runs(made: Callable[..., Row]) -> None:
+    best, close, behind, none = (
+        made(name, answers(right)) for name, right in (("b", 120), ("c", 115), ("d", 80), ("n", 40))
+    )
+
+    def said(*rows: Row) -> str:
+        return comparison.conclusion(rows, KEY, comparison.marks(rows, KEY))
+
+    assert "best is “b”; 1 more cannot be told from it" in said(best, close, behind)
+    assert "measurably ahead of all others" in said(best, behind)
+    assert "no run is measurably better" in said(none)
+    assert "“b” is measurably better than the untouched base" in said(best)
+    assert "2 different sets of questions" in said(best, made("s", answers(90), seed=3))
+    assert comparison.conclusion([], KEY, {}) == ""

@@ -23,7 +23,7 @@ from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.i18n import _
 from clip_atelier.engine.metrics import METRICS
-from clip_atelier.engine.retrieval import Board
+from clip_atelier.engine.retrieval import DIRECTIONS, Board
 from clip_atelier.engine.runs import RunFolder, Runs, cannot_write
 from clip_atelier.engine.settings import DECLARED, written
 
@@ -219,6 +219,34 @@ def marks(rows: Sequence[Row], key: str, control: Control | None = None) -> dict
             if other is not best and other.verdict(key) == "gain" and not apart(best, other, key):
                 found[other.run] = "as good"
     return found
+
+
+def conclusion(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> str:
+    """What may be said about several runs by one metric, in the user's language; empty where none was measured."""
+    measured = [one for one in rows if np.isfinite(one.value(key))]
+    if not measured:
+        return ""
+    direction, _slash, metric = key.rpartition("/")
+    measure = f"{_(DIRECTIONS.get(direction, direction))} · {metric}"
+    best = [one for one in measured if marks.get(one.run) == "best"]
+    alike = sum(marks.get(one.run) == "as good" for one in measured)
+    if not best:
+        return _("{measure}: no run is measurably better than the untouched base.").format(measure=measure)
+    if len(best) > 1:
+        count = len({one.questions for one in measured})
+        text = _(
+            "{measure}: the runs answered {count} different sets of questions; the best of each is marked."
+        )
+        return text.format(measure=measure, count=count)
+    name = best[0].name or best[0].run
+    if len(measured) == 1:
+        return _("{measure}: “{run}” is measurably better than the untouched base.").format(
+            measure=measure, run=name
+        )
+    if alike:
+        text = _("{measure}: best is “{run}”; {count} more cannot be told from it, query by query.")
+        return text.format(measure=measure, run=name, count=alike)
+    return _("{measure}: best is “{run}”, measurably ahead of all others.").format(measure=measure, run=name)
 
 
 def apart(one: Row, other: Row, key: str) -> bool:

@@ -144,19 +144,7 @@ def _head(rows: Sequence[Row]) -> str:
 
 
 def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: Row) -> str:
-    said = []
-    if len(rows) > 1 and key:
-        best = [row for row in rows if marks.get(row.run) == "best"]
-        alike = sum(mark == "as good" for mark in marks.values())
-        if not best:
-            said.append(
-                _("No run is measurably better than the untouched base by {measure}.").format(
-                    measure=_measure(key)
-                )
-            )
-        said += [_("Best by {measure}: {run}.").format(measure=_measure(key), run=_name(row)) for row in best]
-        if alike:
-            said.append(_("{count} more cannot be told from it, query by query.").format(count=alike))
+    said = [comparison.conclusion(rows, key, marks)] if len(rows) > 1 else []
     word = leading.verdict(key) if key else ""
     if word:
         change = leading.difference(key)
@@ -168,7 +156,7 @@ def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: 
         )  # fmt: skip
     else:
         said.append(_("Base and adapted model were not compared: the run did not come to its end."))
-    return "".join(f"<p class='strong'>{text(sentence)}</p>" for sentence in said)
+    return "".join(f"<p class='strong'>{text(sentence)}</p>" for sentence in said if sentence)
 
 
 def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> str:

@@ -18,16 +18,16 @@ from clip_atelier.gui.widgets import heatmap, table_jobs
 from clip_atelier.gui.widgets.heatmap import HeatMap
 from clip_atelier.gui.widgets.inputs import Choice
 from clip_atelier.gui.widgets.layout import box, card, column, row, scrolled
-from clip_atelier.gui.widgets.overlay import MOST, Curve, Overlay
+from clip_atelier.gui.widgets.overlay import MOST, Overlay
 from clip_atelier.gui.widgets.table_export import Exports, Written
-from clip_atelier.gui.widgets.table_fill import FillPanel
+from clip_atelier.gui.widgets.table_fill import Empty, FillPanel
 from clip_atelier.gui.widgets.table_jobs import Request, Stand
 from clip_atelier.gui.widgets.table_model import run_title
 from clip_atelier.gui.widgets.table_queue import QueueCard
 from clip_atelier.gui.widgets.table_run import RunPane
 from clip_atelier.gui.widgets.table_view import TableView
 from clip_atelier.gui.widgets.tabs import Tabs
-from clip_atelier.gui.widgets.text import Button, Label, Picture
+from clip_atelier.gui.widgets.text import Button, Label
 
 if TYPE_CHECKING:
     from clip_atelier.engine.comparison import Row
@@ -40,29 +40,6 @@ _BLANK, _EMPTY, _TABLE, _FILL = range(4)
 def make(desk: Desk) -> QWidget:
     """The page."""
     return TablePage(desk)
-
-
-class Empty(QWidget):
-    """No run yet."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = Label(
-            N_("Every run stands here with what it did for retrieval. Train one, or fill the table at once: the same "
-               "collection with several settings, compared on the same held-out images."),
-            "muted", wrap=True,
-        )  # fmt: skip
-        self.text.setFixedWidth(480)
-        self.text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.fill = Button(N_("Fill the table"), "primary", "layers")
-        title = Label(N_("The table is empty"), "title")
-        title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.setLayout(
-            column(
-                None, row(None, Picture("table", 48, "strong_line"), None), theme.S, title, row(None, self.text, None),
-                theme.M, row(None, self.fill, None), None,
-            )
-        )  # fmt: skip
 
 
 class TablePage(QWidget):
@@ -348,6 +325,10 @@ class TablePage(QWidget):
         if what in ("draft", "preset", "folder"):
             self.panel.refresh()
 
+    def views(self) -> tuple[Tabs, ...]:
+        """The tabs of the page, for pictures of all of it."""
+        return (self.tabs,)
+
     def retranslate(self) -> None:
         """Painted words and titles in the current language."""
         self.refresh()
@@ -380,37 +361,12 @@ class TablePage(QWidget):
         self._draw_heat()
 
     def _summarise(self) -> None:
-        """What may be said about all runs by the measure in force."""
-        from clip_atelier.engine.retrieval import DIRECTIONS
+        from clip_atelier.engine import comparison
 
-        key = self.key
-        marks = self._marks.get(key)
-        measured = [row for row in self.stand.rows if row.value(key) == row.value(key)]
-        if marks is None or not measured:
-            self.summary.say("")
-            return
-        title = f"{_(DIRECTIONS.get(self.direction.value(), ''))} · {self.measure.value()}"
-        best = [row for row in measured if marks.get(row.run) == "best"]
-        alike = sum(mark == "as good" for mark in marks.values())
-        if not best:
-            self.summary.say(
-                N_("{measure}: no run is measurably better than the untouched base."), measure=title
-            )
-        elif len(best) > 1:
-            self.summary.say(
-                N_("{measure}: the runs answered {count} different sets of questions; the best of each is marked."),
-                measure=title, count=len({row.questions for row in measured}),
-            )  # fmt: skip
-        elif alike:
-            self.summary.say(
-                N_("{measure}: best is “{run}”; {count} more cannot be told from it, query by query."),
-                measure=title, run=run_title(best[0]), count=alike,
-            )  # fmt: skip
-        else:
-            self.summary.say(
-                N_("{measure}: best is “{run}”, measurably ahead of all others."), measure=title,
-                run=run_title(best[0]),
-            )  # fmt: skip
+        marks = self._marks.get(self.key)
+        self.summary.show_literal(
+            "" if marks is None else comparison.conclusion(self.stand.rows, self.key, marks)
+        )
 
     def _draw_heat(self) -> None:
         rows = self.stand.rows
@@ -434,23 +390,8 @@ class TablePage(QWidget):
         )  # fmt: skip
 
     def _draw_curves(self) -> None:
-        curves, bases = [], set()
-        for one in self._rows():
-            checks = [c for c in self._checks.get(one.run, []) if self.key in c.metrics]
-            if not checks:
-                continue
-            bases |= {c.metrics[self.key] for c in checks if c.step == 0}
-            best = next((c for c in reversed(checks) if c.best), None)
-            curves.append(
-                Curve(
-                    run_title(one),
-                    tuple(c.epoch for c in checks),
-                    tuple(c.metrics[self.key] for c in checks),
-                    (best.epoch, best.metrics[self.key]) if best else None,
-                )
-            )
-        # One level only where all runs share it.
-        self.overlay.show_curves(curves, bases.pop() if len(bases) == 1 else None)
+        shown = [(run_title(row), self._checks.get(row.run, [])) for row in self._rows()]
+        self.overlay.show_checks(shown, self.key)
 
 
 def row_box(*parts: Any) -> QWidget:

@@ -10,9 +10,10 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
+from clip_atelier.engine.events import Check
 from clip_atelier.engine.i18n import N_
 from clip_atelier.gui import theme
-from clip_atelier.gui.widgets.layout import Flow, box, column, row
+from clip_atelier.gui.widgets.layout import Flow, box, card, column, row
 from clip_atelier.gui.widgets.plots import Plot
 from clip_atelier.gui.widgets.text import ElidedLabel, Label
 
@@ -85,9 +86,23 @@ class Overlay(QWidget):
         key = QWidget()
         key.setLayout(flow)
         self.note = Label(role="caption", wrap=True)
-        layout = column(self.note, self.plot, key, gap=theme.XS)
-        layout.setStretch(1, 1)
-        self.setLayout(layout)
+        framed = card(self.note, self.plot, key, gap=theme.XS, margin=theme.M)
+        framed.layout().setStretch(1, 1)  # type: ignore[union-attr]
+        self.setLayout(column(framed))
+
+    def show_checks(self, runs: Sequence[tuple[str, Sequence[Check]]], key: str) -> None:
+        """Shows what runs measured by a metric while they learned; a run without it is left out."""
+        curves, bases = [], set()
+        for name, found in runs:
+            checks = [check for check in found if key in check.metrics]
+            if not checks:
+                continue
+            bases |= {check.metrics[key] for check in checks if check.step == 0}
+            best = next((check for check in reversed(checks) if check.best), None)
+            epochs, values = tuple(c.epoch for c in checks), tuple(c.metrics[key] for c in checks)
+            curves.append(Curve(name, epochs, values, (best.epoch, best.metrics[key]) if best else None))
+        # One level only where all runs share it.
+        self.show_curves(curves, bases.pop() if len(bases) == 1 else None)
 
     def show_curves(self, curves: Sequence[Curve], base: float | None) -> None:
         """Shows the curves of up to `MOST` runs."""

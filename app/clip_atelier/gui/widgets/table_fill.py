@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QWidget
 
 from clip_atelier.engine import paths, settings
@@ -18,7 +18,7 @@ from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.widgets.inputs import Chips, Choice, Number, Text
 from clip_atelier.gui.widgets.layout import card, clear, column, row, rule
 from clip_atelier.gui.widgets.table_jobs import Request
-from clip_atelier.gui.widgets.text import Button, Label
+from clip_atelier.gui.widgets.text import Button, Label, Picture
 
 PRESET: Final = "preset"
 _MOST = 200  # runs; more is a slip of the hand
@@ -37,6 +37,29 @@ def read_values(name: str, text: str) -> list[Any]:
     if name in DECLARED and DECLARED[name].kind in ("choices", "ints"):
         return [[word.strip() for word in part.split("+") if word.strip()] for part in parts]
     return list(parts)
+
+
+class Empty(QWidget):
+    """No run yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = Label(
+            N_("Every run stands here with what it did for retrieval. Train one, or fill the table at once: the same "
+               "collection with several settings, compared on the same held-out images."),
+            "muted", wrap=True,
+        )  # fmt: skip
+        self.text.setFixedWidth(480)
+        self.text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.fill = Button(N_("Fill the table"), "primary", "layers")
+        title = Label(N_("The table is empty"), "title")
+        title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.setLayout(
+            column(
+                None, row(None, Picture("table", 48, "strong_line"), None), theme.S, title, row(None, self.text, None),
+                theme.M, row(None, self.fill, None), None,
+            )
+        )  # fmt: skip
 
 
 class VaryRow(QWidget):

@@ -87,6 +87,7 @@ class QueueCard(QFrame):
         self.record = GridRecord()
         self._job: Job | None = None
         self._stopping = False
+        self._begun = False
         self._offered: Unfinished | None = None
         self.words = Label(role="strong")
         self.detail = ElidedLabel(role="muted")
@@ -131,6 +132,8 @@ class QueueCard(QFrame):
         self._job = job
         self._stopping = False
         self.record = GridRecord()
+        self._begun = False
+        job.started.connect(self._on_started)
         job.events.connect(self._on_events)
         job.ended.connect(self._on_ended)
         self._clock.start()
@@ -143,6 +146,10 @@ class QueueCard(QFrame):
 
     def retranslate(self) -> None:
         """The same in the current language."""
+        self.refresh()
+
+    def _on_started(self) -> None:
+        self._begun = True
         self.refresh()
 
     def _on_events(self, events: list[Event]) -> None:
@@ -166,7 +173,8 @@ class QueueCard(QFrame):
     def _on_stop(self) -> None:
         if self._job is not None:
             self._stopping = True
-            self._job.stop()
+            # The run goes on later: comparing it half-way would only keep the user waiting.
+            self._job.control.leave()
             self.refresh()
 
     def refresh(self) -> None:
@@ -194,7 +202,7 @@ class QueueCard(QFrame):
         self.bar.setValue(round(1000 * record.share))
         cell = record.cell
         if cell is None:
-            self.words.say(N_("Filling the table"))
+            self.words.say(N_("Filling the table") if self._begun else N_("Waits for the work before it"))
             self.detail.show_literal(record.phase)
             self.time.say("")
             return
