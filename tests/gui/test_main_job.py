@@ -221,3 +221,39 @@ def test_what_the_engine_refuses_is_told_and_the_window_stays(
     finish(training, qtbot)
     assert "no-model" in window.trouble.message.text()
     assert not window.trouble.isHidden()
+
+
+def test_a_run_can_be_taken_over_exported_and_deleted(
+    ready: Shell, home: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window = ready
+    window.desk.state.set_value("lora.r", 3)
+    window.show_page("training")
+    training = page(window, "training")
+    qtbot.waitUntil(training.start.isEnabled, timeout=5000)
+    qtbot.mouseClick(training.start, LEFT)
+    finish(training, qtbot)
+    run = Runs(home).list()[0]
+    qtbot.waitUntil(lambda: bool(window.desk.runs and window.desk.runs[0]["result"]), timeout=10_000)
+
+    window.desk.state.set_value("lora.r", 12)
+    training.menu.aboutToShow.emit()
+    shown = [action.text() for action in training.menu.actions()]
+    assert shown[0] == "Use its settings"
+    training.menu.actions()[0].trigger()
+    assert window.desk.state.value("lora.r") == 3
+    assert window.desk.state.get("page") == "settings"
+
+    training.menu.export(run.id, "code", tmp_path / "run.py")
+    qtbot.waitUntil(lambda: not window.news.isHidden(), timeout=LONG)
+    assert str(tmp_path / "run.py") in window.news.hint.text()
+    assert "r=3" in (tmp_path / "run.py").read_text()
+    training.menu.export(run.id, "adapter", tmp_path / "run.py")  # taken
+    qtbot.waitUntil(lambda: not window.trouble.isHidden(), timeout=LONG)
+    assert "exists already" in window.trouble.message.text()
+
+    training.menu.delete(run.id)
+    qtbot.waitUntil(lambda: not window.desk.runs and not window.desk.lanes.busy, timeout=10_000)
+    assert not run.path.exists()
+    window.show_page("training")
+    assert training.stack.currentIndex() == 0

@@ -38,6 +38,7 @@ class Desk(QObject):
     scanning = Signal(object)  # a list of events
     collection_changed = Signal()
     trouble = Signal(object)  # an exception to be told
+    news = Signal(str, str)  # something done, and what to do next; in the user's language
     page_wanted = Signal(str)
     runs_changed = Signal()
     asked_to_train = Signal()

@@ -5,16 +5,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QLibraryInfo, Qt, QTimer, QTranslator
+from PySide6.QtCore import QByteArray, QLibraryInfo, QTimer, QTranslator
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
     QKeySequence,
-    QPainter,
-    QPaintEvent,
-    QPen,
     QResizeEvent,
     QShortcut,
     QShowEvent,
@@ -31,6 +28,7 @@ from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.drops import dropped_paths
 from clip_atelier.gui.jobs import Lane
 from clip_atelier.gui.pages import PAGES
+from clip_atelier.gui.widgets.banners import Banner, Veil
 from clip_atelier.gui.widgets.inputs import Options
 from clip_atelier.gui.widgets.layout import box, column, row
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Picture, retranslate
@@ -44,6 +42,7 @@ _NARROW = 1120  # below this width the rail shows icons only
 _JOBS = {
     "scan": N_("Reading the folder"),
     "train": N_("Training"),
+    "export": N_("Exporting"),
     "search": N_("Searching"),
 }
 
@@ -132,65 +131,6 @@ class Status(QWidget):
             self.bar.setValue(round(1000 * progress.done / progress.total))
 
 
-class Trouble(QFrame):
-    """A message in plain words, with the way out, until it is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setProperty("role", "alarm")
-        self.message = Label(role="strong", wrap=True)
-        self.hint = Label(wrap=True)
-        self.dismiss = Button("", "icon", "x", tip=N_("Close this message"))
-        self.dismiss.clicked.connect(self.hide)
-        words = column(self.message, self.hint, gap=theme.XS)
-        layout = row(Picture("triangle-alert", 20, "loss"), words, self.dismiss, gap=theme.M)
-        layout.setStretch(1, 1)
-        layout.setContentsMargins(theme.L, theme.M, theme.M, theme.M)
-        self.setLayout(layout)
-        self.hide()
-
-    def tell(self, message: str, hint: str) -> None:
-        """Shows a message and its hint."""
-        self.message.show_literal(message)
-        self.hint.show_literal(hint)
-        self.hint.setVisible(bool(hint))
-        self.show()
-
-
-class Veil(QWidget):
-    """Covers the window while a folder hovers over it, or while it closes."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.words = Label(role="title")
-        self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.setLayout(column(None, self.words, None))
-        self.hide()
-
-    def cover(self, text: str) -> None:
-        """Shows the veil with a message on it."""
-        parent = self.parentWidget()
-        if parent is not None:
-            self.setGeometry(parent.rect())
-        self.words.say(text)
-        self.raise_()
-        self.show()
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setOpacity(0.94)
-        painter.fillRect(self.rect(), self.palette().window())
-        painter.setOpacity(1.0)
-        painter.setPen(
-            QPen(self.palette().color(self.palette().ColorRole.Highlight), 2, Qt.PenStyle.DashLine)
-        )
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(self.rect().adjusted(theme.L, theme.L, -theme.L, -theme.L), theme.L, theme.L)
-        painter.end()
-
-
 class Shell(QWidget):
     """The window itself."""
 
@@ -211,7 +151,8 @@ class Shell(QWidget):
         self.folder_path = ElidedLabel(role="caption")
         self.reading = Status(desk.lanes.reading)
         self.compute = Status(desk.lanes.compute)
-        self.trouble = Trouble()
+        self.trouble = Banner("alarm", "triangle-alert", "loss")
+        self.news = Banner("news", "circle-check", "accent")
         self.pages = QStackedWidget()
         self._made: dict[str, QWidget] = {}
         bar = QFrame()
@@ -221,8 +162,8 @@ class Shell(QWidget):
         names.setStretch(0, 1)
         names.setContentsMargins(theme.XL, theme.S, theme.L, theme.S)
         bar.setLayout(names)
-        right = column(bar, self.trouble, self.pages, gap=0)
-        right.setStretch(2, 1)
+        right = column(bar, self.trouble, self.news, self.pages, gap=0)
+        right.setStretch(3, 1)
         whole = row(self.rail, right, gap=0)
         whole.setStretch(1, 1)
         self.setLayout(whole)
@@ -233,6 +174,7 @@ class Shell(QWidget):
         self.rail.languages.chosen.connect(self.set_language)
         self.rail.themes.chosen.connect(self.set_theme)
         desk.trouble.connect(self.tell)
+        desk.news.connect(self.news.tell)
         desk.page_wanted.connect(self.show_page)
         desk.state.changed.connect(self._on_state)
         QShortcut(QKeySequence.StandardKey.Open, self, self.choose_folder)
@@ -333,6 +275,7 @@ class Shell(QWidget):
         if what == "folder":
             self._name_folder()
             self.trouble.hide()
+            self.news.hide()
 
     def _name_folder(self) -> None:
         folder = self.desk.state.folder

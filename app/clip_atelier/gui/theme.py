@@ -160,6 +160,7 @@ def style_sheet(t: Tokens) -> str:
     QFrame[role="preset"][chosen="true"] {{ background: {t.accent_soft}; border: 1px solid {t.accent}; }}
     QFrame[role="panel"] {{ background: {t.surface}; border: none; border-left: 1px solid {t.line}; }}
     QFrame[role="notice"] {{ background: {t.accent_soft}; border: none; border-radius: {RADIUS}px; }}
+    QFrame[role="news"] {{ background: {t.accent_soft}; border: none; border-bottom: 1px solid {t.line}; }}
     QFrame[role="alarm"] {{ background: {t.loss_soft}; border: none; border-bottom: 1px solid {t.line}; }}
     QFrame[role="rail"] {{ background: {t.surface}; border: none; border-right: 1px solid {t.line}; }}
     QFrame[role="bar"] {{ background: {t.window}; border: none; border-bottom: 1px solid {t.line}; }}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.control import Control
@@ -109,6 +109,14 @@ def replay(run: str, tools: Tools, control: Control) -> Work[None]:
     for event in Runs(tools.home).open(run).events():
         control.boundary()
         yield event
+
+
+def export_run(run: str, to: str, out: Path, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+    """Writes a run in a form that other programs take: "adapter", "merged", "onnx" or "code"."""
+    from clip_atelier.engine.export import export
+    from clip_atelier.engine.runs import Runs
+
+    return export(Runs(tools.home).open(run), cast(Any, to), out, tools.models, control)
 
 
 def delete_run(run: str, tools: Tools, _control: Control) -> Work[None]:

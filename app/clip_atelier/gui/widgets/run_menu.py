@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QMenu, QMessageBox, QWidget
+from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.paths import shown
 from clip_atelier.gui import work
 from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.jobs import Job
 
 Summary = Mapping[str, Any]
 
+_EXPORTS = {
+    "adapter": N_("Adapter for PEFT (a folder)…"),
+    "merged": N_("Whole model for transformers (a folder)…"),
+    "onnx": N_("ONNX encoders (a folder)…"),
+    "code": N_("Python code (a file)…"),
+}
+
 
 class RunMenu(QMenu):
-    """Take its settings over, open its folders, delete it."""
+    """Take its settings over, open its folders, export it, delete it."""
 
     deleted = Signal()
 
@@ -37,6 +46,10 @@ class RunMenu(QMenu):
         self.addAction(_("Use its settings"), partial(self._adopt, run))
         self.addAction(_("Open its folder"), partial(self._desk.reveal, path / "run.json"))
         self.addAction(_("Open its collection"), partial(self._desk.open_folder, str(run.get("folder"))))
+        export = self.addMenu(_("Export"))
+        for to, text in _EXPORTS.items():
+            export.addAction(_(text), partial(self._ask_for_place, run, to))
+        export.setEnabled(bool(run.get("result")))
         self.addSeparator()
         delete = self.addAction(_("Delete this run…"), partial(self._ask_to_delete, run))
         delete.setEnabled(run.get("status") != "running")
@@ -44,6 +57,26 @@ class RunMenu(QMenu):
     def _adopt(self, run: Summary) -> None:
         self._desk.state.adopt(run.get("settings") or {})
         self._desk.page_wanted.emit("settings")
+
+    def _ask_for_place(self, run: Summary, to: str) -> None:
+        name = f"{run.get('name') or run['run']}-{to}" + (".py" if to == "code" else "")
+        start = str(Path.home() / name)
+        # The engine overwrites nothing, so there is nothing to confirm.
+        option = QFileDialog.Option.DontConfirmOverwrite
+        chosen, _kind = QFileDialog.getSaveFileName(
+            self.parentWidget(), _(_EXPORTS[to]), start, options=option
+        )
+        if chosen:
+            self.export(str(run["run"]), to, Path(chosen))
+
+    def export(self, run: str, to: str, out: Path) -> None:
+        """Writes a run for use elsewhere; tells where it lies."""
+        job = Job("export", partial(work.export_run, run, to, out))
+        job.failed.connect(self._desk.report)
+        job.done.connect(
+            lambda _files: self._desk.news.emit(_("Exported."), _("It is at {path}.").format(path=shown(out)))
+        )
+        self._desk.lanes.compute.submit(job)
 
     def _ask_to_delete(self, run: Summary) -> None:
         question = QMessageBox(self.parentWidget())
