@@ -182,10 +182,11 @@ class Tradeoff(QWidget):
         sides = ((10, -8), (-10 - width, -8), (-width / 2, -26), (-width / 2, 10))
         bounds = QRectF(self.rect())
         spots = [QRectF(at.x() + x, at.y() + y, width, 16) for x, y in sides]
-        free = [s for s in spots if bounds.contains(s) and not any(s.intersects(other) for other in taken)]
-        if not free and not strong:
+        inside = [spot for spot in spots if bounds.contains(spot)] or spots[:1]
+        crowded = [sum(spot.intersects(other) for other in taken) for spot in inside]
+        if min(crowded) and not strong:
             return
-        spot = free[0] if free else spots[0]
+        spot = inside[crowded.index(min(crowded))]
         taken.append(spot)
         painter.setPen(QColor(t.text if strong else t.muted))
         painter.drawText(spot, Qt.AlignmentFlag.AlignCenter, words)

@@ -149,7 +149,8 @@ class Scatter(QWidget):
     def to_screen(self, world: Floats) -> Floats:
         """World [N, 2] -> screen [N, 2]."""
         middle = np.array([self.width() / 2, self.height() / 2])
-        return (world - self._centre) * (self._scale, -self._scale) + middle
+        places: Floats = (world - self._centre) * np.array([self._scale, -self._scale]) + middle
+        return places
 
     def to_world(self, point: QPointF) -> Floats:
         """A place of the screen -> world [2]."""

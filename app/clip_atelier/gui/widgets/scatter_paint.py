@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import shiboken6
@@ -37,7 +38,7 @@ def dots(
     fragments[:, 6:8] = 1 / ratio
     fragments[:, 9] = opacity
     first = shiboken6.wrapInstance(fragments.ctypes.data, QPainter.PixmapFragment)
-    painter.drawPixmapFragments(first, len(at), stamps)
+    painter.drawPixmapFragments(cast(QPainter.PixmapFragment, first), len(at), stamps)
 
 
 def _stamps(colours: Sequence[QColor], radius: float, ratio: float) -> tuple[QPixmap, int]:
