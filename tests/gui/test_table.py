@@ -324,6 +324,22 @@ def test_deleting_asks_first(filled: Any, home: Path, qtbot: QtBot) -> None:
         filled.findChild(QMessageBox).setParent(None)
 
 
+def test_the_delete_key_asks_too(filled: Any, home: Path, qtbot: QtBot) -> None:
+    filled.view.choose([row.run for row in filled.view.table.rows[:2]])
+
+    def answer() -> None:
+        box = filled.findChild(QMessageBox)
+        asked.append(box.text())
+        next(button for button in box.buttons() if button.text() == "Delete").click()
+
+    asked: list[str] = []
+    QTimer.singleShot(200, answer)
+    qtbot.keyClick(filled.view, Qt.Key.Key_Delete)
+    assert asked == ["Delete 2 runs?"]
+    qtbot.waitUntil(lambda: len(names(filled)) == 2, timeout=10_000)
+    assert len(Runs(home).list()) == 2
+
+
 def test_every_form_of_export_is_written(filled: Any, tmp_path: Path, qtbot: QtBot, home: Path) -> None:
     Runs(home).list()[0].update(name="=1+1")
     filled.read()
@@ -544,7 +560,8 @@ def test_how_far_a_grid_is_and_how_long_it_takes() -> None:
 
     started = Started(run="a", steps=10, start_step=0, trainable_parameters=1, device="", precision="", headline="", select_by="")  # fmt: skip
     step = Step(step=5, epoch=1.0, loss=1.0, learning_rate=0.1, images_per_second=1.0, seconds_left=7.0)
-    assert not record.feed([cell(1, "running", None, 0.0), started, step])
+    assert not record.feed([cell(1, "running", None, 0.0)])
+    assert record.feed([started, step])
     assert record.share == pytest.approx(0.125)
     assert record.left(5.0) is None
     assert record.left_of_run == 7.0

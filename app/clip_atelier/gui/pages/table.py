@@ -119,12 +119,13 @@ class TablePage(QWidget):
         self.panel.closed.connect(self._close_panel)
         self.queue.go_on.connect(self._on_go_on)
         self.queue.leave.connect(self._on_leave)
-        self.queue.cell_ended.connect(desk.read_runs)
+        self.queue.news.connect(desk.read_runs)
         self.direction.edited.connect(self._on_direction)
         self.measure.edited.connect(self._on_measure)
         self.view.chosen.connect(self._on_chosen)
         self.view.opened.connect(lambda: self._to_training(self.view.runs()[0]) if self.view.runs() else None)
         self.view.menu_wanted.connect(self._on_menu)
+        self.view.delete_wanted.connect(self._on_delete_key)
         self.heat.chosen.connect(self._on_heat)
         self.tabs.changed.connect(lambda _name: self._read_checks())
         self.run.training.connect(self._to_training)
@@ -277,6 +278,11 @@ class TablePage(QWidget):
         self.run.add_actions(menu)
         if not menu.isEmpty():
             menu.popup(self.view.viewport().mapToGlobal(at))
+
+    def _on_delete_key(self) -> None:
+        rows = self._rows()
+        if rows and all(row.status != "running" for row in rows):
+            self._delete([row.run for row in rows])
 
     def _to_training(self, run: str) -> None:
         self.desk.state.set("run", run)

@@ -113,6 +113,7 @@ class VaryRow(QWidget):
         self._chips.hide()
         self._chips.deleteLater()
         self._chips = Chips(choices)
+        self._chips.edited.connect(self.retranslate)
         self._chips.edited.connect(self.edited)
         self._chips.set_value(words)
         self._chips.setVisible(bool(choices))
@@ -124,7 +125,10 @@ class VaryRow(QWidget):
         declared = DECLARED.get(self.name)
         if declared is None:
             self.hint.say(
-                N_("Each preset brings its own targets, rate and length; what is varied below comes on top.")
+                N_(
+                    "Each preset brings its own rate and length; what is varied below comes on top. {targets}"
+                ),
+                targets="; ".join(f"{name}: {_targets(name)}" for name in self._chips.value()),
             )
         elif declared.kind in ("choices", "ints"):
             self.hint.say(
@@ -132,6 +136,14 @@ class VaryRow(QWidget):
             )
         else:
             self.hint.say(declared.summary)
+
+
+def _targets(preset: str) -> str:
+    """What a preset trains."""
+    values = PRESETS[preset].values
+    if values.get("train.method") == "layernorm":
+        return "LayerNorm"
+    return written(values.get("lora.target_modules", DECLARED["lora.target_modules"].default))
 
 
 def _choices(name: str) -> Mapping[str, str]:

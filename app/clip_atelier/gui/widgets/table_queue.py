@@ -35,23 +35,24 @@ class GridRecord:
         self._left_at = 0.0  # when the last estimate was made
 
     def feed(self, events: Sequence[Event]) -> bool:
-        """Takes in events; whether a cell ended, so that the table has something new."""
-        ended = False
+        """Takes in events; whether a run began or a cell ended, so that the table has something new."""
+        news = False
         for event in events:
             if isinstance(event, Cell):
                 self.cell = event
                 self._step, self._steps = None, 0
                 self._left_at = event.time
-                ended = ended or event.status in ("done", "failed")
+                news = news or event.status in ("done", "failed")
                 if event.status == "failed":
                     self.failed.append(event)
             elif isinstance(event, Started):
                 self._steps = event.steps
+                news = True
             elif isinstance(event, Step):
                 self._step = event
             elif isinstance(event, Phase):
                 self.phase = event.title
-        return ended
+        return news
 
     @property
     def share(self) -> float:
@@ -79,7 +80,7 @@ class QueueCard(QFrame):
 
     go_on = Signal(object)  # an Unfinished
     leave = Signal(object)  # an Unfinished
-    cell_ended = Signal()
+    news = Signal()  # a run began or a cell ended
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,7 +155,7 @@ class QueueCard(QFrame):
 
     def _on_events(self, events: list[Event]) -> None:
         if self.record.feed(events):
-            self.cell_ended.emit()
+            self.news.emit()
         self.refresh()
 
     def _on_ended(self) -> None:

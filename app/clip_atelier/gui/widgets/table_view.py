@@ -15,7 +15,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QKeySequence, QPainter, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -126,7 +126,7 @@ class TableView(QTableView):
     chosen = Signal()  # other rows were chosen
     opened = Signal()  # a double click or Enter on a row
     menu_wanted = Signal(QPoint)
-    reordered = Signal()
+    delete_wanted = Signal()
 
     def __init__(self, state: WindowState) -> None:
         super().__init__()
@@ -165,6 +165,7 @@ class TableView(QTableView):
     def show_rows(self, rows: Sequence[Row], direction: str) -> None:
         """Shows other rows; the choice of rows stays."""
         kept = self.runs()
+        at = (self.horizontalScrollBar().value(), self.verticalScrollBar().value())
         self._filling = True
         columns = [column for column in all_columns(rows, direction) if self.is_shown(column)]
         self.table.show_rows(rows, columns, direction)
@@ -172,6 +173,8 @@ class TableView(QTableView):
         self._filling = False
         self._fit()
         self._show_order()
+        self.horizontalScrollBar().setValue(at[0])
+        self.verticalScrollBar().setValue(at[1])
         if self.runs() != kept:
             self.chosen.emit()
 
@@ -195,6 +198,13 @@ class TableView(QTableView):
     def _on_selection(self) -> None:
         if not self._filling:
             self.chosen.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Delete asks for the chosen runs' end."""
+        if event.matches(QKeySequence.StandardKey.Delete):
+            self.delete_wanted.emit()
+        else:
+            super().keyPressEvent(event)
 
     # Columns
 
@@ -254,7 +264,6 @@ class TableView(QTableView):
         self._filling = False
         self._state.set_view("table.sort", [column.name, first == Qt.SortOrder.DescendingOrder])
         self._show_order()
-        self.reordered.emit()
 
     def _show_order(self) -> None:
         name, order = self.table.sorted_by
