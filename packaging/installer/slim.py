@@ -18,21 +18,17 @@ EXCLUDED_MODULES: Final = (
     "hf_xet", "IPython", "matplotlib", "pandas", "pytest", "torchvision", "torchaudio", "tensorflow", "jax", "flax",
     "numba", "cupy", "onnx", "onnxscript", "onnxruntime", "bitsandbytes", "triton", "tensorboard", "pip",
     "pyqtgraph.examples", "pyqtgraph.opengl", "OpenGL", "PIL.ImageTk", "PIL.ImageQt",
-    "PySide6.QtQml", "PySide6.QtQuick", "PySide6.QtNetwork", "PySide6.QtOpenGL", "PySide6.QtOpenGLWidgets",
+    "PySide6.QtQml", "PySide6.QtQuick", "PySide6.QtNetwork", "PySide6.QtTest",
     "PySide6.QtDesigner", "PySide6.QtSql", "PySide6.QtPrintSupport", "PySide6.QtHelp", "PySide6.QtUiTools",
     "PySide6.QtXml", "PySide6.QtConcurrent",
 )  # fmt: skip
 
 #: The families of CLIP that `clip_atelier.engine.models` opens, and what transformers needs to open any model at all.
 KEPT_TRANSFORMERS: Final = (
-    "auto",
-    "clip",
-    "siglip",
-    "siglip2",
-    "encoder_decoder",
-    "timm_wrapper",
-    "timm_backbone",
-)
+    "auto", "clip", "siglip", "siglip2",
+    "bloom",  # PEFT looks at Bloom when it is imported
+    "encoder_decoder", "timm_wrapper", "timm_backbone",
+)  # fmt: skip
 
 #: Qt's platforms: the desktop and the one that needs none. On Wayland Qt runs through XWayland.
 KEPT_QT_PLATFORMS: Final = ("qxcb", "qoffscreen", "qwindows", "qcocoa")
@@ -61,7 +57,7 @@ _DROPPED: Final = tuple(
         r"PySide6/.*plugins/(egldeviceintegrations|generic|networkinformation|tls|printsupport|sqldrivers|qmltooling|"
         r"vectorimageformats|position|wayland[^/]*)/.*",
         r"PySide6/.*/translations/(?!qt(base)?_(ko|en)\.qm).*",
-        r"PySide6/.*(Qt6?(Qml|Quick|VirtualKeyboard|Pdf|Network|Wayland|EglFs|OpenGL)[A-Za-z]*)([.]so.*|[.]dll|[.]framework/.*)",
+        r"PySide6/.*(Qt6?(Qml|Quick|VirtualKeyboard|Pdf|Network|Wayland|WlShell|EglF[sS]|Test)[A-Za-z]*)([.]so.*|[.]dll|[.]framework/.*)",
         r"PySide6/(opengl32sw|Qt/qml/).*",
         # Python: what builds and tests it
         r".*/__pycache__/.*",
