@@ -15,6 +15,7 @@ from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.events import Notice, Phase, Strength, Work
 from clip_atelier.engine.i18n import _
+from clip_atelier.engine.measuring import embed, select_by
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.models.clip import Clip
 from clip_atelier.engine.pictures import Pictures
@@ -23,7 +24,6 @@ from clip_atelier.engine.retrieval import Board
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.settings import DataSettings
 from clip_atelier.engine.store import Store
-from clip_atelier.engine.training import embed, select_by
 from clip_atelier.engine.verdict import Values
 
 STRENGTHS: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)

@@ -13,11 +13,11 @@ from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.events import Phase, Work
 from clip_atelier.engine.i18n import _
+from clip_atelier.engine.measuring import embed
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.store import Store
-from clip_atelier.engine.training import embed
 
 
 def evaluate(

@@ -1,0 +1,275 @@
+"""The steps of a run between its first check and its last: train, measure, keep the best, save."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from clip_atelier.engine import checkpoints, verdict
+from clip_atelier.engine import retrieval as boards
+from clip_atelier.engine.adapters import Adapter
+from clip_atelier.engine.batches import Batches
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.errors import Stopped, UserError, WorkError
+from clip_atelier.engine.events import Check, Event, Notice, Phase, Ranking, Saved, Started, Step, Work
+from clip_atelier.engine.i18n import _
+from clip_atelier.engine.measuring import embed, select_by
+from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.objective import objective
+from clip_atelier.engine.pictures import Pictures
+from clip_atelier.engine.retrieval import Board, Features
+from clip_atelier.engine.settings import Settings
+from clip_atelier.engine.steps import Material, Stepper, random_state, set_random_state
+
+_STEP_EVENTS = 1000  # about as many points per curve
+_PINNED = 4
+_STRIP = 5
+
+
+class Loop:
+    """Steps, checks, checkpoints.
+
+    Args:
+        run: The run's folder.
+        settings: The run's settings.
+        control: Stop, pause, evaluate now.
+        clip: The model, its adapter attached.
+        adapter: The update.
+        material: Where inputs come from.
+        batches: What each step sees.
+        board: The questions about the validation images.
+        pictures: Prepared pictures.
+        base: The untouched model's embeddings of the board.
+        total: Steps of the whole run.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        settings: Settings,
+        control: Control,
+        clip: Clip,
+        adapter: Adapter,
+        material: Material,
+        batches: Batches,
+        board: Board,
+        pictures: Pictures,
+        base: tuple[Features, Features],
+        total: int,
+    ) -> None:
+        self.run_folder = run
+        self.control = control
+        self.checkpoints = run / "checkpoints"
+        self.clip = clip
+        self.adapter = adapter
+        self.material = material
+        self.batches = batches
+        self.board = board
+        self.pictures = pictures
+        self.base = base
+        self.total = total
+        self.train = settings.train
+        self.stepper = Stepper(clip, adapter, material, self.train, total)
+        self.state = checkpoints.State(step=0)
+        checks = self.train.checks
+        self.check_steps = {round(total * n / checks) for n in range(1, checks + 1)} - {0} | {total}
+        self._first_state = adapter.state()
+
+    def run(self) -> Work[bool]:
+        """Trains to the end, an early stop, or the user's stop; returns whether the user stopped it."""
+        control = self.control
+        torch.manual_seed(self.train.seed)
+        yield from self._resume()
+        yield Phase(name="train", title=_("Training"))
+        yield Started(
+            run=self.run_folder.name,
+            steps=self.total,
+            start_step=self.state.step,
+            trainable_parameters=self.adapter.parameters,
+            device=self.clip.device.kind,
+            precision=self.clip.device.precision,
+            headline=f"{self.board.headline}/R@1",
+            select_by=select_by(self.board),
+        )
+        if self.state.step == 0:
+            yield from self._first_check()
+        every = max(1, self.total // _STEP_EVENTS)
+        losses: list[torch.Tensor] = []
+        seen, began, first = 0, time.monotonic(), self.state.step
+        before = self.state.seconds
+        while self.state.step < self.total:
+            try:
+                control.boundary()
+            except Stopped:
+                yield from self._save()
+                if control.leaving:
+                    raise
+                return True
+            step = self.state.step
+            batch = self.batches.at(step)
+            losses.append(self.stepper.step(step, batch))
+            seen += len(batch.indices)
+            elapsed = time.monotonic() - began
+            self.state = replace(self.state, step=step + 1, seconds=before + elapsed)
+            due = self.state.step in self.check_steps or control.take_evaluate()
+            if len(losses) >= every or due:
+                yield self._step_event(losses, step, seen / max(elapsed, 1e-9), elapsed / (step + 1 - first))
+                losses.clear()
+            if due and (yield from self._check()):
+                break
+        return False
+
+    def _step_event(self, losses: list[torch.Tensor], step: int, rate: float, seconds: float) -> Event:
+        loss = float(torch.stack(losses).mean())
+        if not math.isfinite(loss):
+            raise WorkError(
+                _("The loss is no longer a number at step {step}.").format(step=step + 1),
+                _(
+                    "Lower the learning rate (train.learning_rate) or lora.lora_alpha. The last good checkpoint is kept."
+                ),
+                "train.learning_rate",
+            )
+        return Step(
+            step=step + 1,
+            epoch=(step + 1) / self.batches.per_epoch,
+            loss=loss,
+            learning_rate=self.stepper.learning_rate(step),
+            images_per_second=rate,
+            seconds_left=seconds * (self.total - step - 1),
+            memory=self.clip.device.memory(),
+        )
+
+    def _resume(self) -> Work[None]:
+        found, problems = checkpoints.newest(self.checkpoints)
+        for problem in problems:
+            yield Notice(text=problem)
+        if found is None:
+            return
+        self.adapter.load_state(found.adapter)
+        self.stepper.load_state(found.optimizer, found.state.extra)
+        self.state = found.state
+        if found.state.step:
+            yield Notice(
+                text=_("Going on from step {step} of {total}.").format(
+                    step=found.state.step, total=self.total
+                )
+            )
+
+    def _first_check(self) -> Work[None]:
+        values = verdict.averages(self.board.values(*self.base))
+        self.state = replace(self.state, best_score=values[select_by(self.board)])
+        yield Check(step=0, epoch=0.0, metrics=values, loss=self._loss(*self.base), best=True)
+        yield from self._strip(*self.base)
+
+    def _check(self) -> Work[bool]:
+        """Measures, remembers the best, saves; returns whether training should end early."""
+        # Measuring must not move the random numbers that training draws.
+        random = random_state(self.clip.device.kind)
+        images, words = yield from embed(self.clip, self.pictures, self.board, self.control.finishing())
+        set_random_state(random)
+        values = verdict.averages(self.board.values(images, words))
+        score = values[select_by(self.board)]
+        state = self.state
+        better = score > state.best_score
+        self.state = replace(
+            state,
+            best_step=state.step if better else state.best_step,
+            best_score=score if better else state.best_score,
+            checks_without_gain=0 if better else state.checks_without_gain + 1,
+            checked=state.step,
+        )
+        yield Check(
+            step=state.step,
+            epoch=state.step / self.batches.per_epoch,
+            metrics=values,
+            loss=self._loss(images, words),
+            best=better,
+            checks_without_gain=self.state.checks_without_gain,
+        )
+        yield from self._strip(images, words)
+        yield from self._save()
+        if (
+            self.train.patience
+            and self.state.checks_without_gain >= self.train.patience
+            and state.step < self.total
+        ):
+            yield Notice(
+                text=_(
+                    "No better for {count} checks: training ends early, the best checkpoint is kept."
+                ).format(count=self.state.checks_without_gain)
+            )
+            return True
+        return False
+
+    def _loss(self, images: Features, words: Features) -> float:
+        """The objective on the validation images, in pieces of the batch size so that it compares with training's."""
+        items, total, weight = self.material.items, 0.0, 0
+        pieces = Batches(
+            items, self.board.indices, self.material.groups, self.train.batch_size, 1, self.train.seed
+        )
+        row = {index: n for n, index in enumerate(self.board.indices)}
+        column = {boards.caption_key(c): n for n, c in enumerate(self.board.captions)}
+        with torch.no_grad():
+            scale = self.stepper.scale()
+            for piece in range(pieces.per_epoch):
+                batch = pieces.at(piece)
+                captions, right, sketches, artworks, same = self.material.relations(batch)
+                x = torch.from_numpy(images[[row[i] for i in batch.indices]])
+                y = torch.from_numpy(words[[column[boards.caption_key(c)] for c in captions]])
+                device = self.clip.device.place
+                value = objective(
+                    x.to(device), y.to(device), right, sketches, artworks, same, scale,
+                    self.train.text_weight, self.train.pair_weight,
+                )  # fmt: skip
+                total += float(value) * len(batch.indices)
+                weight += len(batch.indices)
+        return total / max(weight, 1)
+
+    def _strip(self, images: Features, words: Features) -> Work[None]:
+        """The living strip: a few pinned queries and their first results."""
+        task = self.board.task(self.board.headline)
+        items = self.material.items
+        for query in np.linspace(0, len(task.queries) - 1, min(_PINNED, len(task.queries))).astype(int):
+            scores = (images if task.query_side == "image" else words)[task.queries[query]] @ (
+                images if task.gallery_side == "image" else words
+            )[task.gallery].T
+            order = np.argsort(-scores, kind="stable")[:_STRIP]
+            of_image = task.query_side == "image"
+            item = items[self.board.indices[task.queries[query]]] if of_image else None
+            yield Ranking(
+                step=self.state.step,
+                query=item.captions[0] if item else self.board.captions[task.queries[query]],
+                query_path=item.path if item else "",
+                paths=tuple(
+                    items[self.board.indices[task.gallery[n]]].path
+                    if task.gallery_side == "image"
+                    else self.board.captions[task.gallery[n]]
+                    for n in order
+                ),
+                relevant=tuple(bool(task.positives[query, n]) for n in order),
+            )
+
+    def _save(self) -> Work[None]:
+        step = self.state.step
+        if step == 0:
+            return
+        state = replace(self.state, extra=self.stepper.scaler.state_dict())
+        path = checkpoints.save(self.checkpoints, state, self.adapter.state(), self.stepper.state())
+        yield Saved(step=step, path=str(path), best=step == state.best_step)
+
+    def take_best(self) -> Work[int]:
+        """Puts the best checkpoint's update into the model and returns its step; 0 means the base was best."""
+        best = self.state.best_step
+        if best == 0:
+            self.adapter.load_state(self._first_state)
+        elif best != self.state.step:
+            try:
+                self.adapter.load_state(checkpoints.read(self.checkpoints, best).adapter)
+            except UserError as error:
+                yield Notice(text=error.message)
+        return best

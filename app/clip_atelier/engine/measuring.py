@@ -1,0 +1,27 @@
+"""Embeddings of a board of questions as the model is now, its adapter and strength included."""
+
+from __future__ import annotations
+
+from clip_atelier.engine import features
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.events import Work
+from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.pictures import Pictures
+from clip_atelier.engine.retrieval import Board, Features
+
+
+def select_by(board: Board) -> str:
+    """The metric that chooses checkpoints and strength: finer than R@1, which moves in whole queries."""
+    return f"{board.headline}/mAP"
+
+
+def embed(clip: Clip, pictures: Pictures, board: Board, control: Control) -> Work[tuple[Features, Features]]:
+    """Embeddings of a board's images and captions as the model is now."""
+    images = yield from features.images(clip, pictures, board.indices, control)
+    return images, features.texts(clip, board.captions)
+
+
+def probe(clip: Clip, pictures: Pictures, board: Board, control: Control) -> Work[tuple[Features, Features]]:
+    """Embeddings of one batch of a board, nothing stored or remembered."""
+    images = yield from features.fresh_images(clip, pictures, board.indices[: features.BATCH], control)
+    return images, features.fresh_texts(clip, board.captions[: features.TEXT_BATCH])
