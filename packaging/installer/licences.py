@@ -43,6 +43,8 @@ STATED: Final = {
     "safetensors": "Apache-2.0", "scipy": "BSD-3-Clause", "shellingham": "ISC", "sympy": "BSD-3-Clause",
     "tokenizers": "Apache-2.0", "transformers": "Apache-2.0", "altgraph": "MIT", "pywin32-ctypes": "BSD-3-Clause",
     "pefile": "MIT", "macholib": "MIT",
+    # Offered under the LGPL, the GPL or a commercial licence: used under the first.
+    "PySide6-Essentials": "LGPL-3.0-only", "shiboken6": "LGPL-3.0-only",
 }  # fmt: skip
 
 #: Libraries of the build system (Debian's packages) that are carried along, and the licence each is used under.
@@ -115,8 +117,8 @@ def forbidden(names: list[str], edition: str = "cpu") -> list[str]:
     for pattern, why in FORBIDDEN.items():
         if edition == "cuda" and why.startswith("CUDA"):
             continue
-        # The pattern must begin a file's name: `torch/cuda/nvidia_...py` is torch's own code, in text.
-        rule = re.compile(rf"(^|.*/)({pattern})[^/]*\Z", re.IGNORECASE)
+        # The pattern begins a file's name: `torch/cuda/nvidia_...py` is torch's own code, in text.
+        rule = re.compile(rf"(^|.*/)(lib)?({pattern})[^/]*\Z", re.IGNORECASE)
         faults += [
             f"{name}: {why}" for name in names if rule.match(name) and not name.endswith((".py", ".txt"))
         ]
@@ -152,7 +154,7 @@ def declared(found: Distribution) -> str:
     classifiers = [c.rpartition("::")[2].strip() for c in found.metadata.get_all("Classifier") or ()]
     said = [plain[c] for c in classifiers if c in plain]
     text = (found.metadata.get("License") or "").strip()
-    return said[0] if len(said) == 1 else text if text in ACCEPTED else ""
+    return said[0] if len(said) == 1 else "" if objection(text) else text
 
 
 def objection(licence: str) -> str:
