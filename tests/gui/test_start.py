@@ -52,7 +52,9 @@ def until(process: subprocess.Popen[str], word: str) -> list[str]:
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGTERM to catch")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_window_is_there_before_anything_heavy_and_a_signal_closes_it(home: Path, number: signal.Signals) -> None:
+def test_the_window_is_there_before_anything_heavy_and_a_signal_closes_it(
+    home: Path, number: signal.Signals
+) -> None:
     with start(home) as process:
         lines = until(process, "READY")
         assert "VISIBLE True []" in lines

@@ -21,7 +21,14 @@ from clip_atelier.gui.widgets.canvas import Canvas
 from clip_atelier.gui.widgets.layout import card, column, row
 from clip_atelier.gui.widgets.pictures import Tile, TileView, read_picture
 from clip_atelier.gui.widgets.run_choice import RunChoice, run_words
-from clip_atelier.gui.widgets.search_parts import Column, Invitation, QueryPicture, pixels, tile_of
+from clip_atelier.gui.widgets.search_parts import (
+    Column,
+    GalleryChoice,
+    Invitation,
+    QueryPicture,
+    pixels,
+    tile_of,
+)
 from clip_atelier.gui.widgets.text import Button, Field, Label, Picture
 
 _TYPING_MS = 350
@@ -56,10 +63,7 @@ class SearchPage(QWidget):
         first = row(Picture("search", 18), self.words, self.picture, self.open, self.paste, self.draw)
         first.setStretch(1, 1)
 
-        self.gallery = Button("", "plain", "folder-open", tip=N_("The folder that is searched"))
-        self.gallery_menu = QMenu(self)
-        self.gallery_menu.aboutToShow.connect(self._fill_gallery_menu)
-        self.gallery.setMenu(self.gallery_menu)
+        self.gallery = GalleryChoice(desk)
         self.runs = RunChoice({"": N_("Base model only")})
         self.runs.setMinimumWidth(240)
         self.strength = QSlider(Qt.Orientation.Horizontal)
@@ -115,7 +119,6 @@ class SearchPage(QWidget):
         self._connect()
         self._show_strength(float(desk.state.view("search.strength", 1.0)))
         self._on_runs()
-        self._name_gallery()
         desk.read_runs()
         if self.words.text():
             self._soon.start()
@@ -125,6 +128,7 @@ class SearchPage(QWidget):
         self.words.textEdited.connect(lambda _text: self._soon.start())
         self.words.returnPressed.connect(self.search)
         self.picture.removed.connect(self._soon.start)
+        self.gallery.changed.connect(self._soon.start)
         self.open.clicked.connect(self._ask_for_picture)
         self.paste.clicked.connect(self.paste_picture)
         self.draw.toggled.connect(self._on_draw)
@@ -143,7 +147,6 @@ class SearchPage(QWidget):
         desk.asked_to_find.connect(lambda path: self.search_by(Path(path)))
         desk.asked_for_words.connect(self.search_for)
         desk.state.changed.connect(self._on_state)
-        desk.collection_changed.connect(self._on_collection)
 
     # Asking
 
@@ -192,11 +195,6 @@ class SearchPage(QWidget):
     def _on_drawn(self) -> None:
         self.search()
 
-    @property
-    def folder(self) -> str:
-        """The gallery: the open collection unless another folder was chosen."""
-        return str(self.desk.state.view("search.gallery", "") or self.desk.state.folder)
-
     def search(self) -> None:
         """Searches for what is asked now; an earlier search that still runs is dropped."""
         self._soon.stop()
@@ -206,14 +204,14 @@ class SearchPage(QWidget):
         drawn = (
             self.canvas.picture() if self.draw.isChecked() and not self.canvas.empty else self.picture.image
         )
-        if not (words or drawn is not None or self.picture.path) or not self.folder:
+        if not (words or drawn is not None or self.picture.path) or not self.gallery.folder:
             self._found = None
             self._tell("")
             self.stack.setCurrentIndex(0)
             return
         run = self.runs.value()
         wanted = Wanted(
-            folder=Path(self.folder),
+            folder=Path(self.gallery.folder),
             words=words,
             picture=self.picture.path,
             pixels=None if drawn is None else pixels(drawn),
@@ -291,7 +289,6 @@ class SearchPage(QWidget):
     def retranslate(self) -> None:
         """Answers in the current language."""
         self._show_found()
-        self._name_gallery()
 
     def _more_like(self, tile: Tile) -> None:
         self.words.setText("")
@@ -311,31 +308,6 @@ class SearchPage(QWidget):
         menu.popup(view.viewport().mapToGlobal(at))
 
     # Gallery, run and strength
-
-    def _name_gallery(self) -> None:
-        name = paths.shown(Path(self.folder).name) if self.folder else _("No folder")
-        self.gallery.say("{name}", name=name)
-
-    def _fill_gallery_menu(self) -> None:
-        self.gallery_menu.clear()
-        if self.desk.state.folder:
-            self.gallery_menu.addAction(_("The open collection"), lambda: self._choose_gallery(""))
-        self.gallery_menu.addAction(_("Another folder…"), self._ask_for_gallery)
-
-    def _ask_for_gallery(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(
-            self, _("Search in a folder"), self.folder or str(Path.home())
-        )
-        if chosen:
-            self._choose_gallery(chosen)
-
-    def _choose_gallery(self, folder: str) -> None:
-        self.desk.state.set_view("search.gallery", folder)
-        self._name_gallery()
-        self._soon.start()
-
-    def _on_collection(self) -> None:
-        self._name_gallery()
 
     def _on_runs(self) -> None:
         usable = [
@@ -365,17 +337,11 @@ class SearchPage(QWidget):
         if what == "run":
             self._by_hand = False
             self._on_runs()
-        elif what == "folder":
-            self.desk.state.set_view("search.gallery", "")
-            self._name_gallery()
 
     def _name_run(self) -> None:
         run = next((r for r in self.desk.runs if r["run"] == self.runs.value()), None)
         self.dial.setVisible(run is not None)
         if run is not None:
-            self.adapted.title.say(N_("Adapted"))
-            self.adapted.title.setToolTip("")
-            self.runs.setToolTip("")
             self.adapted.setAccessibleName(run_words(run))
 
     def _strength(self) -> float:

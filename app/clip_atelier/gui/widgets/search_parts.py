@@ -7,16 +7,16 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QImage, QPixmap
-from PySide6.QtWidgets import QFrame, QLabel, QWidget
+from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QMenu, QWidget
 
 from clip_atelier.engine import paths
-from clip_atelier.engine.i18n import N_
+from clip_atelier.engine.i18n import N_, _
 from clip_atelier.gui import theme
 from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.finding import Hit
 from clip_atelier.gui.widgets.layout import Flow, clear, column, row
 from clip_atelier.gui.widgets.pictures import Tile, TileView
-from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Picture
+from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Message, Picture
 
 
 class QueryPicture(QFrame):
@@ -76,6 +76,55 @@ class Column(QFrame):
         layout = column(row(self.title, None, self.note), self.view, gap=theme.S)
         layout.setContentsMargins(theme.L, theme.M, theme.S, theme.S)
         self.setLayout(layout)
+
+
+class GalleryChoice(Button):
+    """The folder that is searched: the open collection unless another one was chosen."""
+
+    changed = Signal()
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        super().__init__("", "plain", "folder-open", tip=N_("The folder that is searched"))
+        menu = QMenu(self)
+        menu.aboutToShow.connect(lambda: self._fill(menu))
+        self.setMenu(menu)
+        desk.state.changed.connect(self._on_state)
+
+    @property
+    def folder(self) -> str:
+        """The folder, or an empty text."""
+        return str(self._desk.state.view("search.gallery", "") or self._desk.state.folder)
+
+    def choose(self, folder: str) -> None:
+        """Searches in another folder; empty for the open collection."""
+        self._desk.state.set_view("search.gallery", folder)
+        self.retranslate()
+        self.changed.emit()
+
+    def retranslate(self) -> None:
+        """The folder's name, or that there is none."""
+        folder = self.folder
+        self._message = (
+            Message("{name}", name=paths.shown(Path(folder).name)) if folder else Message(N_("No folder"))
+        )
+        super().retranslate()
+
+    def _on_state(self, what: str) -> None:
+        if what == "folder":
+            self.choose("")
+
+    def _fill(self, menu: QMenu) -> None:
+        menu.clear()
+        if self._desk.state.folder:
+            menu.addAction(_("The open collection"), lambda: self.choose(""))
+        menu.addAction(_("Another folder…"), self._ask)
+
+    def _ask(self) -> None:
+        start = self.folder or str(Path.home())
+        chosen = QFileDialog.getExistingDirectory(self, _("Search in a folder"), start)
+        if chosen:
+            self.choose(chosen)
 
 
 class Invitation(QWidget):
