@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 import numpy as np
@@ -314,7 +315,9 @@ def paired_bootstrap(
     resampled = np.empty(samples)
     for start in range(0, samples, rows):
         part = resampled[start : start + rows]
-        weights = _draw(rng, len(part), len(unique))  # [rows, clusters]
+        whole = rows >= samples
+        # How often each cluster is drawn, [rows, clusters].
+        weights = _drawn_once(seed, samples, len(unique)) if whole else _draw(rng, len(part), len(unique))
         if average == "mean":
             part[:] = (weights @ gained) / (weights @ size)
         else:
@@ -391,6 +394,14 @@ def _draw(rng: np.random.Generator, samples: int, clusters: int) -> Floats:
     drawn = rng.integers(0, clusters, (samples, clusters)) + np.arange(samples)[:, None] * clusters
     counts = np.bincount(drawn.ravel(), minlength=samples * clusters)
     return counts.reshape(samples, clusters).astype(np.float64)
+
+
+@lru_cache(maxsize=2)
+def _drawn_once(seed: int, samples: int, clusters: int) -> Floats:
+    """The whole of `_draw` for a seed. Many runs are compared on the same queries: drawing was most of the time."""
+    weights = _draw(np.random.default_rng(seed), samples, clusters)
+    weights.flags.writeable = False
+    return weights
 
 
 def _weighted_median(values: Floats, weights: Floats) -> Floats:
