@@ -95,6 +95,8 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     before = i18n.language()
     folder = Path(tempfile.mkdtemp(prefix="CLIP Atelier 자가 검사 "))
+    # torch makes this folder when it is imported, used or not.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "torch"))
     report = Report(_facts(folder))
     try:
         with no_network() as tried:
@@ -201,7 +203,7 @@ def _window(home: Path, language: str) -> Iterator[Shell]:
     try:
         yield shell
     finally:
-        lanes.stop_all()
+        lanes.leave()
         _until(lambda: not lanes.busy, "the work to end")
         shell.close()
         state.save()
