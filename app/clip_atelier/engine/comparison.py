@@ -267,6 +267,8 @@ def between(one: Row, other: Row, key: str) -> metrics.Interval | None:
     first, second = one.values.get(f"adapted/{key}"), other.values.get(f"adapted/{key}")
     if first is None or second is None or first.shape != second.shape:
         return None
+    if np.array_equal(first, second):
+        return metrics.Interval(0.0, 0.0, 0.0)
     direction, _slash, metric = key.rpartition("/")
     clusters = one.values.get(f"clusters/{direction}")
     if clusters is None or clusters.shape != first.shape:

@@ -70,6 +70,7 @@ class TablePage(QWidget):
         self.panel = FillPanel(desk)
         menu = QMenu(self)
         menu.aboutToShow.connect(lambda: self.view.fill_columns_menu(menu))
+        self.view.columns_changed.connect(self._mark)
         self.columns.setMenu(menu)
         self._lay_out()
         self._connect()
@@ -159,10 +160,9 @@ class TablePage(QWidget):
         self._mark()
 
     def _mark(self) -> None:
-        from clip_atelier.engine import comparison
-
-        keys = [k for k in comparison.keys(self.stand.rows) if k.rpartition("/")[0] == self.direction.value()]
-        job = Job("marks", partial(table_jobs.mark, self.stand.rows, keys))
+        shown = [column.name for column in self.view.table.columns if column.kind == "metric"]
+        keys = dict.fromkeys([self.key, *shown])
+        job = Job("marks", partial(table_jobs.mark, self.stand.rows, list(keys)))
         job.done.connect(self._on_marked)
         job.failed.connect(self.desk.report)
         self.desk.lanes.files.replace(job)
@@ -222,6 +222,7 @@ class TablePage(QWidget):
         self.desk.state.set_view("table.metric", self.measure.value())
         self._draw()
         self._draw_curves()
+        self._mark()
 
     # Filling
 

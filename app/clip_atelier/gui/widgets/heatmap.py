@@ -67,8 +67,11 @@ def panels(rows: Sequence[Row], key: str, marked: set[str]) -> list[Panel]:
     up = metric not in METRICS or METRICS[metric].direction == "up"
     found: dict[str, dict[tuple[int, float], list[Row]]] = {}
     for row in rows:
+        r, alpha = row.settings.get("lora.r"), row.settings.get("lora.lora_alpha")
+        if not isinstance(r, int) or not isinstance(alpha, int | float):
+            continue
         if row.settings.get("train.method") == "lora" and row.value(key) == row.value(key):
-            place = (int(row.settings["lora.r"]), float(row.settings["lora.lora_alpha"]))
+            place = (r, float(alpha))
             found.setdefault(row.targets, {}).setdefault(place, []).append(row)
     # The same axes in every field, so that they can be compared at a glance.
     places = {place for cells in found.values() for place in cells}

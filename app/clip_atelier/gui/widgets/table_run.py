@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QMenu, QStackedWidget, QWidget
 
 from clip_atelier.engine import paths
 from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.settings import written
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.layout import box, column, row, scrolled
 from clip_atelier.gui.widgets.result import Result
@@ -75,7 +76,7 @@ class RunPane(QWidget):
         if settings.get("train.method") == "lora":
             facts = [
                 f"r = {settings.get('lora.r')}",
-                f"lora_alpha = {settings.get('lora.lora_alpha'):g}",
+                f"lora_alpha = {written(settings.get('lora.lora_alpha'))}",
                 *facts,
             ]
         facts += [f"seed = {settings.get('train.seed')}", paths.shown(Path(first.folder).name)]

@@ -127,6 +127,7 @@ class TableView(QTableView):
     opened = Signal()  # a double click or Enter on a row
     menu_wanted = Signal(QPoint)
     delete_wanted = Signal()
+    columns_changed = Signal()
 
     def __init__(self, state: WindowState) -> None:
         super().__init__()
@@ -221,6 +222,7 @@ class TableView(QTableView):
         name = column.name.rpartition("/")[2] if column.kind == "metric" else column.name
         self._state.set_view("table.columns", {**self._state.view("table.columns", {}), name: on})
         self.show_rows(self.table.rows, self.table.direction)
+        self.columns_changed.emit()
 
     def fill_columns_menu(self, menu: QMenu) -> None:
         """Every column with a tick."""
