@@ -140,7 +140,9 @@ def test_a_resumed_run_is_bit_equal_to_a_straight_one(
     assert all(torch.equal(a[n], b[n]) for n in a)
 
 
-def test_leaving_keeps_a_checkpoint_and_skips_the_comparison(home: Path, tiny_pairs: Path, quick: Quick) -> None:
+def test_leaving_keeps_a_checkpoint_and_skips_the_comparison(
+    home: Path, tiny_pairs: Path, quick: Quick
+) -> None:
     control = Control()
     plan = Plan(tiny_pairs, settings.build(quick(train__epochs=3)), home)
     with pytest.raises(Stopped):
@@ -229,6 +231,17 @@ def test_out_of_memory_proposes_a_chunk_size_and_changes_nothing(
     assert "train.chunk_size" in caught.value.hint
     assert "4" in caught.value.hint
     assert Runs(home).list()[0].settings.train.chunk_size == 0
+
+
+def test_pinned_words_are_watched_at_every_check(home: Path, tiny_collection: Path, quick: Quick) -> None:
+    _result, seen = run(home, tiny_collection, quick(train__pinned="red circle, ring ,", train__epochs=1))
+    rankings = [e for e in seen if isinstance(e, events.Ranking)]
+    checks = [e.step for e in seen if isinstance(e, Check)]
+    assert [(e.step, e.query) for e in rankings] == [(s, w) for s in checks for w in ("red circle", "ring")]
+    for ranking in rankings:
+        assert ranking.relevant == tuple(
+            ranking.query in path.replace("-", " ").removesuffix(".png") for path in ranking.paths
+        )
 
 
 def test_early_stopping_says_why(home: Path, tiny_collection: Path, quick: Quick) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from clip_atelier.engine import checkpoints, verdict
+from clip_atelier.engine import checkpoints, features, verdict
 from clip_atelier.engine import retrieval as boards
 from clip_atelier.engine.adapters import Adapter
 from clip_atelier.engine.batches import Batches
+from clip_atelier.engine.collection.records import Item
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import Stopped, UserError, WorkError
 from clip_atelier.engine.events import Check, Event, Notice, Phase, Ranking, Saved, Started, Step, Work
@@ -232,27 +233,42 @@ class Loop:
 
     def _strip(self, images: Features, words: Features) -> Work[None]:
         """The living strip: a few pinned queries and their first results."""
+        asked = tuple(dict.fromkeys(w.strip() for w in self.train.pinned.split(",") if w.strip()))
+        if asked:
+            yield from self._watched(asked, images)
+            return
         task = self.board.task(self.board.headline)
-        items = self.material.items
+        sides = {"image": images, "text": words}
         for query in np.linspace(0, len(task.queries) - 1, min(_PINNED, len(task.queries))).astype(int):
-            scores = (images if task.query_side == "image" else words)[task.queries[query]] @ (
-                images if task.gallery_side == "image" else words
-            )[task.gallery].T
+            scores = sides[task.query_side][task.queries[query]] @ sides[task.gallery_side][task.gallery].T
             order = np.argsort(-scores, kind="stable")[:_STRIP]
-            of_image = task.query_side == "image"
-            item = items[self.board.indices[task.queries[query]]] if of_image else None
+            item = self._item(int(task.queries[query])) if task.query_side == "image" else None
             yield Ranking(
                 step=self.state.step,
                 query=item.captions[0] if item else self.board.captions[task.queries[query]],
                 query_path=item.path if item else "",
                 paths=tuple(
-                    items[self.board.indices[task.gallery[n]]].path
-                    if task.gallery_side == "image"
-                    else self.board.captions[task.gallery[n]]
-                    for n in order
+                    self._item(int(row)).path if task.gallery_side == "image" else self.board.captions[row]
+                    for row in task.gallery[order]
                 ),
-                relevant=tuple(bool(task.positives[query, n]) for n in order),
+                relevant=tuple(bool(right) for right in task.positives[query, order]),
             )
+
+    def _watched(self, asked: tuple[str, ...], images: Features) -> Work[None]:
+        """The user's own words; an image is right for a word that one of its captions contains."""
+        scores = features.texts(self.clip, asked) @ images.T
+        for word, row in zip(asked, scores, strict=True):
+            found = [self._item(int(n)) for n in np.argsort(-row, kind="stable")[:_STRIP]]
+            key = boards.caption_key(word)
+            yield Ranking(
+                step=self.state.step,
+                query=word,
+                paths=tuple(item.path for item in found),
+                relevant=tuple(any(key in boards.caption_key(c) for c in item.captions) for item in found),
+            )
+
+    def _item(self, row: int) -> Item:
+        return self.material.items[self.board.indices[row]]
 
     def _save(self) -> Work[None]:
         step = self.state.step

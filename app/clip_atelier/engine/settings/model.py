@@ -453,6 +453,18 @@ class TrainSettings(Block):
         ge=0,
         le=1000,
     )
+    pinned: str = setting(
+        "",
+        title=N_("Pinned queries"),
+        summary=N_(
+            "Words to watch while the model learns, separated by commas. Empty: a few held-out ones are chosen."
+        ),
+        detail=N_(
+            "At every check the validation images are ranked for these words, so that you can see the results move. "
+            "They are only watched: nothing is learned from them, and they choose nothing."
+        ),
+        advanced=True,
+    )
     choose_strength: bool = setting(
         True,
         title=N_("Choose the strength"),
