@@ -22,7 +22,8 @@ from clip_atelier.engine import i18n, paths
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.events import Event, Phase, Progress, Started, Step
 from clip_atelier.engine.i18n import LANGUAGES, N_, _
-from clip_atelier.engine.models import packs
+from clip_atelier.engine.models.modelpacks import MODEL
+from clip_atelier.engine.runpacks import RUN
 from clip_atelier.gui import theme
 from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.drops import dropped_paths
@@ -42,6 +43,7 @@ _NARROW = 1120  # below this width the rail shows icons only
 _JOBS = {
     "scan": N_("Reading the folder"),
     "train": N_("Training"),
+    "estimate": N_("Measuring one step"),
     "export": N_("Exporting"),
     "search": N_("Searching"),
 }
@@ -303,9 +305,13 @@ class Shell(QWidget):
             self.open_path(found[0])
 
     def open_path(self, path: Path) -> None:
-        """Opens what was dropped or given: a model pack is added; a folder, or that of a file, is read."""
-        if path.is_file() and path.suffix.lower() in (packs.SUFFIX, ".zip"):
+        """Opens what was dropped or given: a packed model or run is added; a folder, or that of a file, is read."""
+        kind = path.suffix.lower() if path.is_file() else ""
+        if kind in (MODEL.suffix, ".zip"):
             self.desk.add_model(path)
+            return
+        if kind == RUN.suffix:
+            self.desk.add_run(path)
             return
         self.desk.open_folder(path if path.is_dir() else path.parent)
         self.show_page("collection")

@@ -80,12 +80,26 @@ def add_model(pack: Path, tools: Tools, _control: Control) -> Work[str]:
     return at_once(lambda: Models(tools.home).add(pack).name)
 
 
+def add_run(pack: Path, tools: Tools, _control: Control) -> Work[str]:
+    """Copies a run out of a pack into the home; its id."""
+    from clip_atelier.engine import runpacks
+
+    return at_once(lambda: runpacks.add(pack, tools.home).id)
+
+
 def warm_up(_tools: Tools, _control: Control) -> Work[None]:
     """Imports what training and searching need."""
     import clip_atelier.engine.index.search
     import clip_atelier.engine.training  # noqa: F401
 
     return at_once(lambda: None)
+
+
+def estimate(folder: Path, chosen: Settings, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+    """Takes one step and reckons a run's time and memory from it."""
+    from clip_atelier.engine.estimate import estimate as probe
+
+    return probe(folder, chosen, tools.home, tools.models, control)
 
 
 def train(folder: Path, chosen: Settings, name: str, tools: Tools, control: Control) -> Work[dict[str, Any]]:

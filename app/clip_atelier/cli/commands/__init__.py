@@ -4,6 +4,7 @@ from clip_atelier.cli.command import Command
 from clip_atelier.cli.commands import (
     dial,
     doctor,
+    estimate,
     evaluate,
     export,
     grid,
@@ -21,6 +22,7 @@ from clip_atelier.cli.commands import (
 
 COMMANDS: tuple[Command, ...] = (
     scan.COMMAND,
+    estimate.COMMAND,
     train.COMMAND,
     resume.COMMAND,
     runs.COMMAND,

@@ -1,16 +1,17 @@
-"""`runs`: the list of runs; shows or deletes one."""
+"""`runs`: the list of runs; shows, deletes, packs or adds one."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from clip_atelier.cli import report
 from clip_atelier.cli.arguments import add_common
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import number, table
-from clip_atelier.engine import settings
+from clip_atelier.engine import paths, settings
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.i18n import N_, _
 from clip_atelier.engine.settings import Settings, written
@@ -29,9 +30,19 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         one = what.add_parser(name, help=text)
         add_common(one)
         one.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    pack = what.add_parser("pack", help=_("write a run, whole, into one file for another machine"))
+    add_common(pack)
+    pack.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    pack.add_argument(
+        "out", type=Path, metavar=_("OUT"), help=_("the file to write, for example flowers.cliprun")
+    )
+    add = what.add_parser("add", help=_("add a run from such a file"))
+    add_common(add)
+    add.add_argument("path", type=Path, metavar=_("PATH"))
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine import runpacks
     from clip_atelier.engine.runs import Runs
 
     runs = Runs(session.home)
@@ -41,6 +52,11 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         return Outcome({"deleted": run.id}, _("Run {run} was deleted.").format(run=run.id))
     if args.what == "show":
         return _one(runs.open(args.run))
+    if args.what == "pack":
+        pack = runpacks.make(runs.open(args.run), args.out)
+        return Outcome({"files": [str(pack.path)]}, _("Written: {path}").format(path=paths.shown(pack.path)))
+    if args.what == "add":
+        return _one(runpacks.add(args.path, session.home))
     rows = []
     for run in runs.list():
         try:
@@ -100,4 +116,4 @@ def changed(values: Mapping[str, Any]) -> str:
     return " ".join(f"{name.partition('.')[2]}={written(values[name])}" for name in told)
 
 
-COMMAND = Command("runs", N_("list the runs; show or delete one"), _arguments, _run)
+COMMAND = Command("runs", N_("list the runs; show, delete, pack or add one"), _arguments, _run)

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
+import psutil
 import torch
 
 from clip_atelier.engine.errors import UserError
@@ -60,12 +61,8 @@ class Device:
 
 
 def process_memory() -> int:
-    """Bytes of memory this process holds (0 where the system does not tell)."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return 0
+    """Bytes of memory this process holds."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def present() -> tuple[str, ...]:

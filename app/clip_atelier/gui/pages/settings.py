@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+from typing import Any
+
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QPlainTextEdit, QSizePolicy, QWidget
@@ -10,9 +14,10 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.i18n import N_, _
 from clip_atelier.engine.settings import DECLARED, PRESETS, Preset
-from clip_atelier.gui import theme
+from clip_atelier.gui import theme, work
 from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.form import Form, limits, shown_value
+from clip_atelier.gui.jobs import Job
 from clip_atelier.gui.widgets.layout import column, row, scrolled
 from clip_atelier.gui.widgets.model_choice import ModelChoice
 from clip_atelier.gui.widgets.numbers import duration, size_words
@@ -134,10 +139,14 @@ class Readouts(QFrame):
         super().__init__()
         self._desk = desk
         self.setProperty("role", "card")
-        self.values = {name: Label(role="strong") for name in ("scale", "trainable", "size", "steps", "time")}
+        self.values = {
+            name: Label(role="strong") for name in ("scale", "trainable", "size", "steps", "time", "memory")
+        }
+        self._probed: tuple[object, dict[str, Any]] | None = None
         titles = {
             "scale": N_("Effective scale"), "trainable": N_("Trainable parameters"),
-            "size": N_("Size of the adapter"), "steps": N_("Steps"), "time": N_("Time, by earlier runs"),
+            "size": N_("Size of the adapter"), "steps": N_("Steps"), "time": N_("Time"),
+            "memory": N_("Memory"),
         }  # fmt: skip
         grid = QGridLayout()
         grid.setContentsMargins(theme.L, theme.M, theme.L, theme.M)
@@ -148,6 +157,9 @@ class Readouts(QFrame):
             grid.addWidget(value, line, 1)
         self.problem = Label(role="problem", wrap=True)
         grid.addWidget(self.problem, len(titles), 0, 1, 2)
+        self.probe = Button(N_("Measure one step"), "plain", "gauge")
+        self.probe.clicked.connect(self._measure)
+        grid.addWidget(self.probe, len(titles) + 1, 0, 1, 2)
         grid.setColumnStretch(1, 1)
         self.setLayout(grid)
         self.refresh()
@@ -185,9 +197,46 @@ class Readouts(QFrame):
             return
         steps = max(1, -(-len(split.train) // chosen.train.batch_size)) * chosen.train.epochs
         self.values["steps"].say(N_("about {steps}"), steps=f"{steps:,}")
+        if self._probed is not None and self._probed[0] == self._key(chosen):
+            self._show_probed(self._probed[1])
+            return
         speed = self._seconds_a_step(chosen)
         if speed is not None:
-            self.values["time"].say(N_("about {time}"), time=duration(steps * speed))
+            self.values["time"].say(N_("about {time}, by earlier runs"), time=duration(steps * speed))
+
+    def _key(self, chosen: settings.Settings) -> object:
+        return chosen, self._desk.state.folder
+
+    def _measure(self) -> None:
+        """Takes one step of this draft on the compute lane."""
+        values = self._desk.state.values()
+        if self._desk.split is None or settings.check(values) or self._desk.lanes.compute.busy:
+            return
+        chosen, folder = settings.build(values), Path(self._desk.state.folder)
+        key = self._key(chosen)
+        job = Job("estimate", partial(work.estimate, folder, chosen), idle=True)
+        job.done.connect(lambda found: self._on_measured(key, found))
+        job.failed.connect(self._desk.report)
+        self._desk.lanes.compute.submit(job)
+
+    def _on_measured(self, key: object, found: dict[str, Any]) -> None:
+        self._probed = (key, found)
+        self.refresh()
+
+    def _show_probed(self, found: dict[str, Any]) -> None:
+        self.values["time"].say(N_("about {time}"), time=duration(found["seconds"]))
+        if found["memory"]:
+            self.values["memory"].say(
+                N_("{used} of {all}"),
+                used=size_words(found["memory"]),
+                all=size_words(found["available"]),
+            )
+        if not found["fits"]:
+            self.problem.say(
+                N_("Too much for this machine. Chunk size {size} gives the same result in less memory."),
+                size=found["chunk_size"],
+            )
+            self.problem.show()
 
     def _seconds_a_step(self, chosen: settings.Settings) -> float | None:
         """As the newest run measured it that asked for the same arithmetic; None where there is none."""

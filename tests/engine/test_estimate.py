@@ -1,0 +1,59 @@
+"""Estimates come from a step that was really taken, and keep nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from clip_atelier.engine import estimate as room
+from clip_atelier.engine import settings
+from clip_atelier.engine.control import Control
+from clip_atelier.engine.estimate import estimate
+from clip_atelier.engine.events import drive
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.steps import Stepper
+from clip_atelier.engine.training import Plan, train
+
+Quick = Callable[..., dict[str, Any]]
+
+
+@pytest.mark.parametrize("changes", [{}, {"lora__target_modules": "visual_projection"}])
+def test_it_counts_the_steps_that_training_takes(
+    home: Path, tiny_pairs: Path, quick: Quick, changes: dict[str, Any]
+) -> None:
+    chosen = settings.build(quick(train__patience=0, **changes))
+    models = Models(home)
+    found = drive(estimate(tiny_pairs, chosen, home, models, Control()))
+    assert found["seconds_per_step"] > 0
+    assert found["seconds"] >= found["steps"] * found["seconds_per_step"]
+    assert 0 < found["memory"] < found["available"]
+    assert found["fits"]
+    assert found["chunk_size"] == 0
+    assert Runs(home).list() == []
+    assert drive(train(Plan(tiny_pairs, chosen, home), models, Control()))["steps"] == found["steps"]
+
+
+def test_out_of_memory_proposes_a_chunk(
+    home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Stepper, step: int, batch: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Stepper, "step", full)
+    chosen = settings.build(quick(train__batch_size=16))
+    found = drive(estimate(tiny_pairs, chosen, home, Models(home), Control()))
+    assert not found["fits"]
+    assert found["chunk_size"] == 8
+
+
+@pytest.mark.parametrize(
+    ("size", "memory", "available", "chunk"),
+    [(64, 100, 50, 16), (64, 100, 117, 32), (64, 100, 1, 2), (4, 0, 50, 2)],
+)
+def test_the_proposed_chunk_fits(size: int, memory: int, available: int, chunk: int) -> None:
+    assert room._chunk(size, memory, available) == chunk
