@@ -5,6 +5,7 @@ Widgets that paint themselves ask `tokens(self.palette())`; nothing else in the 
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -305,6 +306,14 @@ class Theme(QObject):
         self._apply()
 
     def _apply(self) -> None:
-        self._app.setPalette(build_palette(self.tokens))
-        self._app.setStyleSheet(style_sheet(self.tokens))
+        # Qt walks over a list of all widgets and tells each, which runs our code; were a window that nobody holds any
+        # more collected in the middle of that, Qt would walk over its remains.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            self._app.setPalette(build_palette(self.tokens))
+            self._app.setStyleSheet(style_sheet(self.tokens))
+        finally:
+            if collecting:
+                gc.enable()
         self.changed.emit()
