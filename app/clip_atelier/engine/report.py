@@ -36,7 +36,7 @@ table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-weight: 600; color: #6a645b; border-bottom: 1px solid #bdb6aa; padding: 3px 8px 3px 0; }
 td { border-bottom: 1px solid #e2ddd4; padding: 3px 8px 3px 0; vertical-align: top; }
 table { font-variant-numeric: tabular-nums; } td, th { white-space: nowrap; } .long { white-space: normal; }
-.number { text-align: right; } .close td, .close th { font-size: 11px; padding-right: 6px; }
+.wide { overflow-x: auto; } .number { text-align: right; } .close td, .close th { font-size: 11px; padding-right: 6px; }
 .mark { border: 1px solid #0b5fa5; border-radius: 4px; padding: 0 4px; font-size: 10px; color: #0b5fa5;
   white-space: nowrap; }
 .figures { display: flex; flex-wrap: wrap; gap: 16px; } figure { margin: 0; flex: 1 1 300px; min-width: 0; }
@@ -44,7 +44,7 @@ figure svg { max-width: 100%; height: auto; } figcaption { color: #6a645b; }
 code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 11px; overflow-wrap: anywhere; }
 @media print { body { font-size: 9px; margin: 0; padding: 0; max-width: none; } h1 { font-size: 15px; }
   h2 { font-size: 11px; margin: 10px 0 3px; } code { font-size: 8px; } .close td, .close th { font-size: 7px; padding-right: 3px; } .mark { font-size: 8px; }
-  td, th { padding: 1px 5px 1px 0; } }
+  td, th { padding: 1px 4px 1px 0; font-size: 7.5px; } }
 """
 
 
@@ -181,10 +181,10 @@ def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> str:
             *(_change(row, one) for one in measured),
         ]
         word = row.verdict(key)
-        cells.append(f"<td class='{_tone(word)}'>{text(_word(word))}</td>")
+        cells.append(f"<td class='long {_tone(word)}'>{text(_word(word))}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
     title = _("The runs, judged by {measure}").format(measure=_measure(key))
-    return _heading(title) + f"<table>{''.join(lines)}</table>"
+    return _heading(title) + f"<section class='wide'><table>{''.join(lines)}</table></section>"
 
 
 def _change(row: Row, key: str) -> str:
@@ -273,7 +273,7 @@ def _metrics(row: Row, *, several: bool) -> str:
                 f"<td class='{_tone(row.verdict(key))}'>{text(change)}</td>",
             ]
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    return _heading(title) + f"<table class='close'>{''.join(lines)}</table>"
+    return _heading(title) + f"<section class='wide'><table class='close'>{''.join(lines)}</table></section>"
 
 
 def _settings(rows: Sequence[Row]) -> str:
