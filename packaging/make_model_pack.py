@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
 
 from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.models import FAMILIES, packs
+from clip_atelier.engine.models import FAMILIES, modelpacks
 
 
 def main() -> int:
@@ -27,16 +27,17 @@ def main() -> int:
     parser.add_argument("out", type=Path, nargs="?")
     args = parser.parse_args()
     folder = args.folder.resolve()
-    out = args.out or folder.with_name(folder.name + packs.SUFFIX)
+    out = args.out or folder.with_name(folder.name + modelpacks.MODEL.suffix)
     try:
-        pack = packs.make(folder, out)
+        pack = modelpacks.make(folder, out)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    if pack.family not in FAMILIES:
+    family = pack.about["family"]
+    if family not in FAMILIES:
         out.unlink()
         print(
-            f"{folder} holds a model of the type {pack.family}; supported: {', '.join(FAMILIES)}",
+            f"{folder} holds a model of the type {family}; supported: {', '.join(FAMILIES)}",
             file=sys.stderr,
         )
         return 2

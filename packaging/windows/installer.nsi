@@ -16,7 +16,18 @@ Unicode true
 !define PROGRAM "CLIP Atelier.exe"
 !define COMMAND "clip-atelier.exe"
 !define UNINSTALL "Software\Microsoft\Windows\CurrentVersion\Uninstall\ClipAtelier"
-!define TYPE "ClipAtelier.ModelPack"
+
+; A file type of ours: its ending, its name in the registry, its name for people.
+!macro FILE_TYPE ENDING TYPE TITLE
+  WriteRegStr HKCU "Software\Classes\${ENDING}" "" "${TYPE}"
+  WriteRegStr HKCU "Software\Classes\${TYPE}" "" "${TITLE}"
+  WriteRegStr HKCU "Software\Classes\${TYPE}\DefaultIcon" "" "$INSTDIR\${PROGRAM},0"
+  WriteRegStr HKCU "Software\Classes\${TYPE}\shell\open\command" "" '"$INSTDIR\${PROGRAM}" "%1"'
+!macroend
+!macro NO_FILE_TYPE ENDING TYPE
+  DeleteRegKey HKCU "Software\Classes\${TYPE}"
+  DeleteRegKey HKCU "Software\Classes\${ENDING}"
+!macroend
 
 Name "${NAME} ${VERSION}"
 OutFile "${OUTFILE}"
@@ -62,6 +73,8 @@ LangString NOT_OURS ${LANG_ENGLISH} "The folder $INSTDIR holds other files. Choo
 LangString NOT_OURS ${LANG_KOREAN} "$INSTDIR 폴더에 다른 파일이 있습니다. 빈 폴더를 골라 주세요."
 LangString PACK_TYPE ${LANG_ENGLISH} "CLIP Atelier model pack"
 LangString PACK_TYPE ${LANG_KOREAN} "CLIP Atelier 모델 꾸러미"
+LangString RUN_TYPE ${LANG_ENGLISH} "CLIP Atelier run"
+LangString RUN_TYPE ${LANG_KOREAN} "CLIP Atelier 실행 기록"
 LangString OPEN_FOLDER ${LANG_ENGLISH} "Open in ${NAME}"
 LangString OPEN_FOLDER ${LANG_KOREAN} "${NAME}에서 열기"
 LangString KEPT ${LANG_ENGLISH} "Your runs and models were kept in $LOCALAPPDATA\${NAME}"
@@ -120,10 +133,8 @@ empty:
 
   CreateShortCut "$SMPROGRAMS\${NAME}.lnk" "$INSTDIR\${PROGRAM}"
 
-  WriteRegStr HKCU "Software\Classes\.clipmodel" "" "${TYPE}"
-  WriteRegStr HKCU "Software\Classes\${TYPE}" "" "$(PACK_TYPE)"
-  WriteRegStr HKCU "Software\Classes\${TYPE}\DefaultIcon" "" "$INSTDIR\${PROGRAM},0"
-  WriteRegStr HKCU "Software\Classes\${TYPE}\shell\open\command" "" '"$INSTDIR\${PROGRAM}" "%1"'
+  !insertmacro FILE_TYPE ".clipmodel" "ClipAtelier.ModelPack" "$(PACK_TYPE)"
+  !insertmacro FILE_TYPE ".cliprun" "ClipAtelier.RunPack" "$(RUN_TYPE)"
   WriteRegStr HKCU "Software\Classes\Directory\shell\ClipAtelier" "" "$(OPEN_FOLDER)"
   WriteRegStr HKCU "Software\Classes\Directory\shell\ClipAtelier" "Icon" "$INSTDIR\${PROGRAM},0"
   WriteRegStr HKCU "Software\Classes\Directory\shell\ClipAtelier\command" "" '"$INSTDIR\${PROGRAM}" "%1"'
@@ -156,8 +167,8 @@ Section "Uninstall"
   Delete "$INSTDIR\uninstall.exe"
   RMDir "$INSTDIR"
   Delete "$SMPROGRAMS\${NAME}.lnk"
-  DeleteRegKey HKCU "Software\Classes\${TYPE}"
-  DeleteRegKey HKCU "Software\Classes\.clipmodel"
+  !insertmacro NO_FILE_TYPE ".clipmodel" "ClipAtelier.ModelPack"
+  !insertmacro NO_FILE_TYPE ".cliprun" "ClipAtelier.RunPack"
   DeleteRegKey HKCU "Software\Classes\Directory\shell\ClipAtelier"
   DeleteRegKey HKCU "${UNINSTALL}"
   DeleteRegKey HKCU "Software\${NAME}"

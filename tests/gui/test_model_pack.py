@@ -1,14 +1,15 @@
-"""A model pack that is dropped on the window becomes a model at hand; a damaged one is named."""
+"""A packed model or run that is dropped on the window is at hand; a damaged one is named."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hands import drop
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine.models import Models, packs
+from clip_atelier.engine.models import Models, modelpacks
 from clip_atelier.gui.shell import Shell
 
 
@@ -16,7 +17,7 @@ def test_a_dropped_pack_is_added_and_chosen(
     open_window: Callable[..., Shell], tiny_clip: Path, home: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     pack = tmp_path / "작은 모델.clipmodel"
-    packs.make(tiny_clip, pack)
+    modelpacks.make(tiny_clip, pack)
     window = open_window(language="en", page="collection")
     assert drop(window, pack)
     qtbot.waitUntil(lambda: window.desk.state.get("page") == "settings", timeout=30_000)
@@ -26,14 +27,15 @@ def test_a_dropped_pack_is_added_and_chosen(
     assert window.desk.state.folder == ""
 
 
+@pytest.mark.parametrize("name", ["broken.clipmodel", "broken.zip", "broken.cliprun"])
 def test_a_damaged_pack_is_named_and_changes_nothing(
-    open_window: Callable[..., Shell], tmp_path: Path, qtbot: QtBot
+    open_window: Callable[..., Shell], tmp_path: Path, qtbot: QtBot, name: str
 ) -> None:
-    pack = tmp_path / "broken.clipmodel"
+    pack = tmp_path / name
     pack.write_bytes(b"PK\x03\x04 and then nothing")
     window = open_window(language="en", page="collection")
     before = window.desk.state.value("model.name")
     assert drop(window, pack)
     qtbot.waitUntil(lambda: not window.trouble.isHidden(), timeout=30_000)
-    assert "broken.clipmodel" in window.trouble.message.text()
+    assert name in window.trouble.message.text()
     assert window.desk.state.value("model.name") == before

@@ -13,9 +13,14 @@ from pathlib import Path
 import pytest
 
 from clip_atelier.cli.main import main
+from clip_atelier.engine import packs, runpacks, settings
+from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.models import Models, packs
+from clip_atelier.engine.events import drive, to_json
+from clip_atelier.engine.models import Models, modelpacks
+from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.settings import HardwareSettings
+from clip_atelier.engine.training import Plan, train
 
 ROOT = Path(__file__).resolve().parents[2]
 Change = Callable[[dict[str, bytes]], None]
@@ -24,7 +29,7 @@ Change = Callable[[dict[str, bytes]], None]
 @pytest.fixture
 def pack(tiny_clip: Path, tmp_path: Path) -> Path:
     out = tmp_path / "작은 모델.clipmodel"
-    packs.make(tiny_clip, out)
+    modelpacks.make(tiny_clip, out)
     return out
 
 
@@ -58,7 +63,7 @@ def test_a_pack_brings_the_same_model(pack: Path, tiny_clip: Path, home: Path) -
 
 def test_the_same_folder_gives_the_same_bytes(pack: Path, tiny_clip: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.clipmodel"
-    packs.make(tiny_clip, again)
+    modelpacks.make(tiny_clip, again)
     assert again.read_bytes() == pack.read_bytes()
 
 
@@ -114,8 +119,8 @@ def climb(members: dict[str, bytes]) -> None:
         (add_code, "modeling.py"),
         (list_code, "weights.bin"),
         (climb, "../../evil.json"),
-        (lambda m: m.pop(packs.MANIFEST), "not a model pack"),
-        (lambda m: manifest(m, format="something else"), "not a model pack"),
+        (lambda m: m.pop(packs.MANIFEST), "not a pack"),
+        (lambda m: manifest(m, format="something else"), "not a pack"),
         (lambda m: manifest(m, version=2), "newer version"),
         (lambda m: manifest(m, name="../out"), "pack.json"),
         (lambda m: manifest(m, name=".."), "pack.json"),
@@ -123,7 +128,7 @@ def climb(members: dict[str, bytes]) -> None:
         (lambda m: manifest(m, files={"config.json": {"size": -1, "sha256": "0" * 64}}), "pack.json"),
         (lambda m: manifest(m, family="bert"), "bert"),
         (lambda m: m.__setitem__(packs.MANIFEST, b"{"), "pack.json"),
-        (lambda m: m.__setitem__(packs.MANIFEST, b"[]"), "not a model pack"),
+        (lambda m: m.__setitem__(packs.MANIFEST, b"[]"), "not a pack"),
     ],
 )  # fmt: skip
 def test_what_is_not_a_whole_pack_is_refused_by_name(
@@ -161,5 +166,64 @@ def test_a_folder_that_is_no_model_makes_no_pack(tmp_path: Path) -> None:
     (folder / "config.json").write_text('{"model_type": "clip"}')
     (folder / "pytorch_model.bin").write_bytes(struct.pack("<Q", 1))
     with pytest.raises(UserError, match="pickle"):
-        packs.make(folder, tmp_path / "out.clipmodel")
+        modelpacks.make(folder, tmp_path / "out.clipmodel")
     assert not list(tmp_path.glob("out*"))
+
+
+@pytest.fixture
+def run_pack(tiny_pairs: Path, quick: Callable[..., dict[str, object]], home: Path, tmp_path: Path) -> Path:
+    """A trained run in a pack."""
+    drive(
+        train(Plan(tiny_pairs, settings.build(quick()), home, "꽃"), Models(home), Control()),
+        lambda _event: None,
+    )
+    out = tmp_path / "꽃 run.cliprun"
+    assert main(["runs", "pack", "latest", str(out), "--home", str(home)]) == 0
+    return out
+
+
+def test_a_run_travels_whole(
+    run_pack: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (first,) = Runs(home).list()
+    other = tmp_path / "other home"
+    capsys.readouterr()
+    assert main(["runs", "add", str(run_pack), "--home", str(other), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["run"] == first.id
+    (second,) = Runs(other).list()
+    assert second.status == "done"
+    assert second.result == first.result
+    assert [to_json(e) for e in second.events()] == [to_json(e) for e in first.events()]
+    names = [
+        sorted(f.relative_to(r.path).as_posix() for f in r.path.rglob("*") if f.name != ".lock")
+        for r in (first, second)
+    ]
+    assert names[0] == names[1]
+    assert main(["runs", "add", str(run_pack), "--home", str(other)]) == 2
+    assert first.id in capsys.readouterr().err
+
+
+def flip_adapter(members: dict[str, bytes]) -> None:
+    name = "adapter/adapter_model.safetensors"
+    members[name] = members[name][:-1] + bytes([members[name][-1] ^ 1])
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (flip_adapter, "adapter/adapter_model.safetensors"),
+        (lambda m: manifest(m, format="clip-atelier-model-pack"), "not a pack"),
+        (lambda m: m.__setitem__("hook.py", b"1"), "hook.py"),
+    ],
+)
+def test_what_is_not_a_whole_run_is_refused_by_name(
+    run_pack: Path, tmp_path: Path, change: Change, named: str
+) -> None:
+    bad = changed(run_pack, change)
+    other = tmp_path / "other home"
+    with pytest.raises(UserError) as refusal:
+        runpacks.add(bad, other)
+    assert str(bad) in refusal.value.message
+    assert named in refusal.value.message
+    assert Runs(other).list() == []
+    assert not (other / "runs").is_dir() or not any((other / "runs").iterdir())

@@ -129,6 +129,18 @@ class Desk(QObject):
         self.state.set_value("model.name", name)
         self.page_wanted.emit("settings")
 
+    def add_run(self, pack: Path) -> None:
+        """Brings a run from a pack into the home and shows it."""
+        job = Job("run", partial(work.add_run, pack))
+        job.done.connect(self._on_run_added)
+        job.failed.connect(self.report)
+        self.lanes.files.submit(job)
+
+    def _on_run_added(self, run: str) -> None:
+        self.state.set("run", run)
+        self.page_wanted.emit("training")
+        self.read_runs()
+
     def read_runs(self) -> None:
         """Reads the list of runs from disk; `runs_changed` tells when `runs` is new."""
         job = Job("runs", lambda tools, _control: work.list_runs(tools.home))

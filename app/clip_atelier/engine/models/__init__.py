@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clip_atelier.engine import paths
+from clip_atelier.engine import packs, paths
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.i18n import _
-from clip_atelier.engine.models import packs, weights
+from clip_atelier.engine.models import modelpacks, weights
 from clip_atelier.engine.settings import HardwareSettings
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _info(name: str, folder: Path, bundled: bool) -> ModelInfo:
 def _copy(source: Path, folder: Path) -> None:
     """Pickled weights and code stay behind."""
     for file in source.iterdir():
-        if file.is_file() and file.suffix in packs.KINDS:
+        if file.is_file() and file.suffix in modelpacks.MODEL.kinds:
             shutil.copy2(file, folder / file.name)
 
 
@@ -136,11 +136,11 @@ class Models:
             UserError: it is not a usable model folder or pack, or a model of this name is there already.
             WorkError: the disk has no room for it.
         """
-        pack = packs.read(source) if packs.is_pack(source) else None
+        pack = packs.read(modelpacks.MODEL, source) if modelpacks.is_pack(source) else None
         # A folder given as "." has a name too; the name of a link is the user's choice.
         name = pack.name if pack else source.name or source.resolve().name
         if pack:
-            _must_be_known(pack.family, source)
+            _must_be_known(pack.about["family"], source)
         else:
             _info(name, source, False)
             weights.weight_files(source)
