@@ -4,6 +4,8 @@
 #   sh clip-atelier-VERSION.run -- --prefix "DIR"        install into DIR
 # Needs no network, no Python and no further package. Undo with DIR/uninstall.sh; the user's work stays.
 set -eu
+# The archive is unpacked for its owner alone; the program is for everybody who may use the folder.
+umask 022
 
 korean() { case "${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}" in ko*) return 0 ;; *) return 1 ;; esac; }
 say() { if korean; then printf '%s\n' "$2"; else printf '%s\n' "$1"; fi; }
@@ -46,6 +48,7 @@ mkdir -p "$(dirname -- "$prefix")" || fail "Cannot write to $(dirname -- "$prefi
 rm -rf "$prefix.new"
 cp -R "$here/clip-atelier" "$prefix.new" || { rm -rf "$prefix.new"; fail "There is not enough room for $prefix (about 1 GB)." \
     "$prefix에 빈 공간이 모자랍니다(약 1 GB 필요)."; }
+chmod -R u+rwX,go+rX,go-w "$prefix.new"
 rm -rf "$prefix"
 mv "$prefix.new" "$prefix"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from filelock import FileLock, Timeout
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QGuiApplication, QIcon
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtGui import QFileOpenEvent, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from clip_atelier.engine import i18n, paths
@@ -61,6 +61,8 @@ def main(home: Path | None = None, folder: Path | None = None) -> int:
     _catch_all(desk)
     timer = _listen_to_signals(shell)
     shell.show()
+    if sys.platform == "darwin":  # a filter in Python sees every event, so only where it is needed
+        app.installEventFilter(_Opener(shell))
     if folder is not None:
         shell.open_path(folder.absolute())
     elif state.folder:
@@ -77,6 +79,20 @@ def main(home: Path | None = None, folder: Path | None = None) -> int:
         logging.shutdown()
         os._exit(code)
     return code
+
+
+class _Opener(QObject):
+    """macOS hands over what is opened with the program as an event, not as an argument."""
+
+    def __init__(self, shell: Shell) -> None:
+        super().__init__(shell)
+        self._shell = shell
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QFileOpenEvent) and event.file():
+            self._shell.open_path(Path(event.file()))
+            return True
+        return False
 
 
 def _say(message: str, detail: str) -> None:
