@@ -20,6 +20,8 @@ def test_nothing_is_collected_while_qt_walks_over_all_widgets(theme_of_tests: Th
 
     watcher = Watcher()
     qtbot.addWidget(watcher)
+    watcher.show()
+    qtbot.waitExposed(watcher)
     for choice in ("dark", "light"):
         theme_of_tests.choose(choice)
     assert seen
