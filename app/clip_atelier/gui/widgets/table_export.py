@@ -94,9 +94,9 @@ class Exports(Button):
         if suffix == ".html":
             job = Job("report", partial(table_jobs.write_report, runs, out))
         elif suffix == ".pdf":
-            from clip_atelier.gui.widgets import table_pdf
+            from clip_atelier.gui.widgets.table_pdf import write as write_pdf
 
-            job = Job("report", partial(table_pdf.write, runs, out))
+            job = Job("report", partial(write_pdf, runs, out))
         else:
             job = Job("table file", partial(table_jobs.write_table, rows, out))
         job.done.connect(lambda _result: self._written.tell(out))
