@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Stopped, KeyboardInterrupt):
         code = STOPPED
         console.err(_("Stopped. What was done is kept."))
+        if common.json:
+            console.document({"status": "stopped"})
     except BrokenPipeError:
         code = FAILED
         console.silence_stdout()
