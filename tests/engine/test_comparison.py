@@ -54,7 +54,7 @@ def made(tmp_path: Path) -> Callable[..., Row]:
             "queries": {"text_to_image": QUERIES},
             "gallery": {"text_to_image": QUERIES},
         }
-        return Row(name, name, "done", 0.0, "", folder, {"train.seed": seed}, result, "abc")
+        return Row(name, name, "done", 0.0, "", folder, {"data.split_seed": seed}, result, "abc")
 
     return make
 

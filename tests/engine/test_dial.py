@@ -45,7 +45,7 @@ def test_every_point_is_what_a_naive_ranking_gives(
     opened = open_run(folder, Models(home))
     probe = drive(scan(tiny_collection, settings.DataSettings(), Control()))
     own = drive(scan(tiny_pairs, chosen.data, Control()))
-    held = split(own, chosen.data, chosen.train.seed).test
+    held = split(own, chosen.data, chosen.data.split_seed).test
     assert result["collection"] == len(held)
     assert result["probe"] == len(probe.items) == 24
     assert result["points"][0]["general"]["R@1"] < 0.1, "the base is random"

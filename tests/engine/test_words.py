@@ -42,7 +42,7 @@ def test_places_are_those_of_a_naive_ranking_of_the_held_out_images(
     folder = Runs(home).open(run)
     chosen = folder.settings
     collection = drive(scan(tiny_collection, chosen.data, Control()))
-    parts = split(collection, chosen.data, chosen.train.seed)
+    parts = split(collection, chosen.data, chosen.data.split_seed)
     held = parts.reported
     items = [collection.items[i] for i in held]
     groups = [parts.groups[i] for i in held]
@@ -108,7 +108,7 @@ def test_classes_are_named_without_the_sentence_made_of_them(
     result = asked(home, run)
     chosen = Runs(home).open(run).settings
     collection = drive(scan(tiny_collection, chosen.data, Control()))
-    held = split(collection, chosen.data, chosen.train.seed).reported
+    held = split(collection, chosen.data, chosen.data.split_seed).reported
     assert {entry["word"] for entry in result["words"]} == {collection.items[i].label for i in held}
 
 

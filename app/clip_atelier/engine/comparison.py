@@ -33,7 +33,7 @@ Mark = Literal["best", "as good"]
 
 VALUES: Final = "values.npz"
 # What decides which images are held out, beside the collection itself.
-_SPLIT_BY: Final = ("data.validation", "data.test", "train.seed")
+_SPLIT_BY: Final = ("data.validation", "data.test", "data.split_seed")
 
 
 def keep(

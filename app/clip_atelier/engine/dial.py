@@ -61,7 +61,7 @@ def curve(
     cache = home / "cache" / "scan.sqlite"
     yield Phase(name="scan", title=_("Reading the collection"))
     collection = yield from scan(run.folder, settings.data, control, cache)
-    parts = split(collection, settings.data, settings.train.seed)
+    parts = split(collection, settings.data, settings.data.split_seed)
     changed = run.record.get("data", {}).get("fingerprint", "") not in ("", collection.fingerprint)
     if changed:
         yield Notice(

@@ -46,7 +46,7 @@ def estimate(
     """
     yield Phase(name="scan", title=_("Reading the collection"))
     collection = yield from scan(folder, settings.data, control, home / "cache" / "scan.sqlite")
-    parts = split(collection, settings.data, settings.train.seed)
+    parts = split(collection, settings.data, settings.data.split_seed)
     yield Phase(name="load", title=_("Opening the model"))
     clip = models.open(settings.model.name, settings.hardware)
     yield Phase(name="train", title=_("Probing one step"))

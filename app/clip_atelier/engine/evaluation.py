@@ -43,7 +43,7 @@ def evaluate(
     settings = run.settings
     yield Phase(name="scan", title=_("Reading the collection"))
     collection = yield from scan(folder, settings.data, control, home / "cache" / "scan.sqlite")
-    parts = split(collection, settings.data, settings.train.seed)
+    parts = split(collection, settings.data, settings.data.split_seed)
     own = run.record.get("data", {}).get("fingerprint") == collection.fingerprint
     # Images the run was trained on say nothing about new ones.
     indices = (parts.test or parts.validation) if own else tuple(range(len(collection.items)))

@@ -160,7 +160,7 @@ class _Training:
         collection = yield from scan(
             self.run.folder, settings.data, control, self.home / "cache" / "scan.sqlite"
         )
-        parts = split(collection, settings.data, settings.train.seed)
+        parts = split(collection, settings.data, settings.data.split_seed)
         yield Phase(name="load", title=_("Opening the model"))
         clip = self.models.open(settings.model.name, settings.hardware)
         try:

@@ -91,7 +91,7 @@ def words(
     settings = run.settings
     yield Phase(name="scan", title=_("Reading the collection"))
     collection = yield from scan(folder or run.folder, settings.data, control, home / "cache" / "scan.sqlite")
-    parts = split(collection, settings.data, settings.train.seed)
+    parts = split(collection, settings.data, settings.data.split_seed)
     own = (
         collection.root.resolve() == run.folder.resolve()
         or run.record.get("data", {}).get("fingerprint") == collection.fingerprint

@@ -42,7 +42,7 @@ def read_folder(
     chosen = settings.build(usable) if not settings.check(usable) else Settings()
     collection = yield from scan(folder, chosen.data, control, tools.home / "cache" / "scan.sqlite")
     try:
-        return collection, split(collection, chosen.data, chosen.train.seed), None
+        return collection, split(collection, chosen.data, chosen.data.split_seed), None
     except UserError as error:
         return collection, None, error
 

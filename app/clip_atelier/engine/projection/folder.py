@@ -127,7 +127,7 @@ def _parts(folder: Path, run: str | None, home: Path, control: Control) -> Mappi
     settings = opened.settings
     try:
         found = drive(scan(folder, settings.data, control, home / "cache" / "scan.sqlite"))
-        parts = split(found, settings.data, settings.train.seed)
+        parts = split(found, settings.data, settings.data.split_seed)
     except UserError:
         # The folder no longer is what the run was made from; its images are mapped all the same.
         return {}

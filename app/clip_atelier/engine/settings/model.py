@@ -214,6 +214,19 @@ class DataSettings(Block):
         le=0.5,
         step=0.05,
     )
+    split_seed: int = setting(
+        0,
+        title=N_("Split seed"),
+        summary=N_(
+            "Number that decides which images are kept aside. Runs are only comparable with the same one."
+        ),
+        detail=N_(
+            "It is separate from the training's seed, so that several seeds of one setting answer the same questions."
+        ),
+        ge=0,
+        le=2**31 - 1,
+        advanced=True,
+    )
     image_fit: Literal["letterbox", "crop"] = setting(
         "letterbox",
         title=N_("Fit into the square"),
@@ -478,7 +491,7 @@ class TrainSettings(Block):
         0,
         title=N_("Seed"),
         summary=N_(
-            "Number that fixes every random choice: split, order, dropout. The same seed gives the same run."
+            "Number that fixes every random choice: order, dropout, first values. The same seed gives the same run."
         ),
         ge=0,
         le=2**31 - 1,
