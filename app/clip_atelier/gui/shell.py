@@ -44,6 +44,7 @@ _JOBS = {
     "scan": N_("Reading the folder"),
     "train": N_("Training"),
     "estimate": N_("Measuring one step"),
+    "grid": N_("Filling the table"),
     "export": N_("Exporting"),
     "search": N_("Searching"),
 }
