@@ -126,6 +126,9 @@ def test_several_seeds_make_one_row_with_means(tiny_pairs: Path, home: Path, qui
         values = [run.result["adapted"][name] for run in runs if run.result]
         assert value == pytest.approx(sum(values) / 2)
     assert row["spread"].keys() == row["metrics"].keys()
+    gap = row["difference"][result["headline"]]
+    excludes_zero = gap["low"] > 0 or gap["high"] < 0
+    assert (row["verdict"] != "no measurable difference") == excludes_zero
 
 
 def test_wrong_values_are_refused_before_anything_is_trained(

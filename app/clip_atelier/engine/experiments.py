@@ -253,9 +253,14 @@ def _mean_intervals(values: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, 
 
 
 def _verdict(results: Sequence[Mapping[str, Any]]) -> str:
-    """The runs' own verdict where they agree."""
-    verdicts = {str(result.get("verdict", "")) for result in results}
-    return verdicts.pop() if len(verdicts) == 1 else ""
+    """A single run's own verdict; for several seeds that of the mean interval of their headline metric."""
+    if len(results) < 2:
+        return str(results[0].get("verdict", "")) if results else ""
+    headline = str(results[0].get("headline", ""))
+    mean = _mean_intervals([result["difference"] for result in results]).get(headline, {})
+    if not {"value", "low", "high"} <= mean.keys():
+        return ""
+    return metrics.verdict(metrics.Interval(mean["value"], mean["low"], mean["high"]))
 
 
 def table(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
