@@ -19,7 +19,7 @@ from typing import Any, Final
 import filelock
 import numpy as np
 
-from clip_atelier.engine import paths, settings
+from clip_atelier.engine import metrics, paths, settings
 from clip_atelier.engine.collection import scan
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import Stopped, UserError, WorkError
