@@ -51,20 +51,28 @@ _RESOURCES = _HERE.parent / "resources"
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one of the sub-commands."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("action", choices=("prepare", "train", "export", "evaluate"))
-    parser.add_argument("--npm", type=Path, required=True, help="node_modules with @iconify/json and emojibase-data")
+    parser.add_argument(
+        "--npm", type=Path, required=True, help="node_modules with @iconify/json and emojibase-data"
+    )
     parser.add_argument("--work", type=Path, required=True, help="folder for drawings and checkpoints")
     parser.add_argument("--target", type=Path, default=_RESOURCES / "models" / "starter")
     parser.add_argument("--probe", type=Path, default=_RESOURCES / "probe")
     parser.add_argument("--dry-run", action="store_true", help="evaluate without writing the report")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--hours", type=float, default=1.5, help="hours from now until the decay begins")
-    parser.add_argument("--decay-at", metavar="HH:MM", help="clock time at which the decay begins, instead of --hours")
+    parser.add_argument(
+        "--decay-at", metavar="HH:MM", help="clock time at which the decay begins, instead of --hours"
+    )
     parser.add_argument("--decay-minutes", type=float, default=18.0, help="length of the decay")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout
+    )
     torch.set_num_threads(options.threads)
     if options.action == "prepare":
         prepare_store(options.npm / "@iconify" / "json", options.work / "data")
@@ -83,7 +91,10 @@ def _train(options: argparse.Namespace) -> None:
     store, catalogue = _data(options)
     logging.info(
         "%d drawings, %d captions, %d emoji, %d icons with Korean",
-        len(store.drawings), len(catalogue.texts), len(catalogue.emoji), (catalogue.counts[1] > 0).sum(),
+        len(store.drawings),
+        len(catalogue.texts),
+        len(catalogue.emoji),
+        (catalogue.counts[1] > 0).sum(),
     )
     folder = options.work / "tokenizer"
     if options.resume:

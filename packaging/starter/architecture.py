@@ -33,7 +33,11 @@ def build_model(vocabulary: int) -> CLIPModel:
             "projection_dim": 256,
         },
         vision_config={
-            **tower, "num_hidden_layers": 6, "image_size": 96, "patch_size": 16, "projection_dim": 256
+            **tower,
+            "num_hidden_layers": 6,
+            "image_size": 96,
+            "patch_size": 16,
+            "projection_dim": 256,
         },
         projection_dim=256,
     )

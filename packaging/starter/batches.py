@@ -19,7 +19,14 @@ _KOREAN_SHARE = 0.45
 _MAIN_CAPTION_SHARE = 0.65
 _TEMPLATE_SHARE = 0.1
 _TEMPLATES = {
-    ENGLISH: ("a drawing of {}", "an icon of {}", "a sketch of {}", "a picture of {}", "{} icon", "{} drawing"),
+    ENGLISH: (
+        "a drawing of {}",
+        "an icon of {}",
+        "a sketch of {}",
+        "a picture of {}",
+        "{} icon",
+        "{} drawing",
+    ),
     KOREAN: ("{} 그림", "{} 아이콘", "{} 스케치", "{} 이모지"),
 }
 
@@ -122,7 +129,9 @@ def line_art(coloured: torch.Tensor, generator: torch.Generator) -> torch.Tensor
     """Turn (B, 4, H, W) coloured drawings into ink: outlines, and for half of them dark areas filled, as in a comic."""
     grey = coloured[:, :3].mean(1, keepdim=True) + 1 - coloured[:, 3:]
     thickest = F.max_pool2d(grey, 3, 1, 1)
-    edges = ((thickest + F.max_pool2d(-grey, 3, 1, 1)) * _uniform(len(grey), 2, 5, generator)[:, None, None, None])
+    edges = (thickest + F.max_pool2d(-grey, 3, 1, 1)) * _uniform(len(grey), 2, 5, generator)[
+        :, None, None, None
+    ]
     levels = _uniform(len(grey), -0.5, 0.55, generator)[:, None, None, None]
     filled = ((levels - grey) * 8).clamp(0, 1)
     return torch.maximum(edges.clamp(0, 1), filled)
@@ -172,7 +181,9 @@ def paint_ink(ink: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     colour = torch.rand(count, 3, generator=generator)
     paper = 1 - 0.25 * torch.rand(count, 3, generator=generator)
     dark = 0.35 * torch.rand(count, 3, generator=generator)
-    ink_colour = torch.where(choice < 0.55, torch.zeros(3), torch.where(choice < 0.88, 0.8 * colour, 1 - 0.4 * colour))
+    ink_colour = torch.where(
+        choice < 0.55, torch.zeros(3), torch.where(choice < 0.88, 0.8 * colour, 1 - 0.4 * colour)
+    )
     paper_colour = torch.where(choice < 0.7, torch.ones(3), torch.where(choice < 0.88, paper, dark))
     return paper_colour[..., None, None] + (ink_colour - paper_colour)[..., None, None] * ink
 
@@ -182,7 +193,7 @@ def lay_on_paper(coloured: torch.Tensor, generator: torch.Generator) -> torch.Te
     count = len(coloured)
     choice = torch.rand(count, generator=generator)[:, None]
     colour = torch.rand(count, 3, generator=generator)
-    paper = torch.where(choice < 0.75, torch.ones(3), torch.where(choice < 0.9, 1 - 0.25 * colour, 0.35 * colour))
+    paper = torch.where(
+        choice < 0.75, torch.ones(3), torch.where(choice < 0.9, 1 - 0.25 * colour, 0.35 * colour)
+    )
     return coloured[:, :3] + (1 - coloured[:, 3:]) * paper[..., None, None]
-
-

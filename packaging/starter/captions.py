@@ -107,7 +107,11 @@ class EmojiTable:
 
     def find(self, name: str) -> Concept | None:
         """Find the emoji a drawing's name stands for."""
-        for candidate in (name, name.replace("flag-for-", "").replace("flag-", ""), re.sub(r"-\d+$", "", name)):
+        for candidate in (
+            name,
+            name.replace("flag-for-", "").replace("flag-", ""),
+            re.sub(r"-\d+$", "", name),
+        ):
             code = self._by_slug.get(slug(candidate))
             if code is not None:
                 return self.by_hexcode[code]
@@ -132,7 +136,9 @@ class EmojiTable:
                 joint[word].update(korean)
         found: dict[str, str] = {}
         for word, others in joint.items():
-            best, together = max(others.items(), key=lambda item: 2 * item[1] / (singles[word] + singles[item[0]]))
+            best, together = max(
+                others.items(), key=lambda item: 2 * item[1] / (singles[word] + singles[item[0]])
+            )
             dice = 2 * together / (singles[word] + singles[best])
             if together >= _MIN_TAG_EMOJI and dice >= _MIN_DICE:
                 found[word.lower()] = best

@@ -142,7 +142,9 @@ def _signatures(pixels: Pixels) -> npt.NDArray[np.float32]:
     """Reduce (N, 96, 96, 4) drawings to (N, 256) centred unit vectors of brightness."""
     grey = on_paper(pixels).mean(axis=-1, dtype=np.float32)
     step = SIZE // _COPY_SIDE
-    small = grey.reshape(len(grey), _COPY_SIDE, step, _COPY_SIDE, step).mean(axis=(2, 4)).reshape(len(grey), -1)
+    small = (
+        grey.reshape(len(grey), _COPY_SIDE, step, _COPY_SIDE, step).mean(axis=(2, 4)).reshape(len(grey), -1)
+    )
     small -= small.mean(axis=1, keepdims=True)
     unit: npt.NDArray[np.float32] = small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-6)
     return unit

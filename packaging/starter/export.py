@@ -89,7 +89,14 @@ def write_probe(icons: Path, target: Path) -> int:
     target.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     rows: list[tuple[str, str]] = []
-    table = ["# Probe drawings", "", _PROBE_INTRODUCTION, "", "| Set | Drawings | Author | Licence |", "|---|---|---|---|"]
+    table = [
+        "# Probe drawings",
+        "",
+        _PROBE_INTRODUCTION,
+        "",
+        "| Set | Drawings | Author | Licence |",
+        "|---|---|---|---|",
+    ]
     used: set[str] = set()
     for prefix, wanted in PROBE_SETS.items():
         icon_set = load_set(icons, prefix)
@@ -112,7 +119,9 @@ def write_probe(icons: Path, target: Path) -> int:
             paper.quantize(32).save(target / file_name, optimize=True)
             rows.append((file_name, caption))
             taken += 1
-        table.append(f"| {icon_set.title} (`{prefix}`) | {taken} | {icon_set.author} | {icon_set.license_title} |")
+        table.append(
+            f"| {icon_set.title} (`{prefix}`) | {taken} | {icon_set.author} | {icon_set.license_title} |"
+        )
     with (target / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("file_name", "text"))

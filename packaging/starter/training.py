@@ -84,7 +84,9 @@ def keep_memory() -> None:
 class Trainer:
     """One training, with everything needed to stop and go on."""
 
-    def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, batches: Batches, folder: Path) -> None:
+    def __init__(
+        self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, batches: Batches, folder: Path
+    ) -> None:
         """Build the model and optimisers; checkpoints go into `folder`."""
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
@@ -164,7 +166,12 @@ class Trainer:
                 logged, logged_images = now, self.images
                 _log.info(
                     "step %d, %.1f min, loss %.3f (%.3f), scale %.1f, %.0f images/s",
-                    self.step, self.seconds / 60, loss, running, scale, speed,
+                    self.step,
+                    self.seconds / 60,
+                    loss,
+                    running,
+                    scale,
+                    speed,
                 )
             last = now
             if now - saved > save_every:
