@@ -86,10 +86,11 @@ def slimmed(entries: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str
     return [entry for entry in entries if keeps(entry[0])]
 
 
-#: Libraries that PyInstaller leaves to the system, because they belong to its graphics driver, in the order in which
-#: they open. A bare system has none: copies lie in `fallback/` and are opened only where the system has no own.
+#: Libraries that PyInstaller leaves to the system, because they belong to its graphics driver, each after those it
+#: needs. A bare system has none: copies lie in `fallback/` and are opened only where the system has no own.
 FALLBACK_LIBRARIES: Final = (
-    ("libxcb.so.1", "libGLdispatch.so.0", "libGLX.so.0", "libEGL.so.1", "libOpenGL.so.0", "libGL.so.1")
+    ("libXau.so.6", "libmd.so.0", "libbsd.so.0", "libXdmcp.so.6", "libxcb.so.1", "libGLdispatch.so.0", "libGLX.so.0",
+     "libEGL.so.1", "libOpenGL.so.0", "libGL.so.1")
     if sys.platform == "linux"
     else ()
 )  # fmt: skip
