@@ -30,7 +30,9 @@ def embed_texts(starter: tuple[Any, Any], texts: list[str]) -> Any:
 
     model, processor = starter
     with torch.inference_mode():
-        vectors = model.get_text_features(**processor(text=texts, padding=True, return_tensors="pt")).pooler_output
+        vectors = model.get_text_features(
+            **processor(text=texts, padding=True, return_tensors="pt")
+        ).pooler_output
     return torch.nn.functional.normalize(vectors, dim=-1)
 
 
