@@ -49,6 +49,7 @@ _DROPPED: Final = tuple(
         r"transformers/(kernels|cli|pipelines/(?!__init__|base)|commands)/.*",
         r"pyqtgraph/(examples|opengl)/.*",
         r"hf_xet.*",
+        r"resources/translations/.*\.pot?",
         # Qt: platforms nobody has on a desktop, the GTK theme (which drags GTK in), everything about networks and printing
         r"PySide6/.*plugins/platforms/(?!(lib)?(%s)).*" % "|".join(KEPT_QT_PLATFORMS),  # noqa: UP031
         r"PySide6/.*plugins/platformthemes/(?!(lib)?qxdgdesktopportal).*",

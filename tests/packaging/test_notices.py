@@ -114,7 +114,7 @@ def test_a_component_without_a_text_stops_the_build(tmp_path: Path) -> None:
         ("PySide6\\plugins\\platforms\\qdirect2d.dll", False), ("huggingface_hub/templates/modelcard_template.md", True),
         ("transformers/models/clip/modeling_clip.py", True), ("transformers/models/__init__.py", True),
         ("transformers/models/llama/modeling_llama.py", False), ("libgtk-3.so.0", False), ("libX11.so.6", True),
-        ("resources/models/starter/model.safetensors", True), ("sympy/core/tests/test_x.py", False),
+        ("resources/models/starter/model.safetensors", True), ("resources/translations/ko/LC_MESSAGES/clip_atelier.po", False), ("sympy/core/tests/test_x.py", False),
     ],
 )  # fmt: skip
 def test_what_is_left_behind(name: str, kept: bool) -> None:
