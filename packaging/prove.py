@@ -5,7 +5,7 @@ Run it as root: python packaging/prove.py DIST FOLDER
 DIST is where build.py put the .deb and the .run; FOLDER is where the roots are made (about 4 GB; the base of them is kept
 for the next time, and is the only thing that needs the network). For each installer: install, run the self-test as an
 unprivileged user, measure the first window under Xvfb from cold files, picture it in both languages, uninstall, look
-whether the user's work is still there. Needs debootstrap, Xvfb and xdotool here; pictures need Pillow.
+whether the user's work is still there. Needs debootstrap, Xvfb and xev (x11-utils) here; pictures need Pillow.
 """
 
 from __future__ import annotations
@@ -184,16 +184,19 @@ def window(root: Root, program: str, language: str, picture: Path, *, cold: bool
         wait_for(Path(f"/tmp/.X11-unix/X{DISPLAY[1:]}").exists)
         if cold:
             forget(root.folder / program.lstrip("/"))
-        began = time.monotonic()
+        watch = ["stdbuf", "-oL", "xev", "-root", "-event", "substructure"]
         command = root.command(program, user=USER, DISPLAY=DISPLAY, CLIP_ATELIER_LANGUAGE=language)
         with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        ) as running:
-            look = ["xdotool", "search", "--sync", "--onlyvisible", "--name", "^CLIP Atelier$"]
-            subprocess.run(
-                look, env={**os.environ, "DISPLAY": DISPLAY}, capture_output=True, check=True, timeout=60
-            )
+            watch, env={**os.environ, "DISPLAY": DISPLAY}, stdout=subprocess.PIPE, text=True
+        ) as watching:
+            assert watching.stdout is not None
+            wait_for(lambda: "xev" in Path(f"/proc/{watching.pid}/comm").read_text())
+            began = time.monotonic()
+            running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            next(line for line in watching.stdout if line.startswith("MapNotify"))
             seconds = time.monotonic() - began
+            watching.terminate()
+        with running:
             take(picture)
             running.send_signal(signal.SIGTERM)
             assert running.wait(30) == 0, running.stderr.read() if running.stderr else ""
