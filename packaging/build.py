@@ -93,6 +93,8 @@ def environment(python: Path, edition: str) -> None:
 
 def freeze(work: Path, _out: Path, _edition: str) -> None:
     """PyInstaller, with what it needs to give the same folder again."""
+    from installer import slim, tree
+
     icon = ""
     if platform_name() == "windows":
         from installer import windows
@@ -109,6 +111,7 @@ def freeze(work: Path, _out: Path, _edition: str) -> None:
         SOURCE_DATE_EPOCH=str(epoch()),
         CLIP_ATELIER_ICON=icon,
     )  # fmt: skip
+    slim.strip(program(work) / tree.INSIDE)
 
 
 def program(work: Path) -> Path:

@@ -124,7 +124,8 @@ def prove(kind: str, installer: Path, base: Path, folder: Path) -> dict[str, obj
         facts: dict[str, object] = {"file": installer.name, "MB": round(installer.stat().st_size / 2**20, 1)}
         shutil.copyfile(installer, root.folder / "tmp" / installer.name)
         began = time.monotonic()
-        facts["install says"] = install(kind, root, installer.name).strip().splitlines()[-3:]
+        said = install(kind, root, installer.name).strip().splitlines()
+        facts["install says"] = [line for line in said if "\b" not in line][-3:]
         facts["install seconds"] = round(time.monotonic() - began, 1)
         program = "/opt/clip-atelier/clip-atelier" if kind == "deb" else f"{PREFIX}/clip-atelier"
         root.run("mkdir", "-p", f"/home/{USER}/{WORK}", user=USER)

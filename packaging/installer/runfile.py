@@ -56,7 +56,7 @@ def build(program: Path, work: Path, out: Path) -> Path:
             "--tar-extra", "--sort=name --owner=0 --group=0 --numeric-owner",
             root, installer, f"{NAME} {version()}", "./setup.sh",
         ],
-        GZIP="-n",
+        GZIP="-n",  # no date in the compressed data; makeself gives no other way to say so
     )  # fmt: skip
     shutil.rmtree(root)
     if installer.stat().st_size > LARGEST_FILE:

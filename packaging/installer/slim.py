@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
+
+from installer.project import run
 
 #: Modules that are never followed. The first group would bring GPL libraries with it, see `licences`.
 EXCLUDED_MODULES: Final = (
@@ -85,6 +88,18 @@ def keeps(name: str) -> bool:
 def slimmed(entries: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     """PyInstaller's entries (name, source, kind) without what is dropped."""
     return [entry for entry in entries if keeps(entry[0])]
+
+
+#: Libraries that come with the names of all their inner functions, which only a debugger reads: 115 MB of them.
+#: Others stay as they are; some that were rewritten for their wheels do not survive stripping.
+_STRIPPED: Final = ("torch/lib/libtorch_cpu.so", "torch/lib/libtorch_python.so", "libpython3.11.so.1.0")
+
+
+def strip(program: Path) -> None:
+    """Takes those names away, on Linux, from the frozen program's inner folder."""
+    for name in _STRIPPED if sys.platform == "linux" else ():
+        if (program / name).is_file():
+            run(["strip", "--strip-all", program / name])
 
 
 #: Libraries that PyInstaller leaves to the system, because they belong to its graphics driver, each after those it
