@@ -68,6 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--decay-at", metavar="HH:MM", help="clock time at which the decay begins, instead of --hours"
     )
     parser.add_argument("--decay-minutes", type=float, default=18.0, help="length of the decay")
+    parser.add_argument("--note", default="", help="what the report should add about this training")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     logging.basicConfig(
@@ -140,6 +141,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         len(catalogue.texts),
         len(catalogue.emoji),
         state["recipe"],
+        options.note,
     )
     write_report(options.target / "REPORT.md", facts, scores, pairs)
     write_credits(options.target / "DATA_LICENCES.md", icons, store.drawings)

@@ -25,6 +25,7 @@ class TrainingFacts:
         captions: Different captions.
         concepts: Different emoji.
         recipe: The recipe's fields.
+        note: What the recipe does not say about this training, may be empty.
     """
 
     steps: int
@@ -34,6 +35,7 @@ class TrainingFacts:
     captions: int
     concepts: int
     recipe: dict[str, Any]
+    note: str
 
 
 def write_report(path: Path, facts: TrainingFacts, scores: Sequence[Score], pairs: Score) -> None:
@@ -49,7 +51,9 @@ def write_report(path: Path, facts: TrainingFacts, scores: Sequence[Score], pair
         "",
         "Text→image: the caption is the query, the gallery has as many drawings of one kept-out style as there are queries.",
         "Emoji captions are emojibase's labels (one drawing per emoji, no skin tones), others the icon's name in words.",
-        "Drawings with the same caption are all right answers; ties count in the query's favour.",
+        "Drawings with the same caption are all right answers; ties count in the query's favour. The styles are new to the model,",
+        "most emoji are not: it saw other artists' drawings of them under the same labels. `game-icons` and `guidance` show how it",
+        "fares with names it was not taught.",
         "",
         "| Kept-out style | Language | R@1 | R@10 | Gallery | Chance (R@1 / R@10) |",
         "|---|---|---|---|---|---|",
@@ -74,7 +78,7 @@ def write_report(path: Path, facts: TrainingFacts, scores: Sequence[Score], pair
         "  `game-icons`, `openmoji`, `guidance`, all `fluent-emoji*` and all `streamline*` sets are kept out, and so is every",
         "  drawing of another set that looks the same as one of theirs.",
         f"- {facts.steps:,} steps of {recipe['batch']} drawings ({facts.images:,} shown) in {facts.minutes:.0f} minutes on two CPU"
-        " cores at the lowest priority, shared with other work;",
+        " cores shared with other work;",
         "  45 % of each batch are emoji, always two styles of each; 45 % of the captions are Korean where one is known.",
         "- Contrast with multiple positives (same meaning, or a caption that is true of both), temperature learned and",
         f"  clamped to ln 100, plus {recipe['image_weight']} times the contrast between two styles of the same thing.",
@@ -84,6 +88,7 @@ def write_report(path: Path, facts: TrainingFacts, scores: Sequence[Score], pair
         "- bfloat16, eager attention, compiled layers. Drawings are turned, scaled, shifted, recoloured, inverted,",
         "  thickened and thinned; coloured ones are also shown in grey and as outlines.",
         f"- Seed {recipe['seed']}. Batches depend on seed and step only, so a resumed training sees the same ones.",
+        *([f"- {facts.note}"] if facts.note else []),
         "",
     ]
     path.write_text("\n".join(lines), encoding="utf-8")
