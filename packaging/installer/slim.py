@@ -53,6 +53,9 @@ _DROPPED: Final = tuple(
         r"pyqtgraph/(examples|opengl)/.*",
         r"hf_xet.*",
         r"resources/translations/.*\.pot?",
+        # Pillow: a format the collection does not read
+        r"PIL/_avif.*",
+        r"(pillow\.libs/)?libavif.*",
         # Qt: platforms nobody has on a desktop, the GTK theme (which drags GTK in), everything about networks and printing
         r"PySide6/.*plugins/platforms/(?!(lib)?(%s)).*" % "|".join(KEPT_QT_PLATFORMS),  # noqa: UP031
         r"PySide6/.*plugins/platformthemes/(?!(lib)?qxdgdesktopportal).*",
@@ -92,14 +95,19 @@ def slimmed(entries: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str
 
 #: Libraries that come with the names of all their inner functions, which only a debugger reads: 115 MB of them.
 #: Others stay as they are; some that were rewritten for their wheels do not survive stripping.
-_STRIPPED: Final = ("torch/lib/libtorch_cpu.so", "torch/lib/libtorch_python.so", "libpython3.11.so.1.0")
+_STRIPPED: Final = (
+    "torch/lib/libtorch_cpu.so",
+    "torch/lib/libtorch_python.so",
+    "libpython3.11.so.1.0",
+    "python3.11/lib-dynload/*.so",
+)
 
 
 def strip(program: Path) -> None:
     """Takes those names away, on Linux, from the frozen program's inner folder."""
-    for name in _STRIPPED if sys.platform == "linux" else ():
-        if (program / name).is_file():
-            run(["strip", "--strip-all", program / name])
+    for pattern in _STRIPPED if sys.platform == "linux" else ():
+        for file in sorted(program.glob(pattern)):
+            run(["strip", "--strip-all", file])
 
 
 #: Libraries that PyInstaller leaves to the system, because they belong to its graphics driver, each after those it
