@@ -149,7 +149,7 @@ def _resources(texts: dict[str, tuple[int, str]]) -> Iterator[str]:
     found = sorted(
         file
         for file in RESOURCES.rglob("*")
-        if file.is_file() and any(word in file.name.upper() for word in ("LICENSE", "CREDITS", "NOTICE"))
+        if file.is_file() and any(word in file.name.upper() for word in ("LICEN", "CREDITS", "NOTICE"))
     )
     if not found:
         raise BuildError("resources/ holds no licence texts")
