@@ -11,9 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from PIL import Image, ImageDraw
 
 from clip_atelier.engine import i18n
+
+# What an example proves does not depend on how busy the machine is; the first one may also import or warm up torch.
+hypothesis_settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any-speed")
 
 SHAPES = ("circle", "square", "triangle", "cross", "ring", "line")
 COLOURS = {"red": "#d33", "green": "#3a3", "blue": "#33d", "orange": "#e80"}
