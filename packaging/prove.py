@@ -186,7 +186,9 @@ def window(root: Root, program: str, language: str, picture: Path, *, cold: bool
         if cold:
             forget(root.folder / program.lstrip("/"))
         watch = ["stdbuf", "-oL", "xev", "-root", "-event", "substructure"]
-        command = root.command(program, user=USER, DISPLAY=DISPLAY, CLIP_ATELIER_LANGUAGE=language)
+        # The window keeps the language it was left in, so the second one is given a home of its own.
+        own = {} if language == "en" else {"CLIP_ATELIER_HOME": f"/home/{USER}/{WORK}/home {language}"}
+        command = root.command(program, user=USER, DISPLAY=DISPLAY, CLIP_ATELIER_LANGUAGE=language, **own)
         with subprocess.Popen(
             watch, env={**os.environ, "DISPLAY": DISPLAY}, stdout=subprocess.PIPE, text=True
         ) as watching:
