@@ -16,6 +16,7 @@ import argparse
 import csv
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,10 +34,10 @@ SIZE = 192
 SUFFIX = {"sketches": ".png", "artworks": ".webp"}
 SPLITS = {"train": 300, "validation": 100, "test": 200}
 
-#: Emojibase sub-groups that are left out: signs and lettering, people who differ by hair alone, faces of clocks.
+#: Emojibase sub-groups that are left out: signs and lettering, faces of clocks.
 UNWANTED_SUBGROUPS = frozenset(
     "arrow keycap alphanum geometric av-symbol punctuation currency gender math zodiac warning transport-sign "
-    "other-symbol religion person person-gesture flag country-flag subdivision-flag".split()
+    "other-symbol religion flag country-flag subdivision-flag".split()
 )
 #: Words in an icon's name that mark a variant of another drawing.
 UNWANTED_WORDS = frozenset(
@@ -54,11 +55,14 @@ WANTED = frozenset(
     "medical-symbol yin-yang menorah pirate-flag chequered-flag triangular-flag three-oclock peace-symbol "
     "magnifying-glass-tilted-right trident-emblem fleur-de-lis cinema".split()
 )
-#: At most this many pairs of one group, so that no group's style rules the collection.
-LARGEST_GROUP = {"smileys & emotion": 52, "people & body": 72}
+#: Characters and faces are what illustrators draw most and what is hardest to tell apart: the larger part of the
+#: collection, at most this many pairs of each. The rest is everything else.
+CHARACTERS = {"people & body": 300, "smileys & emotion": 110}
 
-#: Pairs of pictures at least this alike (correlation of blurred thumbnails) count as near-duplicates.
+#: Pairs of pictures at least this alike (correlation of blurred thumbnails) count as near-duplicates; characters and faces
+#: are meant to be alike, so of them only what is all but the same drawing does.
 SKETCH_LIKENESS, ARTWORK_LIKENESS = 0.84, 0.93
+SAME_SKETCH, SAME_ARTWORK = 0.97, 0.985
 THUMBNAIL = 24
 
 
@@ -72,9 +76,15 @@ class Pair:
     sketch: Image.Image
     artwork: Image.Image
 
+    @property
+    def family(self) -> str:
+        """What a drawing is a version of: a woman, a man and a person who cook are one family."""
+        return re.sub("^(man|woman|person|men|women|people)-", "", self.name)
+
     def order(self, purpose: str) -> str:
         """A fixed pseudo-random key of the name, another one for each purpose."""
-        return hashlib.sha256(f"{purpose}/{self.name}".encode()).hexdigest()
+        name = self.family if purpose == "split" else self.name
+        return hashlib.sha256(f"{purpose}/{name}".encode()).hexdigest()
 
 
 def candidates(npm: Path) -> Iterator[Pair]:
@@ -117,8 +127,10 @@ def select(pairs: list[Pair], count: int) -> list[Pair]:
     captions: set[str] = set()
     for pair in pairs:
         sketch, artwork = _fingerprint(pair.sketch), _fingerprint(pair.artwork)
-        twin = any(float(sketch @ other) >= SKETCH_LIKENESS for other in sketch_prints) or any(
-            float(artwork @ other) >= ARTWORK_LIKENESS for other in artwork_prints
+        alike, same = (SKETCH_LIKENESS, ARTWORK_LIKENESS), (SAME_SKETCH, SAME_ARTWORK)
+        most = same if pair.label in CHARACTERS else alike
+        twin = any(float(sketch @ other) >= most[0] for other in sketch_prints) or any(
+            float(artwork @ other) >= most[1] for other in artwork_prints
         )
         if twin or captions.intersection(pair.captions):
             continue
@@ -127,22 +139,22 @@ def select(pairs: list[Pair], count: int) -> list[Pair]:
         artwork_prints.append(artwork)
         captions.update(pair.captions)
 
+    shuffled = sorted(distinct, key=lambda pair: pair.order("choice"))
     chosen: list[Pair] = []
-    in_group: dict[str, int] = {}
-    for pair in sorted(distinct, key=lambda pair: pair.order("choice")):
-        if in_group.get(pair.label, 0) < LARGEST_GROUP.get(pair.label, count):
-            in_group[pair.label] = in_group.get(pair.label, 0) + 1
-            chosen.append(pair)
+    for label, most_of in CHARACTERS.items():
+        chosen += [pair for pair in shuffled if pair.label == label][:most_of]
+    chosen += [pair for pair in shuffled if pair.label not in CHARACTERS]
     if len(chosen) < count:
         raise ValueError(f"{len(chosen)} distinct pairs are left of {len(pairs)}, {count} are wanted")
     return chosen[:count]
 
 
 def write(pairs: list[Pair], out: Path) -> None:
-    """Write the pictures and ``metadata.csv`` below ``out``; pictures of an earlier collection there are removed."""
-    splits = [split for split, count in SPLITS.items() for _ in range(count)]
-    shuffled = sorted(pairs, key=lambda pair: pair.order("split"))
-    split_of = {pair.name: split for pair, split in zip(shuffled, splits, strict=True)}
+    """Write the pictures and ``metadata.csv`` below ``out``; pictures of an earlier collection there are removed.
+
+    A family is never torn apart by the split, so the parts are about as large as declared.
+    """
+    split_of = _split(pairs)
     for folder in SUFFIX:
         shutil.rmtree(out / folder, ignore_errors=True)
         (out / folder).mkdir(parents=True)
@@ -160,15 +172,24 @@ def write(pairs: list[Pair], out: Path) -> None:
                     pair.artwork.save(out / name, lossless=True, quality=100, method=6)
 
 
+def _split(pairs: list[Pair]) -> dict[str, str]:
+    """The part of each pair by name: whole families, in pseudo-random order, until each part is full."""
+    found: dict[str, str] = {}
+    parts = iter(SPLITS.items())
+    part, left = next(parts)
+    family = ""
+    for pair in sorted(pairs, key=lambda pair: (pair.order("split"), pair.name)):
+        if left <= 0 and pair.family != family:
+            part, left = next(parts, (part, len(pairs)))
+        found[pair.name] = part
+        family, left = pair.family, left - 1
+    return found
+
+
 def _is_variant(name: str, subgroup: str) -> bool:
-    """True for signs, and for a man's, a woman's or a turned version of a drawing that exists without."""
+    """True for signs, and for a turned version of a drawing that exists without."""
     words = set(name.split("-"))
-    return (
-        subgroup in UNWANTED_SUBGROUPS
-        or bool(words & UNWANTED_WORDS)
-        or name.startswith(("man-", "woman-"))
-        or name.endswith(("-claus", "-with-bunny-ears"))
-    )
+    return subgroup in UNWANTED_SUBGROUPS or bool(words & UNWANTED_WORDS) or name.endswith("-claus")
 
 
 def _fingerprint(picture: Image.Image) -> NDArray[np.float64]:
