@@ -43,6 +43,13 @@ class Control:
         """Asks training for an evaluation at the next step."""
         self._evaluate.set()
 
+    def toggle(self) -> None:
+        """Pauses work that goes on, lets paused work go on."""
+        if self.paused:
+            self.resume()
+        else:
+            self.pause()
+
     @property
     def stopping(self) -> bool:
         """Whether a stop was asked for."""

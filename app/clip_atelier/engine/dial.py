@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from clip_atelier.engine import adapters, metrics, paths, verdict
-from clip_atelier.engine import retrieval as boards
 from clip_atelier.engine.adapted import open_run
 from clip_atelier.engine.collection import scan, split
 from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.events import Notice, Phase, Strength, Work
 from clip_atelier.engine.i18n import _
-from clip_atelier.engine.measuring import embed, select_by
+from clip_atelier.engine.measuring import board_of, embed, select_by
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.models.clip import Clip
 from clip_atelier.engine.pictures import Pictures
@@ -72,19 +70,19 @@ def curve(
     yield Phase(name="load", title=_("Opening the model"))
     opened = open_run(run, models)
     clip, adapter = opened.clip, opened.adapter
-    store = Store(home / "cache" / "features.sqlite", int(settings.hardware.cache_gb * 1e9))
+    store = Store.of_features(home, settings.hardware.cache_gb)
     try:
         yield Phase(name="encode", title=_("Preparing the images"))
         own, other = (
             Pictures(c.root, c.items, clip.image_size, settings.data, settings.train.seed, store)
             for c in (collection, general)
         )
-        reported = yield from _board(own, parts.reported, parts.groups, control)
+        reported = yield from board_of(own, parts.reported, parts.groups, control)
         chosen_on = reported
         if parts.test:
-            chosen_on = yield from _board(own, parts.validation, parts.groups, control)
+            chosen_on = yield from board_of(own, parts.validation, parts.groups, control)
         everything = tuple(range(len(general.items)))
-        forgotten = yield from _board(other, everything, everything, control)
+        forgotten = yield from board_of(other, everything, everything, control)
         yield Phase(name="evaluate", title=_("Measuring every strength"))
         # Rounded so that 0.1 + 0.2 and 0.3 are one strength.
         wanted = sorted({round(float(s), 6) for s in (0.0, opened.recommended, *strengths)})
@@ -136,20 +134,6 @@ def curve(
         "probe": len(forgotten.indices),
         "changed": changed,
     }
-
-
-def _board(
-    pictures: Pictures, indices: Sequence[int], groups: Sequence[int], control: Control
-) -> Work[Board]:
-    bad = set((yield from pictures.prepare(indices, control)))
-    kept = [i for i in indices if i not in bad]
-    if len(kept) < 2:
-        raise UserError(
-            _("“{folder}” holds too few images to measure on.").format(folder=paths.shown(pictures.root)),
-            "",
-            "folder",
-        )
-    return boards.board(pictures.items, kept, groups)
 
 
 def _values(clip: Clip, pictures: Pictures, board: Board, control: Control, whole: Whole) -> Work[Values]:

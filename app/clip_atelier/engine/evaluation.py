@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from clip_atelier.engine import adapters, verdict
-from clip_atelier.engine import retrieval as boards
 from clip_atelier.engine.adapted import open_run
 from clip_atelier.engine.collection import scan, split
 from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.events import Phase, Work
 from clip_atelier.engine.i18n import _
-from clip_atelier.engine.measuring import embed
+from clip_atelier.engine.measuring import board_of, embed
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.runs import Runs
@@ -46,24 +44,18 @@ def evaluate(
     parts = split(collection, settings.data, settings.data.split_seed)
     own = run.record.get("data", {}).get("fingerprint") == collection.fingerprint
     # Images the run was trained on say nothing about new ones.
-    indices = (parts.test or parts.validation) if own else tuple(range(len(collection.items)))
+    indices = parts.reported if own else tuple(range(len(collection.items)))
     yield Phase(name="load", title=_("Opening the model"))
     opened = open_run(run, models, strength)
     clip, adapter = opened.clip, opened.adapter
     used = adapter.strength
-    store = Store(home / "cache" / "features.sqlite", int(settings.hardware.cache_gb * 1e9))
+    store = Store.of_features(home, settings.hardware.cache_gb)
     try:
         pictures = Pictures(
             collection.root, collection.items, clip.image_size, settings.data, settings.train.seed, store
         )
         yield Phase(name="encode", title=_("Preparing the images"))
-        bad = set((yield from pictures.prepare(indices, control)))
-        kept = tuple(i for i in indices if i not in bad)
-        if len(kept) < 2:
-            raise UserError(
-                _("“{folder}” holds too few images to measure on.").format(folder=folder), "", "folder"
-            )
-        board = boards.board(collection.items, kept, parts.groups)
+        board = yield from board_of(pictures, indices, parts.groups, control)
         yield Phase(name="evaluate", title=_("Comparing base and adapted"))
         with adapter.at(0.0):
             base = yield from embed(clip, pictures, board, control)
@@ -75,7 +67,7 @@ def evaluate(
         "run": run.id,
         "folder": str(folder),
         "strength": used,
-        "images": len(kept),
+        "images": len(board.indices),
         "measured_on": "test" if own and parts.test else "validation" if own else "all",
         **verdict.compare(board, board.values(*base), board.values(*adapted)),
     }

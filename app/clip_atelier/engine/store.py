@@ -45,6 +45,11 @@ class Store:
             raise self._failed(error) from error
         self._size = self._stored()
 
+    @classmethod
+    def of_features(cls, home: Path, gigabytes: float) -> Store:
+        """The home's store of pictures and features, which all work on images shares."""
+        return cls(home / "cache" / "features.sqlite", int(gigabytes * 1e9))
+
     def _stored(self) -> int:
         return int(self._db.execute("SELECT coalesce(sum(size), 0) FROM blobs").fetchone()[0])
 

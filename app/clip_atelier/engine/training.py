@@ -171,7 +171,7 @@ class _Training:
     def _with_model(self, collection: Collection, parts: Split, clip: Clip) -> Work[dict[str, Any]]:
         settings, control = self.settings, self.control
         yield from self._remember(collection, clip)
-        store = Store(self.home / "cache" / "features.sqlite", int(settings.hardware.cache_gb * 1e9))
+        store = Store.of_features(self.home, settings.hardware.cache_gb)
         try:
             pictures = Pictures(
                 collection.root, collection.items, clip.image_size, settings.data, settings.train.seed, store

@@ -17,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clip_atelier.engine import adapters, features, metrics
-from clip_atelier.engine import retrieval as boards
 from clip_atelier.engine.adapted import open_run
 from clip_atelier.engine.collection import scan, split
 from clip_atelier.engine.collection.records import Item
 from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.events import Phase, Progress, Work
 from clip_atelier.engine.i18n import _
+from clip_atelier.engine.measuring import board_of
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.models.clip import Clip
 from clip_atelier.engine.pictures import Pictures
@@ -101,31 +100,25 @@ def words(
     opened = open_run(run, models)
     clip, adapter = opened.clip, opened.adapter
     used = strength if strength is not None else opened.recommended or 1.0
-    store = Store(home / "cache" / "features.sqlite", int(settings.hardware.cache_gb * 1e9))
+    store = Store.of_features(home, settings.hardware.cache_gb)
     try:
         pictures = Pictures(
             collection.root, collection.items, clip.image_size, settings.data, settings.train.seed, store
         )
         yield Phase(name="encode", title=_("Preparing the images"))
-        bad = set((yield from pictures.prepare(indices, control)))
-        kept = [i for i in indices if i not in bad]
-        if len(kept) < 2:
-            raise UserError(
-                _("“{folder}” holds too few images to measure on.").format(folder=collection.root),
-                "",
-                "folder",
-            )
-        board = boards.board(collection.items, kept, parts.groups)
+        board = yield from board_of(pictures, indices, parts.groups, control)
         bare = _bare(board, collection.items, settings.data.template)
         asked = vocabulary(board, bare)
         tried = np.linspace(0, len(bare) - 1, min(len(bare), _MOST_WORDED)).round().astype(int)
         worded = [[t.replace("{}", bare[n]) for n in tried] for t in templates]
         yield Phase(name="evaluate", title=_("Asking for every word"))
-        whole = Whole(2 * (len(kept) + len(asked.queries) + sum(map(len, worded))))
+        whole = Whole(2 * (len(board.indices) + len(asked.queries) + sum(map(len, worded))))
         found: list[tuple[NDArray[np.float64], list[float]]] = []
         for strength in (0.0, used):
             adapter.set_strength(strength)
-            images = yield from whole.part(features.images(clip, pictures, board.indices, control), len(kept))
+            images = yield from whole.part(
+                features.images(clip, pictures, board.indices, control), len(board.indices)
+            )
             texts = yield from whole.part(_texts(clip, asked.queries, control), len(asked.queries))
             places = _places(images, texts, asked.right)
             firsts = []

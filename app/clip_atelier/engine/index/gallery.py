@@ -205,7 +205,7 @@ def _embed(
 ) -> Work[None]:
     if not items:
         return
-    cache = Cache(home / "cache" / "features.sqlite", int(lens.hardware.cache_gb * 1e9))
+    cache = Cache.of_features(home, lens.hardware.cache_gb)
     began = time.monotonic()
     try:
         for start in range(0, len(items), _BATCH):

@@ -191,11 +191,7 @@ class TrainingPage(QWidget):
     def _on_pause(self) -> None:
         if self._job is None:
             return
-        control = self._job.control
-        if control.paused:
-            control.resume()
-        else:
-            control.pause()
+        self._job.control.toggle()
         self.refresh()
 
     def _on_stop(self) -> None:

@@ -164,11 +164,7 @@ class QueueCard(QFrame):
 
     def _on_pause(self) -> None:
         if self._job is not None:
-            control = self._job.control
-            if control.paused:
-                control.resume()
-            else:
-                control.pause()
+            self._job.control.toggle()
             self.refresh()
 
     def _on_stop(self) -> None:
