@@ -15,7 +15,7 @@ TARGET = ROOT / "docs" / "settings.md"
 _HEAD = """\
 # Settings
 
-This page is made from the declarations in `app/clip_atelier/engine/settings/model.py` by
+This page is made from the declarations below `app/clip_atelier/engine/settings/` by
 `packaging/settings_reference.py`. The same declarations give the form in the window, the flags of the command line
 (`--lora.r 8`; lists are joined with `+`: `--lora.target_modules q_proj+v_proj`) and the keys in a run's `run.json`.
 """

@@ -10,17 +10,14 @@ from pydantic import ValidationError
 
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.settings.data import DataSettings
 from clip_atelier.engine.settings.declare import Declared, declarations
-from clip_atelier.engine.settings.model import (
-    GROUP_TITLES,
-    DataSettings,
-    HardwareSettings,
-    LoraSettings,
-    ModelSettings,
-    Settings,
-    TrainSettings,
-)
+from clip_atelier.engine.settings.groups import GROUP_TITLES, Settings
+from clip_atelier.engine.settings.hardware import HardwareSettings
+from clip_atelier.engine.settings.lora import LoraSettings
+from clip_atelier.engine.settings.model import ModelSettings
 from clip_atelier.engine.settings.presets import PRESETS, Preset
+from clip_atelier.engine.settings.train import TrainSettings
 
 DECLARED: Mapping[str, Declared] = {d.name: d for d in declarations(Settings)}
 

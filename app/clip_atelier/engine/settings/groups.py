@@ -1,0 +1,30 @@
+"""All groups of settings together. A new setting is one declaration in its group's file."""
+
+from __future__ import annotations
+
+from clip_atelier.engine.i18n import N_
+from clip_atelier.engine.settings.data import DataSettings
+from clip_atelier.engine.settings.declare import Block
+from clip_atelier.engine.settings.hardware import HardwareSettings
+from clip_atelier.engine.settings.lora import LoraSettings
+from clip_atelier.engine.settings.model import ModelSettings
+from clip_atelier.engine.settings.train import TrainSettings
+
+
+class Settings(Block):
+    """Everything a run depends on besides the folder."""
+
+    model: ModelSettings = ModelSettings()
+    lora: LoraSettings = LoraSettings()
+    train: TrainSettings = TrainSettings()
+    data: DataSettings = DataSettings()
+    hardware: HardwareSettings = HardwareSettings()
+
+
+GROUP_TITLES = {
+    "model": N_("Model"),
+    "lora": N_("LoRA"),
+    "train": N_("Training"),
+    "data": N_("Collection"),
+    "hardware": N_("Hardware"),
+}

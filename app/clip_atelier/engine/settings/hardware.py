@@ -1,0 +1,59 @@
+"""Where and how the arithmetic is done."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from clip_atelier.engine.i18n import N_
+from clip_atelier.engine.settings.declare import Block, setting
+
+
+class HardwareSettings(Block):
+    """Where and how the arithmetic is done."""
+
+    device: Literal["auto", "cuda", "mps", "xpu", "cpu"] = setting(
+        "auto",
+        title=N_("Device"),
+        summary=N_(
+            "Where to compute. Automatic takes the graphics card where there is one, else the processor."
+        ),
+        choices={
+            "auto": N_("the fastest that is present"),
+            "cuda": N_("NVIDIA or AMD graphics card"),
+            "mps": N_("Apple graphics"),
+            "xpu": N_("Intel graphics"),
+            "cpu": N_("processor"),
+        },
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto",
+        title=N_("Precision"),
+        summary=N_(
+            "Number format while training. Half precision is faster where the device supports it; results are measured in fp32."
+        ),
+        choices={
+            "auto": N_("what the device does best"),
+            "fp32": N_("32 bits"),
+            "bf16": N_("16 bits, wide range"),
+            "fp16": N_("16 bits, fine steps, with loss scaling"),
+        },
+        advanced=True,
+    )
+    threads: int = setting(
+        0,
+        title=N_("Processor threads"),
+        summary=N_("Processor threads to compute with. 0: all."),
+        ge=0,
+        le=1024,
+        advanced=True,
+    )
+    cache_gb: float = setting(
+        4.0,
+        title=N_("Disk for the cache"),
+        summary=N_("Most disk space that stored pictures and features may take; the oldest go first."),
+        unit=N_("GB"),
+        ge=0,
+        le=4096,
+        step=1,
+        advanced=True,
+    )

@@ -1,0 +1,215 @@
+"""How training goes."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.settings.declare import Block, setting
+
+
+class TrainSettings(Block):
+    """How training goes."""
+
+    method: Literal["lora", "layernorm"] = setting(
+        "lora",
+        title=N_("Method"),
+        summary=N_(
+            "LoRA adds low-rank updates. LayerNorm trains only the normalisation layers: a strong, tiny baseline for sketches."
+        ),
+        detail=N_("With 'layernorm' the LoRA settings are not used."),
+        source="Sain et al. 2023, arXiv:2303.13440 (LayerNorm tuning for sketch retrieval)",
+        choices={"lora": N_("low-rank updates (LoRA)"), "layernorm": N_("normalisation layers only")},
+        advanced=True,
+    )
+    towers: Literal["both", "vision", "text"] = setting(
+        "both",
+        title=N_("Towers"),
+        summary=N_(
+            "Which side of CLIP is adapted: images, texts, or both. A side without updates costs almost nothing."
+        ),
+        detail=N_("Bare target names such as q_proj match both sides; this limits them."),
+        choices={"both": N_("images and texts"), "vision": N_("images only"), "text": N_("texts only")},
+    )
+    epochs: int = setting(
+        8,
+        title=N_("Epochs"),
+        summary=N_(
+            "How often every training image is seen. Training may end earlier when checks stop improving."
+        ),
+        ge=1,
+        le=10_000,
+    )
+    batch_size: int = setting(
+        32,
+        title=N_("Batch size"),
+        summary=N_(
+            "Images per step. In contrastive learning the others in the batch are the wrong answers, so more is harder and better."
+        ),
+        detail=N_(
+            "At least 2: a batch of one has nothing to contrast with and teaches nothing. Memory grows with it; see 'Chunk size'."
+        ),
+        ge=2,
+        le=65_536,
+    )
+    chunk_size: int = setting(
+        0,
+        title=N_("Chunk size"),
+        summary=N_(
+            "Encodes a large batch in chunks of this many images, with exact gradients, in the memory of one chunk. 0: all at once."
+        ),
+        source="Gao et al. 2021, arXiv:2101.06983 (GradCache)",
+        ge=0,
+        le=65_536,
+        advanced=True,
+    )
+    learning_rate: float = setting(
+        3e-4,
+        title=N_("Learning rate"),
+        summary=N_(
+            "Size of each step. The setting that matters most: try 1e-4 to 1e-3 for attention, up to 5e-3 for projection."
+        ),
+        detail=N_(
+            "With the learning rate tuned, LoRA variants end within one or two percent of each other: sweep it first."
+        ),
+        source="arXiv:2602.04998",
+        gt=0,
+        le=1,
+    )
+    schedule: Literal["cosine", "linear", "constant"] = setting(
+        "cosine",
+        title=N_("Schedule"),
+        summary=N_("How the learning rate falls over the run."),
+        choices={
+            "cosine": N_("falls along half a cosine"),
+            "linear": N_("falls on a straight line"),
+            "constant": N_("stays"),
+        },
+        advanced=True,
+    )
+    warmup: float = setting(
+        0.1,
+        title=N_("Warm-up"),
+        summary=N_("Share of the steps over which the learning rate rises from zero."),
+        ge=0,
+        le=0.9,
+        step=0.05,
+        advanced=True,
+    )
+    weight_decay: float = setting(
+        0.01,
+        title=N_("Weight decay"),
+        summary=N_("Pulls the trained weights gently towards zero (AdamW)."),
+        source="Loshchilov & Hutter 2019, arXiv:1711.05101",
+        ge=0,
+        le=1,
+        advanced=True,
+    )
+    size_penalty: float = setting(
+        0.0,
+        title=N_("Size penalty"),
+        summary=N_(
+            "Penalty on the size of the whole update, λ‖ΔW‖². Keeps the model close to the base; useful with few images."
+        ),
+        detail=N_(
+            "λ = 1/N for N training images makes projection tuning stable over learning rates. 0 turns it off."
+        ),
+        source="ProLIP: Fahes et al. 2024, arXiv:2410.05270",
+        ge=0,
+        le=10,
+        advanced=True,
+    )
+    max_grad_norm: float = setting(
+        1.0,
+        title=N_("Gradient clipping"),
+        summary=N_("Longest gradient that is used as it is; longer ones are shortened. 0 turns it off."),
+        ge=0,
+        le=1000,
+        advanced=True,
+    )
+    temperature: Literal["model", "trained", "fixed"] = setting(
+        "model",
+        title=N_("Temperature"),
+        summary=N_(
+            "How sharply similarities are compared: the model's own value, trained along, or fixed at 100."
+        ),
+        detail=N_(
+            "Never above 100 (ln 100 in the logarithm), which transformers' CLIPModel does not enforce by itself."
+        ),
+        choices={"model": N_("the model's own"), "trained": N_("trained along"), "fixed": N_("fixed at 100")},
+        advanced=True,
+    )
+    pair_weight: float = setting(
+        1.0,
+        title=N_("Weight of pairs"),
+        summary=N_(
+            "Weight of sketch against artwork contrast beside image against caption. Only used where pairs exist."
+        ),
+        ge=0,
+        le=10,
+        step=0.1,
+    )
+    text_weight: float = setting(
+        1.0,
+        title=N_("Weight of captions"),
+        summary=N_("Weight of image against caption contrast. 0 learns from pairs alone."),
+        ge=0,
+        le=10,
+        step=0.1,
+    )
+    checks: int = setting(
+        8,
+        title=N_("Checks per run"),
+        summary=N_(
+            "How often retrieval is measured on the validation images during the run. The best checkpoint is chosen by it."
+        ),
+        ge=1,
+        le=1000,
+    )
+    patience: int = setting(
+        4,
+        title=N_("Patience"),
+        summary=N_("Training ends after this many checks without improvement. 0 always runs to the end."),
+        ge=0,
+        le=1000,
+    )
+    pinned: str = setting(
+        "",
+        title=N_("Pinned queries"),
+        summary=N_(
+            "Words to watch while the model learns, separated by commas. Empty: a few held-out ones are chosen."
+        ),
+        detail=N_(
+            "At every check the validation images are ranked for these words, so that you can see the results move. "
+            "They are only watched: nothing is learned from them, and they choose nothing."
+        ),
+        advanced=True,
+    )
+    choose_strength: bool = setting(
+        True,
+        title=N_("Choose the strength"),
+        summary=N_(
+            "After training, scale the update by what helps most on the validation images; 0, the base itself, is among the choices."
+        ),
+        detail=N_("What is handed over is then never worse than the base on the validation images."),
+        source="WiSE-FT: Wortsman et al. 2022, arXiv:2109.01903",
+    )
+    seed: int = setting(
+        0,
+        title=N_("Seed"),
+        summary=N_(
+            "Number that fixes every random choice: order, dropout, first values. The same seed gives the same run."
+        ),
+        ge=0,
+        le=2**31 - 1,
+    )
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Self:
+        if self.pair_weight == 0 and self.text_weight == 0:
+            raise ValueError(_("the weights of pairs and of captions cannot both be 0"))
+        if self.chunk_size == 1:
+            raise ValueError(_("a chunk holds at least 2 images"))
+        return self
