@@ -193,8 +193,9 @@ class Field(QLineEdit):
         self.retranslate()
 
     def retranslate(self) -> None:
-        """Says its placeholder in the current language."""
+        """Says its placeholder in the current language, to screen readers too."""
         self.setPlaceholderText(str(self._message))
+        self.setAccessibleName(str(self._message))
 
 
 class Picture(QLabel):
