@@ -25,7 +25,8 @@ from clip_atelier.engine.objective import objective
 from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.retrieval import Board, Features
 from clip_atelier.engine.settings import Settings
-from clip_atelier.engine.steps import Material, Stepper, random_state, set_random_state
+from clip_atelier.engine.shares import random_state, set_random_state
+from clip_atelier.engine.steps import Material, Stepper
 
 _STEP_EVENTS = 1000  # about as many points per curve
 _PINNED = 4

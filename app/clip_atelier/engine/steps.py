@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from clip_atelier.engine.objective import objective
 from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.retrieval import caption_key, positives
 from clip_atelier.engine.settings import TrainSettings
+from clip_atelier.engine.shares import Share, random_state, set_random_state
 
 _LOGIT_SCALE = "logit_scale"
 _LN_100 = math.log(100.0)
@@ -198,14 +200,7 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         self.adapter.model.train()
         try:
-            size = self.train.chunk_size
-            if size and size < len(batch.indices):
-                loss = self._chunked(batch, captions, relations, size)
-            else:
-                with self._autocast():
-                    images, texts = self.material.images(batch, slice(None)), self.material.texts(captions)
-                loss = self._loss(images, texts, relations)
-                self.scaler.scale(loss).backward()
+            loss = self._gradients(step, batch, captions, relations)
             if self.train.size_penalty:
                 penalty = self.train.size_penalty * self.adapter.size()
                 self.scaler.scale(penalty).backward()
@@ -222,35 +217,44 @@ class Stepper:
         # Where only the towers' ends are computed, half precision saves nothing and costs exactness.
         return self.clip.device.autocast(not self.material.stored)
 
-    def _chunked(
-        self, batch: Batch, captions: list[str], relations: tuple[Tensor, Tensor, Tensor, Tensor], size: int
-    ) -> Tensor:
-        """Exact gradients of a large batch in the memory of one chunk (GradCache, Gao et al. 2021, arXiv:2101.06983).
+    def share(
+        self, batch: Batch, captions: Sequence[str], rows: range | None = None, words: range | None = None
+    ) -> Share:
+        """Encodes part of a batch (all of it where no part is named), in pieces of the chunk size if one is set.
 
-        Chunks are encoded without gradients, the loss is taken on all embeddings at once, and each chunk is encoded
-        again, with the same dropout, to receive its embeddings' gradients.
+        Args:
+            batch: The batch.
+            captions: Its distinct captions.
+            rows: Which of its images.
+            words: Which of its captions.
         """
-        parts = [slice(n, n + size) for n in range(0, len(batch.indices), size)]
-        words = [captions[n : n + size] for n in range(0, len(captions), size)]
-        jobs = [lambda part=part: self.material.images(batch, part) for part in parts]
-        jobs += [lambda part=part: self.material.texts(part) for part in words]
-        states, values = [], []
-        for job in jobs:
-            states.append(random_state(self.clip.device.kind))
-            with torch.no_grad(), self._autocast():
-                values.append(job().float())
-        leaves = [value.detach().requires_grad_(True) for value in values]
-        images, texts = torch.cat(leaves[: len(parts)]), torch.cat(leaves[len(parts) :])
+        rows = range(len(batch.indices)) if rows is None else rows
+        words = range(len(captions)) if words is None else words
+        size = self.train.chunk_size
+        again = 0 < size < len(rows)
+
+        def pieces(whole: range) -> list[slice]:
+            length = size if again else max(1, len(whole))
+            return [slice(n, min(n + length, whole.stop)) for n in range(whole.start, whole.stop, length)]
+
+        return Share(
+            [partial(self.material.images, batch, piece) for piece in pieces(rows)],
+            [partial(self.material.texts, captions[piece]) for piece in pieces(words)],
+            self.clip.dim,
+            self.clip.device.place,
+            self._autocast,
+            again,
+        )
+
+    def _gradients(
+        self, step: int, batch: Batch, captions: list[str], relations: tuple[Tensor, Tensor, Tensor, Tensor]
+    ) -> Tensor:
+        """The loss of a batch, and its gradients in the trained tensors."""
+        share = self.share(batch, captions)
+        images, texts = share.images.requires_grad_(True), share.texts.requires_grad_(True)
         loss = self._loss(images, texts, relations)
         self.scaler.scale(loss).backward()
-        after = random_state(self.clip.device.kind)
-        for job, state, leaf in zip(jobs, states, leaves, strict=True):
-            set_random_state(state)
-            with self._autocast():
-                value = job()
-            if value.requires_grad:
-                value.float().backward(leaf.grad)
-        set_random_state(after)
+        share.backward(images.grad, texts.grad)
         return loss
 
     # State for checkpoints
@@ -280,26 +284,3 @@ class Stepper:
         if self.scaler.is_enabled() and extra:
             self.scaler.load_state_dict(dict(extra))
         set_random_state({k.removeprefix("random/"): v for k, v in state.items() if k.startswith("random/")})
-
-
-def random_state(kind: str) -> dict[str, Tensor]:
-    """Torch's random states: of the processor and, where it is used, of the graphics card."""
-    found = {"cpu": torch.get_rng_state()}
-    if kind == "cuda":
-        found["cuda"] = torch.cuda.get_rng_state()
-    elif kind == "mps":
-        found["mps"] = torch.mps.get_rng_state()
-    elif kind == "xpu":
-        found["xpu"] = torch.xpu.get_rng_state()
-    return found
-
-
-def set_random_state(state: Mapping[str, Tensor]) -> None:
-    """Puts a `random_state` back."""
-    torch.set_rng_state(state["cpu"])
-    if "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"])
-    if "mps" in state:
-        torch.mps.set_rng_state(state["mps"])
-    if "xpu" in state:
-        torch.xpu.set_rng_state(state["xpu"])
