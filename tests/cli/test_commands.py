@@ -428,3 +428,25 @@ def test_a_missing_system_library_names_the_way_out(
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     assert main([]) == 1
     assert "system library" in capsys.readouterr().err
+
+
+def test_nothing_is_left_outside_the_home(tiny_clip: Path, tiny_pairs: Path, tmp_path: Path) -> None:
+    """torch makes a cache folder in the temporary directory when transformers imports it, unless told otherwise."""
+    user, temporary, home = tmp_path / "user", tmp_path / "temporary", tmp_path / "home"
+    user.mkdir()
+    temporary.mkdir()
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("TORCHINDUCTOR", "XDG", "CLIP_ATELIER"))
+    }
+    environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)) | {
+        "HOME": str(user),
+        "USERPROFILE": str(user),
+    }
+    command = [
+        sys.executable, "-m", "clip_atelier", "index", str(tiny_pairs), "--model", str(tiny_clip), "--home", str(home)
+    ]  # fmt: skip
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert list(temporary.iterdir()) == []
+    assert list(user.iterdir()) == []
+    assert {path.name for path in home.iterdir()} == {"cache"}

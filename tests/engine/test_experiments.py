@@ -73,6 +73,25 @@ def test_a_stopped_grid_goes_on_where_it_stopped(tiny_pairs: Path, home: Path, q
     assert [event.run for event in started if isinstance(event, Started)] == [second.id]
 
 
+@pytest.mark.parametrize("kind", [events.Phase, Started])
+def test_a_cell_stopped_before_its_first_step_leaves_no_run(
+    tiny_pairs: Path, home: Path, quick: Values, kind: type[Event]
+) -> None:
+    grid = Grid(tiny_pairs, quick(train__epochs=1), {"lora.r": [2]})
+    control = Control()
+
+    def stop_early(event: Event) -> None:
+        if isinstance(event, kind) and Runs(home).list():
+            control.stop()
+
+    stopped = fill(grid, home, control, stop_early)
+    assert stopped["status"] == "stopped"
+    assert statuses(stopped) == ["waiting"]
+    assert list(Runs(home).folder.iterdir()) == []
+    assert statuses(fill(grid, home)) == ["done"]
+    assert len(Runs(home).list()) == 1
+
+
 def test_a_queue_whose_process_died_goes_on(tiny_pairs: Path, home: Path, quick: Values) -> None:
     grid = Grid(tiny_pairs, quick(train__epochs=1), {"lora.r": [2, 4]})
     work = experiments.fill(grid, home, Models(home), Control())

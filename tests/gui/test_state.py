@@ -99,3 +99,26 @@ def test_a_runs_settings_can_be_taken_over(home: Path) -> None:
     run = settings.flat(settings.build({"lora.r": 3, "train.epochs": 2}, "careful"))
     state.adopt(run)
     assert settings.flat(settings.build(state.values())) == run
+
+
+def test_a_language_asked_for_holds_for_the_session_and_is_not_remembered(home: Path) -> None:
+    state = WindowState(home)
+    state.set("language", "en")
+    state.save()
+    asked = WindowState(home, "ko")
+    assert asked.get("language") == "ko"
+    asked.set("theme", "dark")
+    asked.save()
+    assert WindowState(home).get("language") == "en"
+
+
+def test_a_language_chosen_in_the_window_ends_the_one_asked_for(home: Path) -> None:
+    WindowState(home, "ko").save()
+    state = WindowState(home, "ko")
+    told: list[str] = []
+    state.changed.connect(told.append)
+    state.set("language", "en")
+    assert told == ["language"]
+    assert state.get("language") == "en"
+    state.save()
+    assert WindowState(home).get("language") == "en"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import clip_atelier
+from clip_atelier import engine
 from clip_atelier.cli import console, window
 from clip_atelier.cli.arguments import Parser, add_common
 from clip_atelier.cli.command import FAILED, STOPPED, WRONG_INPUT, Outcome, Session
@@ -79,9 +80,9 @@ def _run(arguments: Sequence[str], rest: Sequence[str]) -> int:
     if not word or (not word.startswith("-") and word not in names):
         return _open_window(arguments, rest, names)
     args = _parser().parse_strictly(arguments)
-    control = Control()
+    control, home = Control(), _home(args)
     with stopping(control):
-        outcome: Outcome = args.command.run(args, Session(_home(args), control, Reporter.for_stderr()))
+        outcome: Outcome = args.command.run(args, Session(home, control, Reporter.for_stderr()))
     _show(outcome, as_json="json" in args)
     return outcome.code
 
@@ -101,7 +102,7 @@ def _open_window(arguments: Sequence[str], rest: Sequence[str], names: Sequence[
             else _("The commands are: {names}.").format(names=", ".join(names)),
         )
     if window.has_display():
-        return window.show(_home(args), args.folder)
+        return window.show(_home(args), args.folder, getattr(args, "language", None))
     if args.folder is not None:
         raise UserError(
             _("There is no display to open a window on."),
@@ -115,7 +116,10 @@ def _open_window(arguments: Sequence[str], rest: Sequence[str], names: Sequence[
 
 
 def _home(args: argparse.Namespace) -> Path:
-    return Path(args.home).expanduser().absolute() if "home" in args else paths.default_home()
+    """The home folder; from here on torch keeps its own files below it too."""
+    home = Path(args.home).expanduser().absolute() if "home" in args else paths.default_home()
+    engine.keep_below(home)
+    return home
 
 
 def _show(outcome: Outcome, as_json: bool) -> None:

@@ -19,8 +19,13 @@ def has_display() -> bool:
     return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
 
 
-def show(home: Path, folder: Path | None) -> int:
+def show(home: Path, folder: Path | None, language: str | None = None) -> int:
     """Opens the window, on `folder` if one is given, and returns the program's exit code.
+
+    Args:
+        home: HOME.
+        folder: What to open; the last collection if not given.
+        language: The language of this session; the one chosen in the window if not given.
 
     Raises:
         WorkError: a system library that Qt needs is missing.
@@ -32,7 +37,7 @@ def show(home: Path, folder: Path | None) -> int:
             _("The window cannot open: {reason}.").format(reason=error),
             _("Install the missing system library; the command line works without it (clip-atelier --help)."),
         ) from error
-    return app.main(home, folder)
+    return app.main(home, folder, language)
 
 
 def main_job_in_terminal(session: Session) -> Outcome:

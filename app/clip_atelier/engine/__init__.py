@@ -4,6 +4,7 @@ folder -> Collection -> Split -> (cached) features -> training events -> run fol
 """
 
 import os
+from pathlib import Path
 
 # Read by huggingface_hub and transformers when they are first imported. Nothing in the engine may wait for a
 # network: saving an adapter would otherwise ask the hub about its base model, and conversion threads would start.
@@ -13,3 +14,15 @@ os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def keep_below(home: Path) -> None:
+    """Has torch keep its own files below HOME; to be called before torch is first imported.
+
+    Importing transformers or peft imports torch's compiler, which makes its cache folder then and there, in the
+    temporary directory unless told otherwise. A home that cannot be written is left to whoever needs it, so that the
+    complaint names what was asked for.
+    """
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    if os.access(existing, os.W_OK):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(home / "cache" / "torch"))

@@ -32,8 +32,12 @@ class Control:
         return _Finishing(self)
 
     def pause(self) -> None:
-        """Holds the work at the next boundary until `resume` or `stop`."""
+        """Holds the work at the next boundary until `resume` or `stop`; does nothing once a stop was asked for."""
         self._go.clear()
+        if (
+            self._stop.is_set()
+        ):  # looked at last, so that a stop in another thread always wins; `stop` sets in that order
+            self._go.set()
 
     def resume(self) -> None:
         """Lets paused work go on."""

@@ -108,6 +108,8 @@ class Loop:
             try:
                 control.boundary()
             except Stopped:
+                if self.state.step == 0:  # nothing was learned that could be kept or compared
+                    raise
                 yield from self._save()
                 if control.leaving:
                     raise

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from clip_atelier.engine import adapters, comparison, metrics, verdict
+from clip_atelier.engine import adapters, checkpoints, comparison, metrics, verdict
 from clip_atelier.engine import retrieval as boards
 from clip_atelier.engine.adapters import Adapter
 from clip_atelier.engine.batches import Batches
@@ -72,7 +72,8 @@ def train(plan: Plan, models: Models, control: Control) -> Work[dict[str, Any]]:
     Raises:
         UserError: the folder, the model or a setting is at fault; nothing was started.
         WorkError: the work failed on the way; what was done is kept.
-        Stopped: stopped by the user before the first step; later stops return with status "stopped".
+        Stopped: stopped by the user before the first step, and no run is left; later stops return with status "stopped".
+            Also where the program is being left; then the run is kept from its first step on.
     """
     # Wrong settings and folders are found before a run folder is made.
     if not plan.folder.is_dir():
@@ -82,8 +83,15 @@ def train(plan: Plan, models: Models, control: Control) -> Work[dict[str, Any]]:
             "folder",
         )
     models.resolve(plan.settings.model.name)
-    run = Runs(plan.home).create(plan.name, plan.settings, plan.folder.absolute())
-    return (yield from _work(run, plan.home, models, control))
+    runs = Runs(plan.home)
+    run = runs.create(plan.name, plan.settings, plan.folder.absolute())
+    try:
+        return (yield from _work(run, plan.home, models, control))
+    except Stopped:
+        # Without a single step there is nothing to keep or to go on with: no empty run stays in the list.
+        if not any(checkpoints.steps(run.path / "checkpoints")):
+            runs.delete(str(run.path))
+        raise
 
 
 def resume(home: Path, run_id: str, models: Models, control: Control) -> Work[dict[str, Any]]:

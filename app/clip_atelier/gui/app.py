@@ -27,12 +27,13 @@ from clip_atelier.gui.theme import Theme
 log = logging.getLogger("clip_atelier.gui")
 
 
-def main(home: Path | None = None, folder: Path | None = None) -> int:
+def main(home: Path | None = None, folder: Path | None = None, language: str | None = None) -> int:
     """Opens the window and returns the exit code when it is closed.
 
     Args:
         home: HOME; the platform's user-data folder if not given.
         folder: The collection, or the model pack, to open; the last collection if not given.
+        language: The language of this session; the one chosen in the window if not given.
     """
     home = home or paths.default_home()
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
@@ -41,7 +42,7 @@ def main(home: Path | None = None, folder: Path | None = None) -> int:
     app.setApplicationName(paths.APP_NAME)
     app.setDesktopFileName("clip-atelier")
     app.setWindowIcon(QIcon(str(paths.resources() / "icons" / "clip-atelier.svg")))
-    state = WindowState(home)
+    state = WindowState(home, language)
     i18n.set_language(state.get("language"))
     theme = Theme(app, state.get("theme"))
     try:

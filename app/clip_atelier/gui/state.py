@@ -35,8 +35,10 @@ _DEFAULTS: Mapping[str, Any] = {
 class WindowState(QObject):
     """The owner of everything the window remembers between starts.
 
-    Attributes:
+    Args:
         home: HOME; runs, caches and models lie there too.
+        language: The language of this session alone; the remembered one if not given. Choosing one in the window
+            ends it.
 
     `draft` holds only what differs from the chosen preset; `values()` is the whole of it. A half-typed value is kept
     as it is: the form shows what is wrong with it.
@@ -44,9 +46,10 @@ class WindowState(QObject):
 
     changed = Signal(str)  # the name of what changed: a key above, or "draft"
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, language: str | None = None) -> None:
         super().__init__()
         self.home = home
+        self._for_now = {"language": language} if language else {}
         self._file = home / "window.json"
         self._values: dict[str, Any] = {**_DEFAULTS, **self._read()}
         if not self._values["language"]:
@@ -59,12 +62,13 @@ class WindowState(QObject):
     # What is remembered
 
     def get(self, name: str) -> Any:
-        """One remembered value."""
-        return self._values[name]
+        """One remembered value, or what stands in for it in this session."""
+        return self._for_now.get(name, self._values[name])
 
     def set(self, name: str, value: Any) -> None:
         """Remembers a value and tells, if it is another one."""
-        if self._values.get(name) != value:
+        if self.get(name) != value:
+            self._for_now.pop(name, None)
             self._values[name] = value
             self._timer.start()
             self.changed.emit(name)
