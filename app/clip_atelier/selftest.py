@@ -342,11 +342,11 @@ def _reloads(run: RunFolder, home: Path) -> str:
 
 def _searches(run: RunFolder, drawings: Path, home: Path, words: str) -> str:
     from clip_atelier.engine.control import Control
-    from clip_atelier.engine.index import parse_query
+    from clip_atelier.engine.index import Lens, parse_query
     from clip_atelier.engine.index.search import search
     from clip_atelier.engine.models import Models
 
-    work = search(drawings, parse_query(words), Models(home), home, Control(), run=run.id, top=5)
+    work = search(drawings, parse_query(words), Lens(run=run.id), Models(home), Control(), top=5)
     found = drive(work, lambda _event: None)
     if not len(found["base"]) == len(found["adapted"]) == 5:
         raise _NotSo(f"{len(found['base'])} and {len(found['adapted'])} results for “{words}”")

@@ -11,6 +11,7 @@ from clip_atelier.engine import adapters, features, places
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.events import drive
 from clip_atelier.engine.index.gallery import open_gallery, open_lens
+from clip_atelier.engine.index.lens import Lens
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.places import own_places
 from clip_atelier.engine.runs import Runs
@@ -21,10 +22,10 @@ def test_places_are_what_counting_gives(
 ) -> None:
     run = adapted_run(tiny_pairs)
     models = Models(home)
-    found = drive(own_places(tiny_pairs, models, home, Control(), run, 1.0))
+    found = drive(own_places(tiny_pairs, Lens(run, 1.0), models, Control()))
     chosen = Runs(home).open(run).settings
     assert models.open(chosen.model.name, chosen.hardware).adapter is None
-    lens = open_lens(models, home, None, run, 1.0)
+    lens = open_lens(Lens(run, 1.0), models)
     assert lens.adapter is not None
     try:
         gallery = drive(open_gallery(tiny_pairs, lens, home, Control()))
@@ -42,7 +43,9 @@ def test_places_are_what_counting_gives(
     finally:
         adapters.detach(lens.clip)
     assert any(place.before != place.after for place in found.values())
-    base = drive(own_places(tiny_pairs, models, home, Control(), None, None, str(tiny_clip), chosen.hardware))
+    base = drive(
+        own_places(tiny_pairs, Lens(model=str(tiny_clip), hardware=chosen.hardware), models, Control())
+    )
     assert {k: v.before for k, v in base.items()} == {k: v.before for k, v in found.items()}
     assert {v.after for v in base.values()} == {None}
 
@@ -51,7 +54,7 @@ def test_of_very_many_images_only_the_captions_are_told(
     home: Path, tiny_pairs: Path, adapted_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "MOST", 47)
-    found = drive(own_places(tiny_pairs, Models(home), home, Control(), adapted_run(tiny_pairs)))
+    found = drive(own_places(tiny_pairs, Lens(adapted_run(tiny_pairs)), Models(home), Control()))
     assert len(found) == 48
     assert {(place.before, place.after) for place in found.values()} == {(None, None)}
     assert found["sketches/red ring.png"].caption == "red ring"

@@ -18,6 +18,7 @@ from sklearn import manifold
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import Stopped, UserError, WorkError
 from clip_atelier.engine.events import Event, Phase, Progress, drive
+from clip_atelier.engine.index import Lens
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.projection import quality, tsne
 from clip_atelier.engine.projection.drawing import draw
@@ -206,7 +207,8 @@ def test_a_stop_ends_it_at_the_next_boundary() -> None:
 def do_map(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
     def go(folder: Path, on_event: Callable[[Event], object] | None = None, **options: Any) -> dict[str, Any]:
         options = {"model": str(tiny_clip)} | options if "run" not in options else options
-        return drive(map_folder(folder, Models(home), home, Control(), hardware=CPU, **options), on_event)
+        looked = {name: options.pop(name) for name in ("run", "strength", "model") if name in options}
+        return drive(map_folder(folder, Lens(**looked, hardware=CPU), Models(home), Control(), **options), on_event)
 
     return go
 

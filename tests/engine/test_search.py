@@ -17,7 +17,7 @@ from clip_atelier.engine.collection import images
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import Stopped, UserError
 from clip_atelier.engine.events import Event, Phase, ProblemFound, Progress, drive
-from clip_atelier.engine.index import Query, parse_query
+from clip_atelier.engine.index import Lens, Query, parse_query
 from clip_atelier.engine.index import gallery as gallery_module
 from clip_atelier.engine.index.gallery import index
 from clip_atelier.engine.index.search import open_search, search
@@ -32,7 +32,7 @@ def do_index(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
     def go(folder: Path, on_event: Callable[[Event], object] | None = None, **options: Any) -> dict[str, Any]:
         options = {"model": str(tiny_clip)} | options if "run" not in options else options
         control = options.pop("control", None) or Control()
-        return drive(index(folder, Models(home), home, CPU, control, **options), on_event)
+        return drive(index(folder, Lens(**options, hardware=CPU), Models(home), control), on_event)
 
     return go
 
@@ -42,7 +42,8 @@ def find(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
     def go(folder: Path, query: str | Query, **options: Any) -> dict[str, Any]:
         options = {"model": str(tiny_clip)} | options if "run" not in options else options
         query = parse_query(query) if isinstance(query, str) else query
-        return drive(search(folder, query, Models(home), home, Control(), hardware=CPU, **options))
+        top = options.pop("top", 10)
+        return drive(search(folder, query, Lens(**options, hardware=CPU), Models(home), Control(), top))
 
     return go
 
@@ -226,10 +227,10 @@ def test_a_search_leaves_the_model_untouched(
     home: Path, tiny_pairs: Path, adapted_run: Callable[..., str]
 ) -> None:
     run, models = adapted_run(tiny_pairs), Models(home)
-    opened = drive(open_search(tiny_pairs, models, home, Control(), run=run, strength=1.0, hardware=CPU))
+    opened = drive(open_search(tiny_pairs, Lens(run, 1.0, hardware=CPU), models, Control()))
     clip = opened.lens.clip
     assert clip.adapter is not None
-    drive(search(tiny_pairs, Query.of("ring"), models, home, Control(), run=run, hardware=CPU))
+    drive(search(tiny_pairs, Query.of("ring"), Lens(run, hardware=CPU), models, Control()))
     assert clip.adapter is None
 
 
@@ -237,7 +238,7 @@ def test_an_open_search_survives_other_work_with_its_model(
     home: Path, tiny_clip: Path, tiny_pairs: Path, adapted_run: Callable[..., str]
 ) -> None:
     run, models = adapted_run(tiny_pairs), Models(home)
-    opened = drive(open_search(tiny_pairs, models, home, Control(), run=run, strength=1.0, hardware=CPU))
+    opened = drive(open_search(tiny_pairs, Lens(run, 1.0, hardware=CPU), models, Control()))
     before = opened.find(Query.of("a green ring"))
     models.open(str(tiny_clip), CPU)  # takes the update off
     assert opened.lens.clip.adapter is None

@@ -12,6 +12,7 @@ from clip_atelier.cli.text import width as columns
 from clip_atelier.cli.text import wrap
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.index.lens import Lens
 from clip_atelier.engine.settings import DECLARED, GROUP_TITLES, PRESETS, Declared, build, written
 
 # argparse's own words, so that its help and its errors speak the user's language too.
@@ -159,8 +160,8 @@ def add_lens(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ("hardware",))
 
 
-def lens(args: argparse.Namespace) -> dict[str, Any]:
-    """What `add_lens` read, as the engine's `run`, `strength`, `model` and `hardware`.
+def lens(args: argparse.Namespace) -> Lens:
+    """What `add_lens` read.
 
     Raises:
         UserError: a strength out of range or without a run, or both a run and a model.
@@ -174,12 +175,7 @@ def lens(args: argparse.Namespace) -> dict[str, Any]:
             _("A run brings its own model; --run and --model exclude each other."), "", "model.name"
         )
     hardware = given(args)
-    return {
-        "run": args.run,
-        "strength": strength(args),
-        "model": args.model,
-        "hardware": build(hardware).hardware if hardware else None,
-    }
+    return Lens(args.run, strength(args), args.model, build(hardware).hardware if hardware else None)
 
 
 def strength(args: argparse.Namespace) -> float | None:

@@ -45,7 +45,7 @@ def main_job_in_terminal(session: Session) -> Outcome:
     from clip_atelier.cli import report
     from clip_atelier.cli.commands.search import listing
     from clip_atelier.engine import paths, settings, training
-    from clip_atelier.engine.index import parse_query
+    from clip_atelier.engine.index import Lens, parse_query
     from clip_atelier.engine.index.search import search
     from clip_atelier.engine.models import Models
 
@@ -62,9 +62,7 @@ def main_job_in_terminal(session: Session) -> Outcome:
     if result["status"] == "stopped":
         return Outcome(result, report.run(result), STOPPED)
     words = _("a red flower")
-    looking = search(
-        folder, parse_query(words), models, session.home, session.control, run=result["run"], top=5
-    )
+    looking = search(folder, parse_query(words), Lens(run=result["run"]), models, session.control, top=5)
     found = session.drive(looking)
     heading = _("Example search for “{query}”:").format(query=words)
     return Outcome({**result, "search": found}, f"{report.run(result)}\n\n{heading}\n{listing(found)}")

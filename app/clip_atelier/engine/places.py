@@ -15,10 +15,10 @@ from clip_atelier.engine.control import Control
 from clip_atelier.engine.events import Phase, Progress, Work
 from clip_atelier.engine.i18n import _
 from clip_atelier.engine.index.gallery import open_gallery, open_lens
+from clip_atelier.engine.index.lens import Lens
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.models.clip import Clip
 from clip_atelier.engine.retrieval import Features, caption_key
-from clip_atelier.engine.settings import HardwareSettings
 
 MOST: Final = 10_000
 """Above this many images no places are counted: encoding as many captions would take longer than the map itself."""
@@ -33,17 +33,8 @@ class Place:
     after: int | None = None
 
 
-def own_places(
-    folder: Path,
-    models: Models,
-    home: Path,
-    control: Control,
-    run: str | None = None,
-    strength: float | None = None,
-    model: str | None = None,
-    hardware: HardwareSettings | None = None,
-) -> Work[dict[str, Place]]:
-    """Each image's caption and place; arguments as for `index.gallery.open_lens`.
+def own_places(folder: Path, lens: Lens, models: Models, control: Control) -> Work[dict[str, Place]]:
+    """Each image's caption and place; arguments as for `index.gallery.index`.
 
     Other images with the same caption are neither before nor behind it: they are as right as it is.
 
@@ -53,9 +44,9 @@ def own_places(
     Raises:
         UserError: no such folder, run or model.
     """
-    lens = open_lens(models, home, hardware, run, strength, model)
+    opened = open_lens(lens, models)
     try:
-        gallery = yield from open_gallery(folder, lens, home, control)
+        gallery = yield from open_gallery(folder, opened, models.home, control)
         captions = [item.captions[0] if item.captions else "" for item in gallery.items]
         names = [item.path for item in gallery.items]
         if len(names) > MOST:
@@ -65,19 +56,19 @@ def own_places(
         distinct = list(dict(zip(keys, captions, strict=True)).values())
         column = {caption_key(caption): n for n, caption in enumerate(distinct)}
         asked = np.array([column[key] for key in keys])
-        if lens.adapter is None:
-            texts = yield from _texts(lens.clip, distinct, control, 0, len(distinct))
+        if opened.adapter is None:
+            texts = yield from _texts(opened.clip, distinct, control, 0, len(distinct))
             before, after = _places(gallery.base, texts, asked, control), None
         else:
-            used, both = lens.strength, 2 * len(distinct)
-            lens.adapter.set_strength(0.0)
-            texts = yield from _texts(lens.clip, distinct, control, 0, both)
+            used, both = opened.strength, 2 * len(distinct)
+            opened.adapter.set_strength(0.0)
+            texts = yield from _texts(opened.clip, distinct, control, 0, both)
             before = _places(gallery.base, texts, asked, control)
-            lens.adapter.set_strength(used)
-            texts = yield from _texts(lens.clip, distinct, control, len(distinct), both)
+            opened.adapter.set_strength(used)
+            texts = yield from _texts(opened.clip, distinct, control, len(distinct), both)
             after = _places(gallery.adapted, texts, asked, control)
     finally:
-        adapters.detach(lens.clip)
+        adapters.detach(opened.clip)
     return {
         name: Place(captions[n], int(before[n]), None if after is None else int(after[n]))
         for n, name in enumerate(names)

@@ -11,6 +11,7 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.events import Work
 from clip_atelier.engine.i18n import _
+from clip_atelier.engine.index import Lens
 from clip_atelier.engine.settings import HardwareSettings
 from clip_atelier.gui.jobs import Tools
 from clip_atelier.gui.work import at_once
@@ -48,18 +49,15 @@ class Wanted:
     @property
     def opened_as(self) -> tuple[object, ...]:
         """What an open gallery depends on."""
-        return (self.folder, self.run, self.strength, self.model, self.hardware, self.reading)
+        return (self.folder, self.lens, self.reading)
 
     @property
-    def model(self) -> str | None:
-        """The base model's name, where no run says it."""
-        return None if self.run else str(self.values.get("model.name") or "") or None
-
-    @property
-    def hardware(self) -> HardwareSettings:
-        """Where to compute."""
+    def lens(self) -> Lens:
+        """With which model, and where to compute."""
         block = {k: v for k, v in self.values.items() if k.startswith("hardware.")}
-        return settings.build(block).hardware if not settings.check(block) else HardwareSettings()
+        hardware = settings.build(block).hardware if not settings.check(block) else HardwareSettings()
+        model = None if self.run else str(self.values.get("model.name") or "") or None
+        return Lens(self.run or None, self.strength, model, hardware)
 
 
 @dataclass(frozen=True)
@@ -91,10 +89,7 @@ def find(wanted: Wanted, tools: Tools, control: Control) -> Work[Found]:
     kept = tools.kept.get("search")
     if kept is None or kept[0] != wanted.opened_as:
         tools.kept.pop("search", None)
-        opened = yield from open_search(
-            wanted.folder, tools.models, tools.home, control, wanted.run or None, wanted.strength, wanted.model,
-            wanted.hardware,
-        )  # fmt: skip
+        opened = yield from open_search(wanted.folder, wanted.lens, tools.models, control)
         tools.kept["search"] = (wanted.opened_as, opened)
     opened = tools.kept["search"][1]
     control.boundary()

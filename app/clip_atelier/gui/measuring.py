@@ -107,20 +107,19 @@ def _measure(subject: Subject, perplexity: float, tools: Tools, control: Control
 
 
 def _map(subject: Subject, perplexity: float, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+    from clip_atelier.engine.index import Lens
     from clip_atelier.engine.places import own_places
     from clip_atelier.engine.projection.folder import map_folder
     from clip_atelier.engine.runs import Runs
 
     folder, run = Path(subject.folder), subject.run or None
-    model = None if run else subject.state
     strength = None
     if run is not None and not (Runs(tools.home).open(run).result or {}).get("strength", 1.0):
         # The run recommends the base itself; a map of no change at all would show nothing.
         strength = 1.0
-    result = yield from map_folder(
-        folder, tools.models, tools.home, control, run, strength, model, perplexity=perplexity
-    )
-    places = yield from own_places(folder, tools.models, tools.home, control, run, strength, model)
+    lens = Lens(run, strength, None if run else subject.state)
+    result = yield from map_folder(folder, lens, tools.models, control, perplexity=perplexity)
+    places = yield from own_places(folder, lens, tools.models, control)
     points = [
         {**point, **asdict(places[point["path"]])} if point["path"] in places else point
         for point in result["points"]

@@ -22,9 +22,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     from clip_atelier.engine.index import gallery
     from clip_atelier.engine.models import Models
 
-    work = gallery.index(
-        args.folder, Models(session.home), session.home, looked.pop("hardware"), session.control, **looked
-    )
+    work = gallery.index(args.folder, looked, Models(session.home), session.control)
     found = session.drive(work)
     text = _(
         "{images} images: {embedded} embedded, {reused} known already, {skipped} skipped; {seconds:.1f} s"

@@ -39,9 +39,8 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     from clip_atelier.engine.projection.folder import map_folder
 
     work = map_folder(
-        args.folder, Models(session.home), session.home, session.control, out=args.out, perplexity=args.perplexity,
-        seed=args.seed, **looked,
-    )  # fmt: skip
+        args.folder, looked, Models(session.home), session.control, args.out, args.perplexity, args.seed
+    )
     found = session.drive(work)
     scores = table(
         (_("score"), _("value")),

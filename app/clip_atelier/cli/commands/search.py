@@ -48,9 +48,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     from clip_atelier.engine.models import Models
 
     query = parse_query(args.text, args.image)
-    work = search(
-        args.folder, query, Models(session.home), session.home, session.control, top=args.top, **looked
-    )
+    work = search(args.folder, query, looked, Models(session.home), session.control, top=args.top)
     found = session.drive(work)
     return Outcome(found, listing(found))
 

@@ -19,6 +19,7 @@ from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.events import Notice, Phase, Progress, T, Work
 from clip_atelier.engine.i18n import _
+from clip_atelier.engine.index.lens import Lens
 from clip_atelier.engine.index.store import Space, Store
 from clip_atelier.engine.models import STARTER, Models
 from clip_atelier.engine.models.clip import Clip
@@ -35,7 +36,7 @@ _BATCH: Final = 4 * features.BATCH
 
 
 @dataclass(frozen=True)
-class Lens:
+class OpenLens:
     """A loaded model to look at images with: the base, and a run's update where one is given.
 
     Attributes:
@@ -59,40 +60,25 @@ class Lens:
         return self.adapter.strength if self.adapter else 0.0
 
 
-def open_lens(
-    models: Models,
-    home: Path,
-    hardware: HardwareSettings | None = None,
-    run: str | None = None,
-    strength: float | None = None,
-    model: str | None = None,
-) -> Lens:
+def open_lens(lens: Lens, models: Models) -> OpenLens:
     """Opens a run's model with its update, or a model alone.
-
-    Args:
-        models: Owner of loaded models.
-        home: Where runs live.
-        hardware: Where to compute; by default as the run's settings say.
-        run: The run; None for a base model alone.
-        strength: Of the update; the recommended one where left out.
-        model: The base model's name where there is no run; the starter where left out.
 
     Raises:
         UserError: no such run or model, or the run has no checkpoint.
     """
-    if run is None:
-        hardware = hardware or HardwareSettings()
-        clip, data = models.open(model or STARTER, hardware), DataSettings()
+    if lens.run is None:
+        hardware = lens.hardware or HardwareSettings()
+        clip, data = models.open(lens.model or STARTER, hardware), DataSettings()
         base = Space(clip.fingerprint, data.image_fit)
-        return Lens(clip, None, data, hardware, base, base)
-    opened = open_run(Runs(home).open(run), models, strength, hardware)
+        return OpenLens(clip, None, data, hardware, base, base)
+    opened = open_run(Runs(models.home).open(lens.run), models, lens.strength, lens.hardware)
     clip, adapter = opened.clip, opened.adapter
     # Only how images are fitted is the run's affair: another folder has its own captions and pairs.
     data = DataSettings(image_fit=opened.run.settings.data.image_fit)
     base = Space(clip.fingerprint, data.image_fit)
     changed = adapter.touches("vision") and adapter.strength != 0
     adapted = Space(clip.fingerprint, data.image_fit, opened.content, adapter.strength) if changed else base
-    return Lens(clip, adapter, data, hardware or opened.run.settings.hardware, base, adapted)
+    return OpenLens(clip, adapter, data, lens.hardware or opened.run.settings.hardware, base, adapted)
 
 
 @dataclass(frozen=True)
@@ -127,17 +113,14 @@ class Gallery:
         }
 
 
-def index(
-    folder: Path,
-    models: Models,
-    home: Path,
-    hardware: HardwareSettings | None,
-    control: Control,
-    run: str | None = None,
-    strength: float | None = None,
-    model: str | None = None,
-) -> Work[dict[str, Any]]:
-    """Embeds a folder, only what changed; arguments as for `open_lens`.
+def index(folder: Path, lens: Lens, models: Models, control: Control) -> Work[dict[str, Any]]:
+    """Embeds a folder, only what changed.
+
+    Args:
+        folder: The images.
+        lens: With which model.
+        models: Owner of loaded models; caches and the index live in its home.
+        control: Stop and pause.
 
     Returns:
         CONTRACT's `index` JSON.
@@ -147,12 +130,12 @@ def index(
         WorkError: the disk is full; what was embedded so far is kept.
     """
     yield Phase(name="load", title=_("Opening the model"))
-    lens = open_lens(models, home, hardware, run, strength, model)
-    gallery = yield from open_gallery(folder, lens, home, control)
-    return gallery.summary() | {"run": run, "strength": lens.strength, "model": lens.clip.name}
+    opened = open_lens(lens, models)
+    gallery = yield from open_gallery(folder, opened, models.home, control)
+    return gallery.summary() | {"run": lens.run, "strength": opened.strength, "model": opened.clip.name}
 
 
-def open_gallery(folder: Path, lens: Lens, home: Path, control: Control) -> Work[Gallery]:
+def open_gallery(folder: Path, lens: OpenLens, home: Path, control: Control) -> Work[Gallery]:
     """Scans a folder and embeds what the store does not know yet, in every space of the lens."""
     began = time.monotonic()
     found = yield from scan(folder, lens.data, control, home / "cache" / "scan.sqlite")
@@ -201,7 +184,7 @@ def _unreadable(found: Collection) -> int:
 
 
 def _embed(
-    root: Path, items: Sequence[Item], lens: Lens, store: Store, home: Path, control: Control
+    root: Path, items: Sequence[Item], lens: OpenLens, store: Store, home: Path, control: Control
 ) -> Work[None]:
     if not items:
         return
@@ -225,7 +208,7 @@ def _embed(
 
 
 def _look(
-    pictures: Pictures, indices: Sequence[int], lens: Lens, store: Store, control: Control
+    pictures: Pictures, indices: Sequence[int], lens: OpenLens, store: Store, control: Control
 ) -> Work[None]:
     """Embeds images in each space of the lens and stores them."""
     digests = [pictures.items[i].digest for i in indices]

@@ -6,14 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
-
-from PIL import Image
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.i18n import _
 
-Picture = Path | Image.Image
+if TYPE_CHECKING:
+    from PIL import Image
+
+Picture: TypeAlias = "Path | Image.Image"
 
 # Quoted words, or a plus or minus sign that stands alone, or anything else without spaces.
 _PARTS = re.compile(r'"(?P<quoted>[^"]*)"|(?P<sign>[+\-−](?=\s|$))|(?P<word>\S+)')

@@ -18,11 +18,11 @@ from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.events import Phase, Work
 from clip_atelier.engine.i18n import _
-from clip_atelier.engine.index.gallery import Gallery, Lens, open_gallery, open_lens
+from clip_atelier.engine.index.gallery import Gallery, OpenLens, open_gallery, open_lens
+from clip_atelier.engine.index.lens import Lens
 from clip_atelier.engine.index.query import Query
 from clip_atelier.engine.index.vectors import VectorSearch
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.settings import HardwareSettings
 
 Vector = NDArray[np.float32]
 
@@ -40,8 +40,8 @@ class Search:
     """
 
     gallery: Gallery
-    lens: Lens
-    reopen: Callable[[], Lens]
+    lens: OpenLens
+    reopen: Callable[[], OpenLens]
     base: VectorSearch
     adapted: VectorSearch
 
@@ -110,7 +110,7 @@ class Search:
         return base, embed(query, self.lens)
 
 
-def embed(query: Query, lens: Lens) -> Vector:
+def embed(query: Query, lens: OpenLens) -> Vector:
     """The query as one unit vector [dim] of the model as it is now: the normalised sum of its weighted terms.
 
     Raises:
@@ -141,45 +141,32 @@ def embed(query: Query, lens: Lens) -> Vector:
     return unit
 
 
-def open_search(
-    folder: Path,
-    models: Models,
-    home: Path,
-    control: Control,
-    run: str | None = None,
-    strength: float | None = None,
-    model: str | None = None,
-    hardware: HardwareSettings | None = None,
-) -> Work[Search]:
-    """Opens a folder for searching; embeds what is new. Arguments as for `gallery.open_lens`.
+def open_search(folder: Path, lens: Lens, models: Models, control: Control) -> Work[Search]:
+    """Opens a folder for searching; embeds what is new. Arguments as for `gallery.index`.
 
     Raises:
         UserError: no such folder, run or model, or no readable image.
         WorkError: the disk is full; what was embedded so far is kept.
     """
     yield Phase(name="load", title=_("Opening the model"))
-    reopen = partial(open_lens, models, home, hardware, run, strength, model)
-    lens = reopen()
-    gallery = yield from open_gallery(folder, lens, home, control)
+    reopen = partial(open_lens, lens, models)
+    opened = reopen()
+    gallery = yield from open_gallery(folder, opened, models.home, control)
     base = VectorSearch(gallery.base)
     adapted = base if gallery.adapted is gallery.base else VectorSearch(gallery.adapted)
-    return Search(gallery, lens, reopen, base, adapted)
+    return Search(gallery, opened, reopen, base, adapted)
 
 
 def search(
     folder: Path,
     query: Query,
+    lens: Lens,
     models: Models,
-    home: Path,
     control: Control,
-    run: str | None = None,
-    strength: float | None = None,
-    model: str | None = None,
     top: int = 10,
-    hardware: HardwareSettings | None = None,
 ) -> Work[dict[str, Any]]:
     """One search in a folder, from nothing: CONTRACT's `search` JSON. Arguments as for `open_search`."""
-    opened = yield from open_search(folder, models, home, control, run, strength, model, hardware)
+    opened = yield from open_search(folder, lens, models, control)
     try:
         return opened.find(query, top)
     finally:

@@ -17,13 +17,13 @@ from clip_atelier.engine.errors import UserError, WorkError
 from clip_atelier.engine.events import Notice, Phase, Work, drive
 from clip_atelier.engine.i18n import _
 from clip_atelier.engine.index.gallery import open_gallery, open_lens
+from clip_atelier.engine.index.lens import Lens
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.paths import shown
 from clip_atelier.engine.projection.drawing import draw
 from clip_atelier.engine.projection.reading import reading
 from clip_atelier.engine.projection.tsne import MapResult, tsne
 from clip_atelier.engine.runs import Runs
-from clip_atelier.engine.settings import HardwareSettings
 from clip_atelier.engine.tables import csv_table
 
 MOST: Final = 50_000
@@ -33,31 +33,23 @@ SUFFIXES: Final = (".csv", ".png")
 
 def map_folder(
     folder: Path,
+    lens: Lens,
     models: Models,
-    home: Path,
     control: Control,
-    run: str | None = None,
-    strength: float | None = None,
-    model: str | None = None,
     out: Path | None = None,
     perplexity: float = 30.0,
     seed: int = 0,
-    hardware: HardwareSettings | None = None,
 ) -> Work[dict[str, Any]]:
     """Maps every image of a folder, before and (with a run) after the adaptation.
 
     Args:
         folder: The images; embedded where the index does not know them yet.
-        models: Owner of loaded models.
-        home: Where runs, caches and the index live.
+        lens: With which model; without a run the base model's map alone.
+        models: Owner of loaded models; runs, caches and the index live in its home.
         control: Stop and pause.
-        run: The run; None for the base model's map alone.
-        strength: Of the run's update; the recommended one where left out.
-        model: The base model where there is no run.
         out: A file to write: .csv or .png.
         perplexity: See `tsne`.
         seed: See `tsne`.
-        hardware: Where to compute.
 
     Returns:
         CONTRACT's `map` JSON: points, scores; and what the scores say in sentences, and the file written.
@@ -69,12 +61,13 @@ def map_folder(
     if out is not None:
         _check(out)
     yield Phase(name="load", title=_("Opening the model"))
-    lens = open_lens(models, home, hardware, run, strength, model)
-    used = lens.strength
+    home, run = models.home, lens.run
+    opened = open_lens(lens, models)
+    used = opened.strength
     try:
-        gallery = yield from open_gallery(folder, lens, home, control)
+        gallery = yield from open_gallery(folder, opened, home, control)
     finally:
-        adapters.detach(lens.clip)
+        adapters.detach(opened.clip)
     chosen = np.arange(len(gallery.items))
     if len(chosen) > MOST:
         chosen = np.sort(np.random.default_rng(seed).choice(len(chosen), MOST, replace=False))
