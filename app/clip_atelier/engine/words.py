@@ -16,21 +16,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_atelier.engine import adapters, features, metrics
-from clip_atelier.engine.adapted import open_run
-from clip_atelier.engine.collection import scan, split
+from clip_atelier.engine import features, metrics
 from clip_atelier.engine.collection.records import Item
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.events import Phase, Progress, Work
+from clip_atelier.engine.heldout import open_on
 from clip_atelier.engine.i18n import _
-from clip_atelier.engine.measuring import board_of
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.models.clip import Clip
-from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.progress import Whole
 from clip_atelier.engine.retrieval import Board, Features, caption_key
-from clip_atelier.engine.runs import Runs
-from clip_atelier.engine.store import Store
 
 TEMPLATES: Final = (
     "{}", "a drawing of {}", "a sketch of {}", "a painting of {}", "a photo of {}", "an icon of {}", "{} 그림",
@@ -86,28 +81,13 @@ def words(
     Raises:
         UserError: no such run or collection, or too few images can be read.
     """
-    run = Runs(home).open(run_id)
-    settings = run.settings
-    yield Phase(name="scan", title=_("Reading the collection"))
-    collection = yield from scan(folder or run.folder, settings.data, control, home / "cache" / "scan.sqlite")
-    parts = split(collection, settings.data, settings.data.split_seed)
-    own = (
-        collection.root.resolve() == run.folder.resolve()
-        or run.record.get("data", {}).get("fingerprint") == collection.fingerprint
-    )
-    indices = parts.reported if own else tuple(range(len(collection.items)))
-    yield Phase(name="load", title=_("Opening the model"))
-    opened = open_run(run, models)
-    clip, adapter = opened.clip, opened.adapter
-    used = strength if strength is not None else opened.recommended or 1.0
-    store = Store.of_features(home, settings.hardware.cache_gb)
+    held = yield from open_on(home, run_id, models, control, folder)
     try:
-        pictures = Pictures(
-            collection.root, collection.items, clip.image_size, settings.data, settings.train.seed, store
-        )
+        clip, adapter, recommended = held.clip, held.adapter, held.opened.recommended
+        used = strength if strength is not None else recommended or 1.0
         yield Phase(name="encode", title=_("Preparing the images"))
-        board = yield from board_of(pictures, indices, parts.groups, control)
-        bare = _bare(board, collection.items, settings.data.template)
+        board = yield from held.board(control)
+        bare = _bare(board, held.collection.items, held.run.settings.data.template)
         asked = vocabulary(board, bare)
         tried = np.linspace(0, len(bare) - 1, min(len(bare), _MOST_WORDED)).round().astype(int)
         worded = [[t.replace("{}", bare[n]) for n in tried] for t in templates]
@@ -117,7 +97,7 @@ def words(
         for strength in (0.0, used):
             adapter.set_strength(strength)
             images = yield from whole.part(
-                features.images(clip, pictures, board.indices, control), len(board.indices)
+                features.images(clip, held.pictures, board.indices, control), len(board.indices)
             )
             texts = yield from whole.part(_texts(clip, asked.queries, control), len(asked.queries))
             places = _places(images, texts, asked.right)
@@ -127,18 +107,17 @@ def words(
                 firsts.append(float(np.mean(_places(images, texts, board.image_text.T[tried]) == 1)))
             found.append((places, firsts))
     finally:
-        store.close()
-        adapters.detach(clip)
+        held.close()
     (before, base), (after, adapted) = found
     moved = np.log2(before / after)
     average = metrics.paired_bootstrap(np.zeros_like(moved), moved)
     return {
-        "run": run.id,
-        "folder": str(collection.root),
+        "run": held.run.id,
+        "folder": str(held.collection.root),
         "images": len(board.indices),
         "strength": used,
-        "best": round(opened.recommended, 6),
-        "measured_on": "all" if not own else "test" if parts.test else "validation",
+        "best": round(recommended, 6),
+        "measured_on": held.measured_on,
         "words": [
             {
                 "word": asked.words[n],
