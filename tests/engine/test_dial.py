@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clip_atelier.engine import adapters, dial, events, features, findings, settings
+from clip_atelier.engine import adapters, dial, events, features, findings, settings, strengths
 from clip_atelier.engine.adapted import open_run
 from clip_atelier.engine.collection import scan, split
 from clip_atelier.engine.control import Control
@@ -98,6 +98,67 @@ def test_it_agrees_with_evaluate_on_a_trained_run(
     told = [e.strength for e in seen if isinstance(e, events.Strength)]
     assert told == sorted(by_strength)
     json.dumps(result, allow_nan=False)
+
+
+PROJECTION = {"lora.target_modules": ["visual_projection"], "lora.lora_alpha": 4.0}
+BOTH = {"lora.target_modules": ["visual_projection", "text_projection"], "lora.lora_alpha": 4.0}
+
+
+@pytest.mark.parametrize("targets", [PROJECTION, BOTH], ids=["vision", "both"])
+def test_a_meter_says_at_once_what_measuring_says(
+    home: Path, tiny_pairs: Path, tiny_collection: Path, adapted_run: Run, targets: dict[str, Any]
+) -> None:
+    run = adapted_run(tiny_pairs, data__validation=0.2, data__test=0.5, **targets)
+    assert strengths.behind_features(Runs(home).open(run).summary()["settings"])
+    models = Models(home)
+    meter = drive(dial.meter(home, run, models, Control()))
+    assert meter is not None
+    for strength in (0.0, 0.3, 1.0, 1.5):
+        measured = drive(dial.measure(home, run, strength, models, Control()))
+        assert meter.at(strength) == measured
+    zero = meter.at(0.0)
+    assert zero["R@1"]["value"] == zero["R@1"]["base"]
+    assert zero["mAP"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert zero["R@1"]["verdict"] == "no measurable difference"
+    assert len({meter.at(s)["mAP"]["value"] for s in (0.0, 0.3, 1.0, 1.5)}) > 2, "the update must matter here"
+    curve_there, _seen = curve(home, run, tiny_collection, (0.3,), models=models)
+    assert {p["strength"]: p["held_out"] for p in curve_there["points"]}[0.3] == meter.at(0.3)
+
+
+def test_an_update_inside_the_towers_has_no_meter_but_is_measured(
+    home: Path, tiny_pairs: Path, tiny_collection: Path, adapted_run: Run
+) -> None:
+    run = adapted_run(tiny_pairs)
+    assert not strengths.behind_features(Runs(home).open(run).summary()["settings"])
+    models = Models(home)
+    assert drive(dial.meter(home, run, models, Control())) is None
+    measured = drive(dial.measure(home, run, 0.7, models, Control()))
+    there, _seen = curve(home, run, tiny_collection, (0.7,), models=models)
+    point = {p["strength"]: p for p in there["points"]}[0.7]
+    assert measured == point["held_out"]
+    assert measured["R@1"]["value"] == point["gained"]
+    assert measured["R@1"]["difference"] == point["gained_difference"]
+    chosen = Runs(home).open(run).settings
+    assert models.open(chosen.model.name, chosen.hardware).adapter is None
+
+
+def test_a_runs_own_comparison_gives_its_two_strengths(
+    home: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]]
+) -> None:
+    chosen = settings.build(quick(train__epochs=3, train__learning_rate=5e-3))
+    trained = drive(train(Plan(tiny_pairs, chosen, home), Models(home), Control()))
+    known = strengths.from_result(trained)
+    assert [one["strength"] for one in known] == sorted({0.0, trained["strength"]})
+    for one in known:
+        measured = drive(dial.measure(home, trained["run"], one["strength"], Models(home), Control()))
+        assert one == measured
+    assert strengths.from_result({}) == []
+
+
+def test_the_nearest_strength() -> None:
+    assert strengths.nearest([], 0.5) is None
+    assert strengths.nearest([1.0, 0.0, 0.5], 0.7) == 0.5
+    assert strengths.nearest([1.0, 0.5], 0.75) == 0.5
 
 
 def test_progress_counts_the_whole_and_the_model_is_given_back_bare(

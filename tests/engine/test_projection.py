@@ -26,6 +26,7 @@ from clip_atelier.engine.projection.folder import map_folder
 from clip_atelier.engine.projection.neighbours import nearest
 from clip_atelier.engine.projection.reading import reading
 from clip_atelier.engine.settings import HardwareSettings
+from clip_atelier.engine.store import Store
 
 CPU = HardwareSettings(device="cpu", threads=1)
 
@@ -131,10 +132,68 @@ def test_the_same_seed_gives_the_same_map_and_another_one_another() -> None:
 
 def test_where_nothing_was_learned_the_control_shows_all_the_motion() -> None:
     vectors, _of = clusters(200, 5)
-    nothing = drive(tsne.tsne(vectors, vectors, Control()))
-    assert nothing.scores["neighbours_kept"] == 1
-    assert nothing.scores["motion_in_control"] > 0.7
+    # Not quite the same vectors, or there would be nothing to draw.
+    noise = 1e-6 * np.random.default_rng(0).standard_normal(vectors.shape)
+    nothing = drive(tsne.tsne(vectors, unit(vectors + noise), Control()))
+    assert nothing.scores["neighbours_kept"] > 0.999
+    assert nothing.scores["motion_in_control"] > 0.6
     assert nothing.scores["moved"] < 0.15
+
+
+def test_equal_embeddings_have_the_same_map() -> None:
+    vectors, _of = clusters(80, 4)
+    same = drive(tsne.tsne(vectors, vectors.copy(), Control()))
+    np.testing.assert_array_equal(same.adapted, same.base)
+    assert same.scores["motion"] == same.scores["moved"] == 0
+    assert same.scores["neighbours_kept"] == same.scores["motion_in_control"] == 1
+    assert same.scores["adapted/trustworthiness"] == same.scores["base/trustworthiness"]
+    assert reading(same.scores)[1].startswith("Nothing moved")
+
+
+def phases(work: Any) -> tuple[Any, list[str]]:
+    seen: list[Event] = []
+    result = drive(work, seen.append)
+    return result, [event.title for event in seen if isinstance(event, Phase)]
+
+
+def test_the_map_before_and_its_control_are_drawn_once_for_all_strengths(tmp_path: Path) -> None:
+    vectors, _of = clusters(80, 4)
+    weak, strong = unit(vectors + 0.02), unit(vectors + 0.1)
+    store = Store(tmp_path / "kept.sqlite", 10**9)
+    try:
+        alone, titles = phases(tsne.tsne(vectors, None, Control(), store=store))
+        assert titles == ["Finding neighbours", "Drawing the map of the base"]
+        first, titles = phases(tsne.tsne(vectors, strong, Control(), store=store))
+        assert "Drawing the map of the base" not in titles
+        assert sum("control" in title for title in titles) == 1
+        second, titles = phases(tsne.tsne(vectors, weak, Control(), store=store))
+        assert titles == ["Finding neighbours after the adaptation", "Drawing the map of the adapted model"]
+        again, titles = phases(tsne.tsne(vectors, strong, Control(), store=store))
+        assert titles == []
+    finally:
+        store.close()
+    # The same as with nothing kept, whatever was drawn in between.
+    for result, adapted in ((first, strong), (second, weak), (again, strong)):
+        fresh = drive(tsne.tsne(vectors, adapted, Control()))
+        for name in ("base", "adapted", "control", "motion", "control_motion"):
+            np.testing.assert_array_equal(getattr(result, name), getattr(fresh, name))
+        assert result.scores == fresh.scores
+    np.testing.assert_array_equal(alone.base, first.base)
+
+
+def test_a_kept_map_that_is_damaged_is_drawn_again(tmp_path: Path) -> None:
+    vectors, _of = clusters(40, 4)
+    store = Store(tmp_path / "kept.sqlite", 10**9)
+    try:
+        first = drive(tsne.tsne(vectors, None, Control(), store=store))
+        ((key,),) = store._db.execute("SELECT key FROM blobs").fetchall()
+        for damage in (b"", b"PK\x03\x04", store.get([key])[key][:-200]):
+            store.put({key: damage})
+            again, titles = phases(tsne.tsne(vectors, None, Control(), store=store))
+            assert titles
+            np.testing.assert_array_equal(again.base, first.base)
+    finally:
+        store.close()
 
 
 def test_what_was_learned_moves_farther_than_the_control() -> None:
@@ -232,6 +291,23 @@ def test_the_map_of_a_run_has_both_places_of_every_image(
         assert picture.width > 1.5 * picture.height  # two panels
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 10
     assert sorted(path.name for path in tmp_path.iterdir() if "map" in path.name) == ["map.png"]
+
+
+def test_every_strength_is_placed_on_the_same_map(
+    tiny_pairs: Path, adapted_run: Callable[..., str], do_map: Callable[..., dict[str, Any]]
+) -> None:
+    run = adapted_run(tiny_pairs)
+    maps = {strength: do_map(tiny_pairs, run=run, strength=strength) for strength in (1.0, 0.0, 0.5, 1.0)}
+    base = [point["base"] for point in maps[1.0]["points"]]
+    noise = [point["control_motion"] for point in maps[1.0]["points"]]
+    for strength, found in maps.items():
+        assert found["strength"] == strength
+        assert [point["base"] for point in found["points"]] == base
+        assert [point["control_motion"] for point in found["points"]] == noise
+    assert [point["adapted"] for point in maps[0.0]["points"]] == base
+    assert maps[0.0]["scores"]["motion"] == 0
+    assert [p["adapted"] for p in maps[0.5]["points"]] != [p["adapted"] for p in maps[1.0]["points"]]
+    assert maps[0.5]["scores"]["neighbours_kept"] > maps[1.0]["scores"]["neighbours_kept"]
 
 
 def test_the_table_of_a_map_holds_no_formulas(

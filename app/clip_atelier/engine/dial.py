@@ -2,32 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from clip_atelier.engine import adapters, metrics, paths, verdict
-from clip_atelier.engine.adapted import open_run
-from clip_atelier.engine.collection import scan, split
+import numpy as np
+import torch
+from torch import Tensor
+
+from clip_atelier.engine import features, metrics, paths, strengths, verdict
+from clip_atelier.engine.adapters import Adapter
+from clip_atelier.engine.collection import scan
 from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import Notice, Phase, Strength, Work
+from clip_atelier.engine.events import Phase, Strength, Work
+from clip_atelier.engine.heldout import HeldOut, open_on
 from clip_atelier.engine.i18n import _
 from clip_atelier.engine.measuring import board_of, embed, select_by
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.models.clip import Clip, Tower
 from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.progress import Whole
 from clip_atelier.engine.retrieval import Board
-from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.settings import DataSettings
-from clip_atelier.engine.store import Store
+from clip_atelier.engine.strengths import Line, Meter
 from clip_atelier.engine.verdict import Values
 
 STRENGTHS: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 _ELSEWHERE: Final = "text_to_image"
 _LEAST: Final = 0.1  # below this R@1 of the base, too few general images come first for any to be lost
+_STRAIGHT: Final = 1e-4  # of the longest embedding: how far half the update may be from half the way
+
+
+def measure(
+    home: Path, run_id: str, strength: float, models: Models, control: Control
+) -> Work[dict[str, Any]]:
+    """One strength on the run's held-out images, against the base.
+
+    Returns:
+        What `strengths.reading` gives.
+
+    Raises:
+        UserError: no such run, its collection is gone or cannot be split, or too few images can be read.
+    """
+    held = yield from open_on(home, run_id, models, control)
+    try:
+        yield Phase(name="encode", title=_("Preparing the images"))
+        board = yield from held.board(control)
+        yield Phase(name="evaluate", title=_("Measuring this strength"))
+        base = yield from _at(held, board, 0.0, control)
+        now = base if strength == 0 else (yield from _at(held, board, strength, control))
+        return strengths.reading(board, base, now, strength)
+    finally:
+        held.close()
+
+
+def meter(home: Path, run_id: str, models: Models, control: Control) -> Work[Meter | None]:
+    """What answers the held-out questions at any strength at once; None where the update is not behind frozen features.
+
+    Raises:
+        UserError: as for `measure`.
+    """
+    held = yield from open_on(home, run_id, models, control)
+    try:
+        clip, adapter = held.clip, held.adapter
+        towers: tuple[Tower, ...] = ("vision", "text")
+        if any(adapter.first_stage(tower) not in (None, clip.last_cut(tower) - 1) for tower in towers):
+            return None
+        yield Phase(name="encode", title=_("Preparing the images"))
+        board = yield from held.board(control)
+        base = yield from _at(held, board, 0.0, control)
+        cut = clip.last_cut("vision") - 1
+        pooled = torch.from_numpy(
+            (yield from features.image_prefix(clip, held.pictures, board.indices, cut, control))
+        )
+        images = _line(
+            adapter, lambda: clip.image(pooled.to(clip.device.place), cut), adapter.touches("vision")
+        )
+        control.boundary()
+        texts = _line(adapter, lambda: _texts(clip, board.captions), adapter.touches("text"))
+        if images is None or texts is None:
+            return None
+        return Meter(board, base, images, texts, held.measured_on, held.changed)
+    finally:
+        held.close()
+
+
+def _texts(clip: Clip, captions: Sequence[str]) -> Tensor:
+    batch = features.TEXT_BATCH
+    parts = [clip.text(clip.tokens(captions[n : n + batch])) for n in range(0, len(captions), batch)]
+    return torch.cat(parts) if parts else torch.zeros((0, clip.dim))
+
+
+def _line(adapter: Adapter, embedded: Callable[[], Tensor], touched: bool) -> Line | None:
+    """Embeddings over strengths; None where they do not lie on a straight line, which is measured and not assumed."""
+    rows = []
+    for strength in (0.0, 0.5, 1.0) if touched else (0.0,):
+        adapter.set_strength(strength)
+        with torch.inference_mode():
+            rows.append(embedded().float().cpu().numpy())
+    if not touched:
+        return Line(rows[0], None)
+    still, half, whole = rows
+    away = np.abs(half - (still + whole) / 2).max(initial=0.0)
+    if away > _STRAIGHT * np.linalg.norm(still, axis=1).max(initial=0.0):
+        return None
+    return Line(still, whole - still)
 
 
 def curve(
@@ -35,7 +116,7 @@ def curve(
     run_id: str,
     models: Models,
     control: Control,
-    strengths: Sequence[float] = STRENGTHS,
+    wanted: Sequence[float] = STRENGTHS,
     probe: Path | None = None,
 ) -> Work[dict[str, Any]]:
     """Gained against forgotten over strengths.
@@ -47,59 +128,48 @@ def curve(
 
     Returns:
         `points[{strength, gained, forgotten, validation, gained_difference{value, low, high},
-        forgotten_difference{…}, general{metric: value}}]`, `best` (the strength the run recommends), `headline` and
-        `elsewhere` (what `gained` and `forgotten` are), `chance` (of `elsewhere`), `select_by`, `measured_on`,
-        `collection` and `probe` (images measured on), `changed` (the collection is not the one that was trained on).
+        forgotten_difference{…}, general{metric: value}, held_out}]` (the last as `strengths.reading`), `best` (the
+        strength the run recommends), `headline` and `elsewhere` (what `gained` and `forgotten` are), `chance` (of
+        `elsewhere`), `select_by`, `measured_on`, `collection` and `probe` (images measured on), `changed` (the
+        collection is not the one that was trained on).
 
     Raises:
         UserError: no such run, its collection is gone or cannot be split, or too few images can be read.
     """
-    run = Runs(home).open(run_id)
-    settings = run.settings
-    cache = home / "cache" / "scan.sqlite"
+    # The probe's own table decides its captions, whatever the run's settings say.
     yield Phase(name="scan", title=_("Reading the collection"))
-    collection = yield from scan(run.folder, settings.data, control, cache)
-    parts = split(collection, settings.data, settings.data.split_seed)
-    changed = run.record.get("data", {}).get("fingerprint", "") not in ("", collection.fingerprint)
-    if changed:
-        yield Notice(
-            text=_("The collection has changed since this run: some images may have been trained on.")
-        )
-    # The probe's own table decides its captions, whatever this collection's settings say.
+    cache = home / "cache" / "scan.sqlite"
     general = yield from scan(probe or paths.probe_collection(), DataSettings(), control, cache)
-    yield Phase(name="load", title=_("Opening the model"))
-    opened = open_run(run, models)
-    clip, adapter = opened.clip, opened.adapter
-    store = Store.of_features(home, settings.hardware.cache_gb)
+    held = yield from open_on(home, run_id, models, control)
     try:
+        settings, clip, parts = held.run.settings, held.clip, held.parts
         yield Phase(name="encode", title=_("Preparing the images"))
-        own, other = (
-            Pictures(c.root, c.items, clip.image_size, settings.data, settings.train.seed, store)
-            for c in (collection, general)
+        other = Pictures(
+            general.root, general.items, clip.image_size, settings.data, settings.train.seed, held.store
         )
-        reported = yield from board_of(own, parts.reported, parts.groups, control)
+        reported = yield from held.board(control)
         chosen_on = reported
         if parts.test:
-            chosen_on = yield from board_of(own, parts.validation, parts.groups, control)
+            chosen_on = yield from board_of(held.pictures, parts.validation, parts.groups, control)
         everything = tuple(range(len(general.items)))
         forgotten = yield from board_of(other, everything, everything, control)
         yield Phase(name="evaluate", title=_("Measuring every strength"))
-        # Rounded so that 0.1 + 0.2 and 0.3 are one strength.
-        wanted = sorted({round(float(s), 6) for s in (0.0, opened.recommended, *strengths)})
+        best = strengths.key(held.opened.recommended)
+        ordered = sorted({strengths.key(s) for s in (0.0, best, *wanted)})
         sizes = len(reported.indices) + len(forgotten.indices)
         sizes += len(chosen_on.indices) if chosen_on is not reported else 0
-        whole = Whole(len(wanted) * sizes)
+        whole = Whole(len(ordered) * sizes)
         gained_name, chosen_name = f"{reported.headline}/R@1", select_by(chosen_on)
         before: tuple[Values, Values] | None = None
         elsewhere = ""
         points = []
-        for strength in wanted:
-            adapter.set_strength(strength)
-            here = yield from _values(clip, own, reported, control, whole)
+        for strength in ordered:
+            held.adapter.set_strength(strength)
+            here = yield from _values(clip, held.pictures, reported, control, whole)
             there = yield from _values(clip, other, forgotten, control, whole)
             chosen = here
             if chosen_on is not reported:
-                chosen = yield from _values(clip, own, chosen_on, control, whole)
+                chosen = yield from _values(clip, held.pictures, chosen_on, control, whole)
             if before is None:
                 before, elsewhere = (here, there), _measure(there)
             validation = _mean(chosen, chosen_name)
@@ -115,25 +185,30 @@ def curve(
                     for name, value in verdict.averages(there).items()
                     if name.startswith(_ELSEWHERE)
                 },
+                "held_out": strengths.reading(reported, before[0], here, strength),
             }
             points.append(point)
             yield Strength(strength=strength, score=validation)
     finally:
-        store.close()
-        adapters.detach(clip)
+        held.close()
     return {
-        "run": run.id,
+        "run": held.run.id,
         "points": points,
-        "best": round(opened.recommended, 6),
+        "best": best,
         "headline": gained_name,
         "elsewhere": elsewhere,
         "chance": forgotten.chance()[elsewhere],
         "select_by": chosen_name,
-        "measured_on": "test" if parts.test else "validation",
+        "measured_on": held.measured_on,
         "collection": len(reported.indices),
         "probe": len(forgotten.indices),
-        "changed": changed,
+        "changed": held.changed,
     }
+
+
+def _at(held: HeldOut, board: Board, strength: float, control: Control) -> Work[Values]:
+    held.adapter.set_strength(strength)
+    return board.values(*(yield from embed(held.clip, held.pictures, board, control)))
 
 
 def _values(clip: Clip, pictures: Pictures, board: Board, control: Control, whole: Whole) -> Work[Values]:

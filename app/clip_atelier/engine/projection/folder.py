@@ -24,6 +24,7 @@ from clip_atelier.engine.projection.drawing import draw
 from clip_atelier.engine.projection.reading import reading
 from clip_atelier.engine.projection.tsne import MapResult, tsne
 from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.store import Store
 from clip_atelier.engine.tables import csv_table
 
 MOST: Final = 50_000
@@ -40,7 +41,9 @@ def map_folder(
     perplexity: float = 30.0,
     seed: int = 0,
 ) -> Work[dict[str, Any]]:
-    """Maps every image of a folder, before and (with a run) after the adaptation.
+    """Maps every image of a folder, before and (with a run) after the adaptation, at any strength of it.
+
+    The map before, its control, and strengths that were placed already are taken from the home's store.
 
     Args:
         folder: The images; embedded where the index does not know them yet.
@@ -79,13 +82,18 @@ def map_folder(
     items = [gallery.items[i] for i in chosen]
     parts = _parts(folder, run, home, control)
     after = gallery.adapted[chosen] if run is not None else None
-    result = yield from tsne(gallery.base[chosen], after, control, perplexity, seed)
+    store = Store.of_features(home, opened.hardware.cache_gb)
+    try:
+        result = yield from tsne(gallery.base[chosen], after, control, perplexity, seed, store)
+    finally:
+        store.close()
     if out is not None:
         _write(out, result, items, parts)
     return {
         "folder": shown(folder),
         "run": run,
         "strength": used,
+        "perplexity": perplexity,
         "points": _points(result, items, parts),
         "scores": dict(result.scores),
         "reading": reading(result.scores),

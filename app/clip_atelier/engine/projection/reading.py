@@ -24,7 +24,9 @@ def reading(scores: Mapping[str, float]) -> list[str]:
             k=round(scores["neighbours"]), share=scores["base/overlap"], trust=scores["base/trustworthiness"]
         )
     ]
-    if "motion" in scores:
+    if scores.get("motion") == 0:
+        said.append(_("Nothing moved: at this strength the images' embeddings are those of the base."))
+    elif "motion" in scores:
         said.append(
             _("{share:.0%} of the motion shows up in the control too, where nothing was learned.").format(
                 share=scores["motion_in_control"]

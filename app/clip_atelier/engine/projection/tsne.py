@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,7 +23,9 @@ from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.events import Phase, Progress, Work
 from clip_atelier.engine.i18n import _
 from clip_atelier.engine.projection import quality
+from clip_atelier.engine.projection.kept import Ground, Kept
 from clip_atelier.engine.projection.neighbours import nearest
+from clip_atelier.engine.store import Store
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -63,16 +65,26 @@ class MapResult:
 
 
 def tsne(
-    base: Vectors, adapted: Vectors | None, control: Control, perplexity: float = 30.0, seed: int = 0
+    base: Vectors,
+    adapted: Vectors | None,
+    control: Control,
+    perplexity: float = 30.0,
+    seed: int = 0,
+    store: Store | None = None,
 ) -> Work[MapResult]:
     """Draws the map before, and after if there is one, and measures both.
 
+    The map before and the control depend on the base alone. With a store they are drawn once, and every run and every
+    strength of its update is placed on them.
+
     Args:
         base: [N, D] unit rows, by the base model.
-        adapted: [N, D] unit rows of the same images, by the adapted model; None for one map only.
+        adapted: [N, D] unit rows of the same images, by the adapted model; None for one map only. Where they equal the
+            base's, the map after is the map before.
         control: Stop and pause.
         perplexity: About how many neighbours a point attends to; lowered where there are few images.
         seed: Fixes the result on one machine.
+        store: Where maps are kept, if anywhere.
 
     Returns:
         The maps. Scores, each between 0 and 1 but for the first three:
@@ -94,43 +106,91 @@ def tsne(
             _("Choose a folder with more images."),
             "folder",
         )
-    k = min(NEIGHBOURS, (len(base) - 1) // 2)
-    width = max(k, min(len(base) - 1, int(3 * perplexity)))
+    kept = Kept(store, "map", perplexity, seed, base)
+    ground = kept.read()
+    if ground is None or (adapted is not None and ground.again is None):
+        ground = yield from _ground(base, ground, adapted is not None, control, perplexity, seed)
+        kept.write(ground)
+    if adapted is None:
+        return MapResult(ground.layout, None, None, None, None, ground.scores)
+    assert ground.again is not None
+    if np.array_equal(base, adapted):
+        after = ground.layout
+        scores = {name.replace("base/", "adapted/"): value for name, value in ground.scores.items()}
+        scores["neighbours_kept"] = 1.0
+    else:
+        after, scores = yield from _placed(base, adapted, ground, control, perplexity, seed, store)
+    motion, noise = quality.motion(after, ground.layout), quality.motion(ground.again, ground.layout)
+    typical, usual = float(np.median(motion)), float(np.median(noise))
+    scores = (
+        ground.scores
+        | scores
+        | {
+            "motion": typical,
+            "control_motion": usual,
+            "motion_in_control": min(1.0, usual / typical) if typical > 0 else 1.0,
+            "moved": float((motion > np.percentile(noise, 95)).mean()),
+        }
+    )
+    return MapResult(ground.layout, after, ground.again, motion, noise, scores)
+
+
+def _ground(
+    base: Vectors, drawn: Ground | None, compared: bool, control: Control, perplexity: float, seed: int
+) -> Work[Ground]:
+    """The map before, unless it is drawn already, and the control where something is compared with it."""
+    k, width = _widths(len(base), perplexity)
     yield Phase(name="project", title=_("Finding neighbours"))
     graph = yield from nearest(base, width, control)
     affinities = _affinities(graph, perplexity)
-    yield Phase(name="project", title=_("Drawing the map of the base"))
-    before = yield from _optimise(affinities, _principal(base, seed), _FRESH, control)
-    scores = {
-        "points": float(len(base)),
-        "perplexity": float(affinities.effective_perplexity_),
-        "neighbours": float(k),
-        **_fidelity("base", base, before, graph[0][:, :k], seed),
-    }
-    if adapted is None:
-        return MapResult(before, None, None, None, None, scores)
-
-    yield Phase(name="project", title=_("Finding neighbours after the adaptation"))
-    moved = yield from nearest(adapted, width, control)
-    yield Phase(name="project", title=_("Drawing the map of the adapted model"))
-    start = _jittered(before, seed)
-    after = quality.aligned(
-        (yield from _optimise(_affinities(moved, perplexity), start, _GO_ON, control)), before
-    )
+    if drawn is None:
+        yield Phase(name="project", title=_("Drawing the map of the base"))
+        layout = yield from _optimise(affinities, _principal(base, seed), _FRESH, control)
+        scores = {
+            "points": float(len(base)),
+            "perplexity": float(affinities.effective_perplexity_),
+            "neighbours": float(k),
+            **_fidelity("base", base, layout, graph[0][:, :k], seed),
+        }
+        drawn = Ground(layout, graph[0][:, :k], None, scores)
+    if not compared:
+        return drawn
     yield Phase(name="project", title=_("Drawing the control: the base again, with another seed"))
-    start = _jittered(before, seed + 1)
-    again = quality.aligned((yield from _optimise(affinities, start, _GO_ON, control)), before)
+    start = _jittered(drawn.layout, seed + 1)
+    again = yield from _optimise(affinities, start, _GO_ON, control)
+    return replace(drawn, again=quality.aligned(again, drawn.layout))
 
-    motion, noise = quality.motion(after, before), quality.motion(again, before)
-    typical, usual = float(np.median(motion)), float(np.median(noise))
-    scores |= _fidelity("adapted", adapted, after, moved[0][:, :k], seed) | {
-        "neighbours_kept": float(quality.overlap(graph[0][:, :k], moved[0][:, :k]).mean()),
-        "motion": typical,
-        "control_motion": usual,
-        "motion_in_control": min(1.0, usual / typical) if typical > 0 else 1.0,
-        "moved": float((motion > np.percentile(noise, 95)).mean()),
-    }
-    return MapResult(before, after, again, motion, noise, scores)
+
+def _placed(
+    base: Vectors, adapted: Vectors, ground: Ground, control: Control, perplexity: float, seed: int, store: Store | None
+) -> Work[tuple[Floats, dict[str, float]]]:  # fmt: skip
+    """The map after [N, 2] and its scores.
+
+    It always starts from the map before and never from another strength's: then it goes through the control's own
+    steps, so that their motions can be compared, and the way that the dial took to a strength does not matter.
+    """
+    kept = Kept(store, "placed", perplexity, seed, base, adapted)
+    known = kept.read()
+    if known is not None:
+        return known.layout, known.scores
+    k, width = _widths(len(base), perplexity)
+    yield Phase(name="project", title=_("Finding neighbours after the adaptation"))
+    graph = yield from nearest(adapted, width, control)
+    yield Phase(name="project", title=_("Drawing the map of the adapted model"))
+    start = _jittered(ground.layout, seed)
+    drawn = yield from _optimise(_affinities(graph, perplexity), start, _GO_ON, control)
+    layout = quality.aligned(drawn, ground.layout)
+    near = graph[0][:, :k]
+    scores = _fidelity("adapted", adapted, layout, near, seed)
+    scores["neighbours_kept"] = float(quality.overlap(ground.neighbours, near).mean())
+    kept.write(Ground(layout, near, None, scores))
+    return layout, scores
+
+
+def _widths(count: int, perplexity: float) -> tuple[int, int]:
+    """Neighbours that the scores look at, and those that t-SNE needs."""
+    k = min(NEIGHBOURS, (count - 1) // 2)
+    return k, max(k, min(count - 1, int(3 * perplexity)))
 
 
 def _affinities(graph: tuple[Ints, Floats], perplexity: float) -> PerplexityBasedNN:
