@@ -17,6 +17,7 @@ from clip_atelier.engine.i18n import _
 from clip_atelier.gui import work
 from clip_atelier.gui.jobs import Job, Lanes
 from clip_atelier.gui.state import WindowState
+from clip_atelier.gui.strength import Strength
 from clip_atelier.gui.theme import Theme
 from clip_atelier.gui.widgets.pictures import PictureStore
 
@@ -65,6 +66,7 @@ class Desk(QObject):
         self._again.setInterval(800)
         self._again.timeout.connect(self._rescan_if_other)
         state.changed.connect(self._on_state)
+        self.strength = Strength(self)
 
     @property
     def home(self) -> Path:

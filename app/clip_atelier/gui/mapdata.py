@@ -80,6 +80,13 @@ class MapData:
         moved = bool(points) and points[0]["adapted"] is not None
         self.adapted: Floats | None = np.array([p["adapted"] for p in points], np.float64) if moved else None
 
+    def same_images(self, result: Mapping[str, Any]) -> bool:
+        """Whether another map shows the same images in the same order."""
+        points = result["points"]
+        return len(points) == len(self.points) and all(
+            one["path"] == other["path"] for one, other in zip(self.points, points, strict=True)
+        )
+
     def path(self, index: int) -> Path:
         """A point's file."""
         return self.root / str(self.points[index]["path"])

@@ -7,10 +7,10 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice
 from PySide6.QtGui import QImage, QImageWriter
@@ -23,9 +23,12 @@ from clip_atelier.engine.i18n import _
 from clip_atelier.gui.jobs import Tools
 from clip_atelier.gui.work import at_once
 
+if TYPE_CHECKING:
+    from clip_atelier.engine.strengths import Meter
+
 log = logging.getLogger(__name__)
 
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Subject:
     """What is measured.
 
     Attributes:
-        kind: "dial", "words" or "map".
+        kind: "dial", "words", "map" or "strengths" (single ones that were measured on the way).
         run: A run's id; empty for the base model.
         state: How far the run had come: a result of an earlier state is not shown for a later one. Without a run, the
             base model's name.
@@ -87,12 +90,58 @@ def _keep(home: Path, subject: Subject, result: Mapping[str, Any]) -> dict[str, 
     return document
 
 
-def measure(subject: Subject, perplexity: float = 30.0) -> Callable[[Tools, Control], Work[dict[str, Any]]]:
-    """The work that measures a subject, keeps its result and returns it."""
-    return partial(_measure, subject, perplexity)
+def read_readings(subject: Subject, tools: Tools, _control: Control) -> Work[list[Mapping[str, Any]]]:
+    """What was measured of single strengths before, by the whole curve too (`engine.strengths.reading`)."""
+
+    def read() -> list[Mapping[str, Any]]:
+        curve = _read(replace(subject, kind="dial").file(tools.home)) or {}
+        single = _read(subject.file(tools.home)) or {}
+        return [point["held_out"] for point in curve.get("points", [])] + list(single.get("readings", []))
+
+    return at_once(read)
 
 
-def _measure(subject: Subject, perplexity: float, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+def measure_strength(
+    subject: Subject, strength: float, tools: Tools, control: Control
+) -> Work[Mapping[str, Any]]:
+    """Measures one strength of a run, and keeps it with the others."""
+    from clip_atelier.engine.dial import measure as measure_one
+
+    found = yield from measure_one(tools.home, subject.run, strength, tools.models, control)
+    kept = (_read(subject.file(tools.home)) or {}).get("readings", [])
+    others = [one for one in kept if one["strength"] != found["strength"]]
+    _keep(tools.home, subject, {"readings": [*others, found]})
+    return found
+
+
+def open_meter(run: str, tools: Tools, control: Control) -> Work[Meter | None]:
+    """What answers a run's held-out questions at any strength at once, where that is possible."""
+    from clip_atelier.engine.dial import meter
+
+    return meter(tools.home, run, tools.models, control)
+
+
+def read_meter(meter: Meter, strength: float, _tools: Tools, _control: Control) -> Work[Mapping[str, Any]]:
+    """One strength, read from a meter: no model is needed."""
+    return at_once(lambda: meter.at(strength))
+
+
+def measure(
+    subject: Subject, perplexity: float = 30.0, strength: float | None = None
+) -> Callable[[Tools, Control], Work[dict[str, Any]]]:
+    """The work that measures a subject, keeps its result and returns it.
+
+    Args:
+        subject: What is measured.
+        perplexity: Of a map.
+        strength: Of a map's run, or of the words'; the recommended one where left out.
+    """
+    return partial(_measure, subject, perplexity, strength)
+
+
+def _measure(
+    subject: Subject, perplexity: float, strength: float | None, tools: Tools, control: Control
+) -> Work[dict[str, Any]]:
     if subject.kind == "dial":
         from clip_atelier.engine.dial import curve
 
@@ -100,23 +149,20 @@ def _measure(subject: Subject, perplexity: float, tools: Tools, control: Control
     elif subject.kind == "words":
         from clip_atelier.engine.words import words
 
-        result = yield from words(tools.home, subject.run, tools.models, control)
+        result = yield from words(tools.home, subject.run, tools.models, control, strength=strength)
     else:
-        result = yield from _map(subject, perplexity, tools, control)
+        result = yield from _map(subject, perplexity, strength, tools, control)
     return _keep(tools.home, subject, _finite(result))
 
 
-def _map(subject: Subject, perplexity: float, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+def _map(
+    subject: Subject, perplexity: float, strength: float | None, tools: Tools, control: Control
+) -> Work[dict[str, Any]]:
     from clip_atelier.engine.index import Lens
     from clip_atelier.engine.places import own_places
     from clip_atelier.engine.projection.folder import map_folder
-    from clip_atelier.engine.runs import Runs
 
     folder, run = Path(subject.folder), subject.run or None
-    strength = None
-    if run is not None and not (Runs(tools.home).open(run).result or {}).get("strength", 1.0):
-        # The run recommends the base itself; a map of no change at all would show nothing.
-        strength = 1.0
     lens = Lens(run, strength, None if run else subject.state)
     result = yield from map_folder(folder, lens, tools.models, control, perplexity=perplexity)
     places = yield from own_places(folder, lens, tools.models, control)

@@ -15,6 +15,7 @@ from clip_atelier.gui import measuring, theme
 from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.jobs import Job
 from clip_atelier.gui.measuring import Subject
+from clip_atelier.gui.widgets.dial import StrengthDial, StrengthLine
 from clip_atelier.gui.widgets.inputs import Options
 from clip_atelier.gui.widgets.layout import box, card, clear, column, row, scrolled
 from clip_atelier.gui.widgets.learned_tradeoff import HINT, Tradeoff
@@ -48,8 +49,11 @@ class LearnedPage(QWidget):
         self.tabs.add("words", N_("Words"), self.words)
         self.tabs.choose(str(desk.state.view("learned.tab", "strengths")))
         self.tabs.changed.connect(partial(desk.state.set_view, "learned.tab"))
-        layout = column(row(Label(N_("Run"), "muted"), self.runs, None), self.tabs, gap=theme.M)
-        layout.setStretch(1, 1)
+        self.dial = StrengthDial(desk)
+        self.worth = StrengthLine(desk)
+        top = row(Label(N_("Run"), "muted"), self.runs, theme.M, self.dial, None)
+        layout = column(top, self.worth, self.tabs, gap=theme.M)
+        layout.setStretch(2, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)
         self.runs.edited.connect(self._on_chosen)
@@ -84,6 +88,9 @@ class LearnedPage(QWidget):
 
     def _show(self) -> None:
         run = next((r for r in self.desk.runs if r["run"] == self.runs.value()), None)
+        told = self.desk.strength.run
+        for part in (self.dial, self.worth):
+            part.setVisible(run is not None and told is not None and told["run"] == run["run"])
         for section in (self.strengths, self.words):
             section.choose(run)
 
@@ -146,7 +153,8 @@ class Section(QWidget):
         subject = self._subject
         if subject is None or self.measurement.busy:
             return
-        job = Job(self.kind, measuring.measure(subject))
+        turned = self.desk.strength.value if self.desk.strength.by_hand else None
+        job = Job(self.kind, measuring.measure(subject, strength=turned))
         job.done.connect(partial(self._on_result, subject))
         job.failed.connect(self.desk.report)
         self.measurement.follow(job)
@@ -167,7 +175,11 @@ class Section(QWidget):
             )
             return
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(result["measured_at"])))
-        self.when.say(N_("Measured {when}"), when=when)
+        if "strength" in result:
+            at = f"{result['strength']:g}"
+            self.when.say(N_("Measured {when}, at strength {strength}"), when=when, strength=at)
+        else:
+            self.when.say(N_("Measured {when}"), when=when)
         self.show_result(result)
 
     def show_result(self, result: Mapping[str, Any]) -> None:
@@ -215,10 +227,13 @@ class Strengths(Section):
         both = row(drawn, side, gap=theme.L)
         both.setStretch(0, 1)
         content.setLayout(both)
+        desk.strength.changed.connect(lambda: self.picture.show_now(desk.strength.value))
 
     def show_result(self, result: Mapping[str, Any]) -> None:
         from clip_atelier.engine import findings
 
+        self.picture.show_now(self.desk.strength.value)
+        self.desk.strength.learn(str(result["run"]), [point["held_out"] for point in result["points"]])
         elsewhere = str(result["elsewhere"]).partition("/")[2]
         self.picture.show_points(result["points"], float(result["best"]), elsewhere)
         self.reading.say(findings.dial(result))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
 
 from clip_atelier.engine import paths
@@ -18,6 +19,7 @@ from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.jobs import Job
 from clip_atelier.gui.mapdata import MapData
 from clip_atelier.gui.measuring import Subject
+from clip_atelier.gui.widgets.dial import StrengthDial, StrengthLine
 from clip_atelier.gui.widgets.inputs import Choice, Number, describe
 from clip_atelier.gui.widgets.layout import box, card, column, row, scrolled
 from clip_atelier.gui.widgets.measurement import Measurement
@@ -30,6 +32,8 @@ from clip_atelier.gui.widgets.scatter_legend import Legend
 from clip_atelier.gui.widgets.text import Button, Label, Picture
 
 _SIDE = 292
+_QUICK = 1_000  # points that are placed anew within a second or two
+_REST_MS = 700  # how long the dial rests before a larger map follows
 _USUAL = 30.0
 _PERPLEXITY = N_(
     "About how many neighbours each image attends to. Small numbers (5) show tight groups, large ones (50) the broad "
@@ -51,6 +55,12 @@ class MapPage(QWidget):
         self.result: dict[str, Any] | None = None
         self.data: MapData | None = None
         self._subject: Subject | None = None
+        self._job: Job | None = None  # draws a map, or places one at another strength
+        self._given_up = False  # whether the user stopped it from following the dial
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self._follow)
 
         self.runs = RunChoice({"": N_("Base model only")})
         self.runs.setMinimumWidth(250)
@@ -63,6 +73,10 @@ class MapPage(QWidget):
             self.measurement,
         )  # fmt: skip
         top.setStretch(5, 1)
+        self.dial = StrengthDial(desk)
+        self.worth = StrengthLine(desk)
+        self.behind = Label(role="muted")
+        strength = row(self.dial, theme.M, self.behind, None)
 
         self.scatter = Scatter(desk.store)
         self.bar = ScatterBar()
@@ -121,8 +135,8 @@ class MapPage(QWidget):
         self.stack.addWidget(empty)
         self.stack.addWidget(whole)
         self.explanation = Label(_PERPLEXITY, "caption", wrap=True)
-        layout = column(top, self.explanation, self.stack, gap=theme.S)
-        layout.setStretch(2, 1)
+        layout = column(top, self.explanation, strength, self.worth, self.stack, gap=theme.S)
+        layout.setStretch(4, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)
         self._connect()
@@ -134,6 +148,8 @@ class MapPage(QWidget):
         self.runs.edited.connect(self._on_run_chosen)
         self.perplexity.edited.connect(lambda: desk.state.set_view("map.perplexity", self.perplexity.value()))
         self.measurement.wanted.connect(self.draw_map)
+        self.measurement.stop.clicked.connect(self._give_up)
+        desk.strength.changed.connect(self._on_turned)
         self.colour.edited.connect(self._on_colour)
         self.legend.picked.connect(self.scatter.pick)
         self.bar.amount_changed.connect(self.scatter.set_amount)
@@ -183,6 +199,9 @@ class MapPage(QWidget):
             model = "" if run else str(self.desk.state.value("model.name"))
             subject = Subject("map", run, measuring.state_of(summary) if run else model, folder)
         self.measurement.start.setEnabled(subject is not None)
+        told = self.desk.strength.run
+        for part in (self.dial, self.worth, self.behind):
+            part.setVisible(bool(run) and told is not None and told["run"] == run)
         if subject == self._subject and subject is not None:
             return
         self._subject = subject
@@ -195,19 +214,94 @@ class MapPage(QWidget):
 
     def draw_map(self) -> None:
         """Starts t-SNE in the background."""
-        subject, perplexity = self._subject, self.perplexity.value()
-        if subject is None or self.measurement.busy:
-            return
+        perplexity = self.perplexity.value()
         usable = isinstance(perplexity, int | float) and perplexity >= 1
-        job = Job("map", measuring.measure(subject, float(perplexity) if usable else _USUAL))
+        if self._subject is not None and not self.measurement.busy:
+            self._start(self._subject, float(perplexity) if usable else _USUAL)
+
+    def _start(self, subject: Subject, perplexity: float) -> None:
+        self._given_up = False
+        strength = self.desk.strength.value if subject.run else None
+        job = Job("map", measuring.measure(subject, perplexity, strength))
         job.done.connect(partial(self._on_result, subject))
-        job.failed.connect(self.desk.report)
-        self.measurement.follow(job)
+        job.failed.connect(self._on_failed)
+        job.ended.connect(lambda: self._on_ended(job))
+        self._job = self.measurement.follow(job)
         self.desk.lanes.compute.submit(job)
+        self._say_behind()
 
     def _on_result(self, subject: Subject, result: dict[str, Any] | None) -> None:
-        if subject == self._subject and (result is not None or self.result is None):
+        if subject != self._subject or (result is None and self.result is not None):
+            return
+        if result is not None and self.data is not None and self.data.same_images(result):
+            self._move(result)
+        else:
             self._show(result)
+        self._keep_up()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._given_up = True
+        self.desk.report(error)
+
+    def _on_ended(self, job: Job) -> None:
+        if job is self._job:
+            self._job = None
+            self._keep_up()
+
+    # Following the dial
+
+    def _strays(self) -> bool:
+        """Whether the map shows another strength than the dial."""
+        run, result = self.desk.strength.run, self.result
+        if self._subject is None or run is None or result is None or self._subject.run != run["run"]:
+            return False
+        return bool(result["strength"] != self.desk.strength.value)
+
+    def _on_turned(self) -> None:
+        self._given_up = False
+        self._keep_up()
+
+    def _keep_up(self) -> None:
+        """Has the map follow the dial, one strength at a time.
+
+        A small map is placed to its end first, so that the points keep moving while the dial is turned. A larger one
+        waits until the dial rests.
+        """
+        if not self._strays() or self.data is None or len(self.data.points) <= _QUICK:
+            self._follow()
+            return
+        if self._job is not None:
+            self._job.stop()
+        self._rest.start()
+
+    def _follow(self) -> None:
+        self._rest.stop()
+        subject, result = self._subject, self.result
+        if self._strays() and self._job is None and not self._given_up and self.isVisible():
+            assert subject is not None
+            assert result is not None
+            self._start(subject, float(result["perplexity"]))
+        self._say_behind()
+
+    def _give_up(self) -> None:
+        self._given_up = True
+
+    def _say_behind(self) -> None:
+        if self._strays() and self.result is not None:
+            self.behind.say(
+                N_("The map still shows strength {strength}."), strength=f"{self.result['strength']:g}"
+            )
+        elif self.result is not None and self.result["run"] and self.result["strength"] == 0:
+            self.behind.say(
+                N_("This is the base's own map. Turn the strength up to see what the update does.")
+            )
+        else:
+            self.behind.say("")
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The map follows a strength that was chosen on another page."""
+        super().showEvent(event)
+        self._keep_up()
 
     # Showing it
 
@@ -237,8 +331,22 @@ class MapPage(QWidget):
         self.colour.set_value(wanted if wanted in ways else next(iter(ways)))
         self._say()
 
+    def _move(self, result: dict[str, Any]) -> None:
+        """Shows the same images at other places; what is looked at and chosen stays."""
+        self.result, self.data = result, MapData(result)
+        self.bar.way.setVisible(self.data.adapted is not None)
+        self.scatter.go_to(self.data)
+        self._say_scores()
+        if self.colour.value() == "change":
+            self._colour()
+
     def _say(self) -> None:
         """What the current language changes."""
+        self._say_scores()
+        describe(self.perplexity, _(_PERPLEXITY))
+        self._colour()
+
+    def _say_scores(self) -> None:
         if self.data is None or self.result is None:
             return
         from clip_atelier.engine.projection.reading import reading
@@ -253,8 +361,6 @@ class MapPage(QWidget):
         else:
             values["strength"] = f"{result['strength']:g}"
             self.when.say(N_("Drawn {when}, perplexity {perplexity}, strength {strength}."), **values)
-        describe(self.perplexity, _(_PERPLEXITY))
-        self._colour()
 
     def retranslate(self) -> None:
         """The map in the current language."""

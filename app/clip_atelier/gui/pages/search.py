@@ -6,9 +6,17 @@ import contextlib
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, Qt, QTimer
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QKeySequence, QShortcut
-from PySide6.QtWidgets import QFileDialog, QMenu, QSlider, QStackedWidget, QWidget
+from PySide6.QtCore import QPoint, QTimer
+from PySide6.QtGui import (
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QImage,
+    QKeySequence,
+    QShortcut,
+    QShowEvent,
+)
+from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
 
 from clip_atelier.engine import paths
 from clip_atelier.engine.i18n import N_, _
@@ -18,6 +26,7 @@ from clip_atelier.gui.drops import dropped_paths
 from clip_atelier.gui.finding import Found, Wanted
 from clip_atelier.gui.jobs import Job
 from clip_atelier.gui.widgets.canvas import Canvas
+from clip_atelier.gui.widgets.dial import StrengthDial, StrengthLine
 from clip_atelier.gui.widgets.layout import card, column, row
 from clip_atelier.gui.widgets.pictures import Tile, TileView, read_picture
 from clip_atelier.gui.widgets.run_choice import RunChoice, run_words
@@ -33,7 +42,6 @@ from clip_atelier.gui.widgets.text import Button, Field, Label, Picture
 
 _TYPING_MS = 350
 _TOP = 60
-_STEPS = 100  # of the strength slider, for a strength of 1
 
 
 def make(desk: Desk) -> QWidget:
@@ -49,7 +57,7 @@ class SearchPage(QWidget):
         self.desk = desk
         self.setAcceptDrops(True)
         self._found: Found | None = None
-        self._by_hand = False  # whether the strength was moved by the user since the run was chosen
+        self._stale = False  # whether the strength was turned while the page was hidden
 
         self.words = Field(N_("Search by words"))
         self.words.setText(str(desk.state.view("search.words", "")))
@@ -66,20 +74,9 @@ class SearchPage(QWidget):
         self.gallery = GalleryChoice(desk)
         self.runs = RunChoice({"": N_("Base model only")})
         self.runs.setMinimumWidth(240)
-        self.strength = QSlider(Qt.Orientation.Horizontal)
-        self.strength.setRange(0, round(1.5 * _STEPS))
-        self.strength.setSingleStep(5)
-        self.strength.setPageStep(25)
-        self.strength.setFixedWidth(160)
-        self.strength_value = Label(role="strong")
-        self.strength_value.setFixedWidth(34)
-        self.best = Button(
-            N_("Best"), "quiet", tip=N_("The strength that was chosen on the validation images")
-        )
-        self.dial = QWidget()
-        self.dial.setLayout(
-            row(Label(N_("Strength"), "muted"), self.strength, self.strength_value, self.best)
-        )
+        self.dial = StrengthDial(desk)
+        self.strength = self.dial.slider
+        self.worth = StrengthLine(desk)
         self.export = Button(N_("Export…"), "quiet", "download", tip=N_("Save both rankings as a table"))
         self.export.hide()
         second = row(self.gallery, self.runs, theme.M, self.dial, None, self.export)
@@ -107,8 +104,8 @@ class SearchPage(QWidget):
         lower.setStretch(1, 1)
         self.message = Label(role="muted", wrap=True)
         self.message.hide()
-        layout = column(first, second, self.message, lower, gap=theme.M)
-        layout.setStretch(3, 1)
+        layout = column(first, second, self.worth, self.message, lower, gap=theme.M)
+        layout.setStretch(4, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)
 
@@ -117,7 +114,6 @@ class SearchPage(QWidget):
         self._soon.setInterval(_TYPING_MS)
         self._soon.timeout.connect(self.search)
         self._connect()
-        self._show_strength(float(desk.state.view("search.strength", 1.0)))
         self._on_runs()
         desk.read_runs()
         if self.words.text():
@@ -134,8 +130,7 @@ class SearchPage(QWidget):
         self.draw.toggled.connect(self._on_draw)
         self.canvas.drawn.connect(self._on_drawn)
         self.runs.edited.connect(self._on_run_chosen)
-        self.strength.valueChanged.connect(self._on_strength)
-        self.best.clicked.connect(self._to_best)
+        desk.strength.changed.connect(self._on_strength)
         self.export.clicked.connect(self._ask_for_table)
         self.invitation.example.connect(self.search_for)
         for view in (self.base.view, self.adapted.view):
@@ -216,7 +211,7 @@ class SearchPage(QWidget):
             picture=self.picture.path,
             pixels=None if drawn is None else pixels(drawn),
             run=run,
-            strength=self._strength() if run and self._by_hand else None,
+            strength=desk.strength.value if run and desk.strength.by_hand else None,
             values=desk.state.values(),
             reading=desk.readings,
             top=_TOP,
@@ -250,8 +245,6 @@ class SearchPage(QWidget):
         self._found = found
         self._tell("")
         self.stack.setCurrentIndex(1)
-        if found.strength is not None and not self._by_hand:
-            self._show_strength(found.strength)
         self._show_found()
 
     def _show_found(self) -> None:
@@ -327,7 +320,6 @@ class SearchPage(QWidget):
     def _on_run_chosen(self) -> None:
         run = self.runs.value()
         self.desk.state.set_view("search.base", not run)
-        self._by_hand = False
         if run:
             self.desk.state.set("run", run)
         self._name_run()
@@ -335,33 +327,29 @@ class SearchPage(QWidget):
 
     def _on_state(self, what: str) -> None:
         if what == "run":
-            self._by_hand = False
             self._on_runs()
 
     def _name_run(self) -> None:
         run = next((r for r in self.desk.runs if r["run"] == self.runs.value()), None)
         self.dial.setVisible(run is not None)
+        self.worth.setVisible(run is not None)
         if run is not None:
             self.adapted.setAccessibleName(run_words(run))
 
-    def _strength(self) -> float:
-        return self.strength.value() / _STEPS
+    def _on_strength(self) -> None:
+        if self._found is None or not self.runs.value():
+            return
+        if self.isVisible():
+            self._soon.start()
+        else:
+            self._stale = True
 
-    def _show_strength(self, value: float) -> None:
-        self.strength.blockSignals(True)
-        self.strength.setValue(round(value * _STEPS))
-        self.strength.blockSignals(False)
-        self.strength_value.show_literal(f"{value:.2f}")
-
-    def _on_strength(self, value: int) -> None:
-        self._by_hand = True
-        self.strength_value.show_literal(f"{value / _STEPS:.2f}")
-        self.desk.state.set_view("search.strength", value / _STEPS)
-        self._soon.start()
-
-    def _to_best(self) -> None:
-        self._by_hand = False
-        self.search()
+    def showEvent(self, event: QShowEvent) -> None:
+        """The answers follow a strength that was chosen on another page."""
+        super().showEvent(event)
+        if self._stale:
+            self._stale = False
+            self._soon.start()
 
     # Dropping
 

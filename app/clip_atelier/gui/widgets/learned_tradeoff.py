@@ -27,6 +27,7 @@ class Tradeoff(QWidget):
         self._points: Sequence[Mapping[str, Any]] = ()
         self._best = 0.0
         self._elsewhere = "R@1"
+        self._now: float | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(300, 220)
 
@@ -37,6 +38,11 @@ class Tradeoff(QWidget):
         self._elsewhere = elsewhere
         self.setAccessibleName(_("Gained against forgotten"))
         self.setAccessibleDescription("\n".join(self._told(p) for p in points))
+        self.update()
+
+    def show_now(self, strength: float) -> None:
+        """Puts a ring around the strength that the dial stands at, where it was measured."""
+        self._now = strength
         self.update()
 
     def retranslate(self) -> None:
@@ -142,6 +148,10 @@ class Tradeoff(QWidget):
             painter.setPen(QPen(QColor(t.base if base else t.accent), 2 if base or chosen else 1))
             painter.setBrush(QColor(t.surface if base and not chosen else t.gain if chosen else t.accent))
             painter.drawEllipse(places[n], *((_HEAD + 1,) * 2 if base or chosen else (_HEAD - 1.5,) * 2))
+            if strength == self._now:
+                painter.setPen(QPen(QColor(t.accent), 1.5))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawEllipse(places[n], _HEAD + 5, _HEAD + 5)
             words = f"{strength:g}"
             if base:
                 words = _("{strength} untouched base").format(strength=words)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEasingCurve, QEvent, QPoint, QPointF, QRectF, QSize, Qt, QVariantAnimation, Signal
 from PySide6.QtGui import (
     QColor,
     QImage,
@@ -38,6 +38,8 @@ _NEAR = 9.0  # pixels within which the pointer means a point
 _FEW = 90  # points in view that are shown as small pictures
 _FAINT = 0.14  # opacity of what is not chosen
 _MARGIN = 28.0
+_WALK_MS = 350
+_MOST_WALKING = 20_000  # points; more of them are at their new places at once
 
 
 class Scatter(QWidget):
@@ -66,6 +68,13 @@ class Scatter(QWidget):
         self._lasso = Lasso()
         self._lassoing = False
         self._pressed: QPointF | None = None
+        self._way = (self._at, self._at)  # from where to where the points walk
+        self._walk_to = QVariantAnimation(self)
+        self._walk_to.setStartValue(0.0)
+        self._walk_to.setEndValue(1.0)
+        self._walk_to.setDuration(_WALK_MS)
+        self._walk_to.setEasingCurve(QEasingCurve.Type.OutCubic)
+        self._walk_to.valueChanged.connect(self._on_walk)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -83,6 +92,22 @@ class Scatter(QWidget):
         self.set_amount(self._amount)
         self.fit()
 
+    def go_to(self, data: MapData) -> None:
+        """Walks to another map of the same images; the view, what is chosen and what is stressed stay."""
+        self._walk_to.stop()
+        start = self._at
+        self._data = data
+        self.set_amount(self._amount)
+        if start.shape != self._at.shape or len(start) > _MOST_WALKING or not self.isVisible():
+            return
+        self._way = (start, self._at)
+        self._walk_to.start()
+
+    def _on_walk(self, done: float) -> None:
+        start, end = self._way
+        self._at = start + done * (end - start) if done < 1 else end
+        self._renew()
+
     def set_colours(self, which: NDArray[np.int64], entries: Sequence[Entry]) -> None:
         """Colours each point by an entry."""
         self._which, self._entries, self._picked = which, entries, None
@@ -90,6 +115,7 @@ class Scatter(QWidget):
 
     def set_amount(self, amount: float) -> None:
         """Places the points between the base's map (0) and the adapted one's (1)."""
+        self._walk_to.stop()
         self._amount = amount
         data = self._data
         if data is None:
