@@ -15,14 +15,15 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine import comparison, experiments, settings, training, unfinished
+from clip_atelier.engine import comparison, experiments, i18n, settings, training, unfinished
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.events import Cell, Started, Step, Work, drive
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
 from clip_atelier.gui import theme
+from clip_atelier.gui.jobs import Tools
 from clip_atelier.gui.shell import Shell
-from clip_atelier.gui.widgets import heatmap
+from clip_atelier.gui.widgets import heatmap, table_pdf
 from clip_atelier.gui.widgets.heatmap import Heat, HeatMap, Panel
 from clip_atelier.gui.widgets.overlay import MOST, Curve, Overlay
 from clip_atelier.gui.widgets.table_fill import brief, read_values
@@ -357,6 +358,20 @@ def test_every_form_of_export_is_written(filled: Any, tmp_path: Path, qtbot: QtB
     lines = (tmp_path / "표.csv").read_text("utf-8-sig").splitlines()
     assert len(lines) == 5
     assert any(",'=1+1," in line for line in lines)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_table_of_eight_runs_is_one_page_of_pdf(
+    filled: Any, tmp_path: Path, home: Path, language: str
+) -> None:
+    i18n.set_language(language)
+    runs = [run.id for run in Runs(home).list()] * 2
+    assert len(runs) == 8
+    drive(table_pdf.write(runs, tmp_path / "one.pdf", Tools(home), Control()))
+    assert (tmp_path / "one.pdf").read_bytes().count(b"/Type /Page\n") == 1
+    # What nobody could read on one page is not made smaller still.
+    drive(table_pdf.write(runs * 8, tmp_path / "many.pdf", Tools(home), Control()))
+    assert (tmp_path / "many.pdf").read_bytes().count(b"/Type /Page\n") > 1
 
 
 def test_only_the_chosen_runs_are_exported_where_several_are(

@@ -27,7 +27,7 @@ from clip_atelier.engine.settings import DECLARED, written
 SUFFIXES: Final = (".html", ".htm")
 _SHOWN: Final = ("R@1", "mAP")  # in the table of several runs
 _STYLE: Final = """
-@page { size: A4; margin: 12mm; }
+@page { size: A4; margin: 10mm; }
 body { font: 12px/1.45 Pretendard, "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", system-ui, sans-serif;
   color: #23211e; background: #fff; max-width: 980px; margin: 24px auto; padding: 0 16px; }
 h1 { font-size: 20px; margin: 0 0 2px; } h2 { font-size: 14px; margin: 18px 0 6px; } p { margin: 0 0 6px; }
@@ -42,9 +42,13 @@ table { font-variant-numeric: tabular-nums; } td, th { white-space: nowrap; } .l
 .figures { display: flex; flex-wrap: wrap; gap: 16px; } figure { margin: 0; flex: 1 1 300px; min-width: 0; }
 figure svg { max-width: 100%; height: auto; } figcaption { color: #6a645b; }
 code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 11px; overflow-wrap: anywhere; }
-@media print { body { font-size: 9px; margin: 0; padding: 0; max-width: none; } h1 { font-size: 15px; }
-  h2 { font-size: 11px; margin: 10px 0 3px; } code { font-size: 8px; } .close td, .close th { font-size: 7px; padding-right: 3px; } .mark { font-size: 8px; }
-  td, th { padding: 1px 4px 1px 0; font-size: 7.5px; } }
+@media print { body { font-size: 8.5px; line-height: 1.3; margin: 0; padding: 0; max-width: none; }
+  h1 { font-size: 15px; } h2 { font-size: 10.5px; margin: 8px 0 2px; break-after: avoid; } p { margin: 0 0 3px; }
+  td, th { padding: 1px 4px 1px 0; font-size: 7.5px; line-height: 1.25; } .mark { font-size: 7px; padding: 0 3px; }
+  .close td, .close th { font-size: 7px; padding-right: 3px; } .wide { overflow: visible; }
+  .figures { flex-wrap: nowrap; } figure { flex: 1 1 0; } figure svg { max-height: 172px; }
+  .notes { columns: 2; column-gap: 18px; font-size: 8px; margin-top: 8px; } .notes h2:first-child { margin-top: 0; }
+  .notes p { margin-bottom: 2px; } .notes td { vertical-align: top; } code { font-size: 7px; } }
 """
 
 
@@ -113,9 +117,7 @@ def document(runs: Sequence[RunFolder], measure: str = "") -> tuple[str, str]:
         _table(rows, key, marks) if len(rows) > 1 else "",
         _figures(rows, key, marks, curves),
         _metrics(leading, several=len(rows) > 1),
-        _settings(rows),
-        _method(rows, key),
-        _origins(rows),
+        f"<section class='notes'>{_settings(rows)}{_method(rows, key)}{_origins(rows)}</section>",
     ]
     page = (
         f"<!doctype html><html lang='{i18n.language()}'><head><meta charset='utf-8'>"

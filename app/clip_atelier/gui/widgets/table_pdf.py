@@ -29,6 +29,7 @@ from clip_atelier.gui.jobs import Tools
 _SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 _FINENESS = 3  # pixels of a figure for each of its units
 _DPI = 96
+_LEAST_PERCENT = 70  # of the usual size: below that nobody reads it
 _WIDTH = 330  # of a figure on the page, two of them side by side
 # The page places its figures by a style that Qt does not know; it has only these elements of their kind.
 _IN_QT = {
@@ -42,7 +43,7 @@ _IN_QT = {
 
 
 def write(runs: Sequence[str], out: Path, tools: Tools, _control: Control) -> Work[dict[str, Any]]:
-    """Writes the report of some runs as a PDF of A4 pages.
+    """Writes the report of some runs as a PDF: one A4 page as long as that can be read, else several.
 
     Raises:
         UserError: a run cannot be read.
@@ -63,12 +64,11 @@ def write(runs: Sequence[str], out: Path, tools: Tools, _control: Control) -> Wo
         QPageLayout(
             QPageSize(QPageSize.PageSizeId.A4),
             QPageLayout.Orientation.Portrait,
-            QMarginsF(12, 12, 12, 12),
+            QMarginsF(10, 10, 10, 10),
             QPageLayout.Unit.Millimeter,
         )
     )
-    document.setPageSize(QSizeF(writer.width(), writer.height()))
-    document.print_(writer)
+    paint(document, writer)
     try:
         del writer  # closes the file
         partial.replace(out)
@@ -78,6 +78,20 @@ def write(runs: Sequence[str], out: Path, tools: Tools, _control: Control) -> Wo
             _("Choose another place for it."),
         ) from error
     return {"path": str(out), "runs": list(runs), "measure": measure}
+
+
+def paint(document: QTextDocument, writer: QPdfWriter) -> None:
+    """Puts the document on one page, made as much smaller as it takes; on several where that could not be read."""
+    for share in range(100, _LEAST_PERCENT - 1, -2):
+        document.setTextWidth(writer.width() * 100 / share)
+        if document.size().height() * share <= writer.height() * 100:
+            painter = QPainter(writer)
+            painter.scale(share / 100, share / 100)
+            document.drawContents(painter)
+            painter.end()
+            return
+    document.setPageSize(QSizeF(writer.width(), writer.height()))
+    document.print_(writer)
 
 
 def laid_out(page: str) -> QTextDocument:
@@ -106,10 +120,11 @@ def laid_out(page: str) -> QTextDocument:
 
 
 _STYLE = """
-h1 { font-size: 15px; } h2 { font-size: 11px; }
+h1 { font-size: 15px; margin: 0 0 2px 0; } h2 { font-size: 11px; margin: 7px 0 3px 0; } p { margin: 0 0 3px 0; }
 .muted { color: #6a645b; } .gain, .mark { color: #0b5fa5; } .loss { color: #b45309; }
 .strong { font-weight: 600; } td, th { padding: 1px 5px 1px 0; font-size: 8px; white-space: nowrap; text-align: left; }
 .long { white-space: normal; } .close td, .close th { font-size: 6.5px; padding: 1px 3px 1px 0; } code { font-size: 7px; }
+td span { font-size: 8px; } .close td span { font-size: 6.5px; }
 """
 
 
