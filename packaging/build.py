@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -34,6 +35,9 @@ def main() -> int:
     )
     parser.add_argument("--edition", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--steps", default=",".join(STEPS))
+    parser.add_argument(
+        "--quick", action="store_true", help="compress little: Linux installers to try out, not to give away"
+    )
     parser.add_argument("--work", type=Path, default=ROOT / "build", help="intermediate files")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="installers")
     args = parser.parse_args()
@@ -52,23 +56,20 @@ def main() -> int:
         if Path(sys.prefix).resolve() != python.parents[1].resolve():
             # The rest looks at the packages it ships, so it runs among them.
             again = [
-                sys.argv[0],
-                "--edition",
-                args.edition,
-                "--steps",
-                ",".join(rest),
-                "--work",
-                work,
-                "--out",
-                out,
-            ]
+                sys.argv[0], "--edition", args.edition, "--steps", ",".join(rest), "--work", work, "--out", out,
+                *(["--quick"] if args.quick else []),
+            ]  # fmt: skip
             return subprocess.run([str(word) for word in [python, *again]], check=False).returncode
+        does = {
+            "freeze": lambda: freeze(work),
+            "check": lambda: check(work, out, args.edition),
+            "test": lambda: test(work),
+            "install": lambda: install(work, out, args.edition, quick=args.quick),
+        }
         for step in rest:
             began = time.monotonic()
             say(f"== {step}")
-            {"freeze": freeze, "check": check, "test": test, "install": install}[step](
-                work, out, args.edition
-            )
+            does[step]()
             say(f"== {step} took {time.monotonic() - began:.0f} s")
     except BuildError as error:
         say(f"The build stops: {error}")
@@ -91,7 +92,7 @@ def environment(python: Path, edition: str) -> None:
     run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement", lock])
 
 
-def freeze(work: Path, _out: Path, _edition: str) -> None:
+def freeze(work: Path) -> None:
     """PyInstaller, with what it needs to give the same folder again."""
     from installer import slim, tree
 
@@ -136,7 +137,7 @@ def check(work: Path, out: Path, edition: str) -> None:
     )
 
 
-def test(work: Path, _out: Path, _edition: str) -> None:
+def test(work: Path) -> None:
     """The frozen program's own self-test, in a folder with a space and Hangul in its name."""
     place = work / "자가 검사 self test"
     shutil.rmtree(place, ignore_errors=True)
@@ -151,8 +152,8 @@ def test(work: Path, _out: Path, _edition: str) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def install(work: Path, out: Path, edition: str) -> None:
-    """The installers of this system and edition, with their sums."""
+def install(work: Path, out: Path, edition: str, *, quick: bool) -> None:
+    """The installers of this system and edition."""
     folder, made = program(work), []
     if edition == "cuda":
         from installer import slices
@@ -161,7 +162,9 @@ def install(work: Path, out: Path, edition: str) -> None:
     elif platform_name() == "linux":
         from installer import debian, runfile
 
-        made = [debian.build(folder, work, out), runfile.build(folder, work, out)]
+        # Side by side: gzip uses one core only.
+        with ThreadPoolExecutor() as pool:
+            made = list(pool.map(lambda kind: kind.build(folder, work, out, quick=quick), (debian, runfile)))
     elif platform_name() == "windows":
         from installer import windows
 

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from installer import tree
-from installer.project import COMMAND, LARGEST_FILE, NAME, PACKAGING, RESOURCES, BuildError, run, version
+from installer.project import COMMAND, LARGEST_FILE, NAME, PACKAGING, RESOURCES, run, version, within
 
 _ENTITLEMENTS = PACKAGING / "macos" / "entitlements.plist"
 
@@ -39,7 +39,7 @@ def build(application: Path, work: Path, out: Path) -> Path:
     # The notices were written into the folder after PyInstaller made the bundle from it.
     notices = work / "frozen" / COMMAND / tree.INSIDE / "THIRD_PARTY_NOTICES.txt"
     shutil.copyfile(notices, application / "Contents" / "Resources" / "THIRD_PARTY_NOTICES.txt")
-    identity = os.environ.get("CODESIGN_IDENTITY", "-")
+    identity = os.environ.get("CODESIGN_IDENTITY") or "-"
     sign(application, identity)
     out.mkdir(parents=True, exist_ok=True)
     image = out / f"{COMMAND}-{version()}-macos-arm64.dmg"
@@ -50,9 +50,7 @@ def build(application: Path, work: Path, out: Path) -> Path:
     if profile:
         run(["xcrun", "notarytool", "submit", image, "--keychain-profile", profile, "--wait"])
         run(["xcrun", "stapler", "staple", image])
-    if image.stat().st_size > LARGEST_FILE:
-        raise BuildError(f"{image} is larger than 2 GB")
-    return image
+    return within(LARGEST_FILE, image)
 
 
 def sign(application: Path, identity: str) -> None:

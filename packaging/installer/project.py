@@ -40,6 +40,18 @@ def version() -> str:
     return found.group(1)
 
 
+def within(limit: int, file: Path) -> Path:
+    """The file, if it is not larger than `limit` bytes.
+
+    Raises:
+        BuildError: it is.
+    """
+    size = file.stat().st_size
+    if size > limit:
+        raise BuildError(f"{file} is {size / MEBIBYTE:.1f} MB; it may be {limit / MEBIBYTE:.0f}")
+    return file
+
+
 def platform_name() -> str:
     """The system this build is for: "linux", "windows" or "macos"."""
     return {"win32": "windows", "darwin": "macos"}.get(sys.platform, "linux")

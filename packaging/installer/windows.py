@@ -16,9 +16,9 @@ from installer.project import (
     RESOURCES,
     ROOT,
     SUMMARY,
-    BuildError,
     run,
     version,
+    within,
 )
 
 _VERSION_INFO = """\
@@ -76,9 +76,7 @@ def build(program: Path, work: Path, out: Path) -> Path:
          PACKAGING / "windows" / "installer.nsi"]
     )  # fmt: skip
     sign(installer)
-    if installer.stat().st_size > LARGEST_FILE:
-        raise BuildError(f"{installer} is larger than 2 GB")
-    return installer
+    return within(LARGEST_FILE, installer)
 
 
 def has_64_bit_stub() -> bool:

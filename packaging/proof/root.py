@@ -1,0 +1,85 @@
+"""A fresh Debian of its own: without a network, without Python, with one ordinary user."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+USER = "artist"
+HOME = f"/home/{USER}"
+DATA = f"{HOME}/.local/share/CLIP Atelier"  # where the program keeps its user's work
+SUITE = "bookworm"
+
+
+class Root:
+    """A Debian of its own, entered without a network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def at(self, place: str) -> Path:
+        """Where a file of the root lies out here."""
+        return self.folder / place.lstrip("/")
+
+    def command(self, *words: str, user: str = "root", **environment: str) -> list[str]:
+        """The words that run a command inside."""
+        variables = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/root" if user == "root" else f"/home/{user}",
+            "LANG": "C.UTF-8",
+            "USER": user,
+            **environment,
+        }
+        return [
+            "unshare", "--net", "chroot", f"--userspec={user}:{user}", str(self.folder),
+            "env", "-i", *(f"{k}={v}" for k, v in variables.items()), *words,
+        ]  # fmt: skip
+
+    def run(self, *words: str, user: str = "root", check: bool = True, **environment: str) -> str:
+        """Runs a command inside and returns what it said.
+
+        Raises:
+            SystemExit: it failed, and `check` is asked for.
+        """
+        command = self.command(*words, user=user, **environment)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise SystemExit(
+                f"{' '.join(words)} failed with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
+        return done.stdout + done.stderr
+
+
+def base(folder: Path, mirror: str = "") -> Path:
+    """The Debian that all roots are copies of; made once, which is all that the network is needed for."""
+    if not (folder / "etc" / "debian_version").exists():
+        subprocess.run(
+            ["debootstrap", "--variant=minbase", SUITE, folder, *filter(None, [mirror])], check=True
+        )
+    return folder
+
+
+@contextmanager
+def fresh_root(base: Path, folder: Path) -> Iterator[Root]:
+    """A copy of the base with a user, /proc, /dev and the X server's socket."""
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run(["cp", "-a", base, folder], check=True)
+    mounts = [
+        ("proc", "proc", ["-t", "proc"]),
+        ("/dev", "dev", ["--bind"]),
+        ("/tmp/.X11-unix", "tmp/.X11-unix", ["--bind"]),
+    ]
+    Path("/tmp/.X11-unix").mkdir(exist_ok=True)
+    try:
+        for source, place, how in mounts:
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            subprocess.run(["mount", *how, source, folder / place], check=True)
+        root = Root(folder)
+        root.run("useradd", "--create-home", USER)
+        yield root
+    finally:
+        for _source, place, _how in reversed(mounts):
+            subprocess.run(["umount", "--lazy", folder / place], check=False)
