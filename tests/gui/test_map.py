@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hands import LONG
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,10 +21,13 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QPolygonF
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine import settings
+from clip_atelier.engine import adapters, checkpoints, dial, settings
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.events import drive
+from clip_atelier.engine.index import Lens
 from clip_atelier.engine.models import Models
+from clip_atelier.engine.projection.folder import map_folder
+from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.training import Plan, train
 from clip_atelier.gui import theme
 from clip_atelier.gui.desk import Desk
@@ -337,6 +341,165 @@ def test_the_base_alone_can_be_mapped_and_a_stop_leaves_nothing(
     assert not page.bar.way.isVisible()
     window.set_language("ko")
     assert "change" not in page.data.colourings
+
+
+# The dial
+
+
+def turn(page: MapPage, to: float, qtbot: QtBot) -> None:
+    """Drags the dial's handle with the mouse."""
+    slider = page.dial.slider
+    start, end = (
+        QPoint(round(8 + v / 1.5 * (slider.width() - 16)), slider.height() // 2)
+        for v in (slider.value() / 100, to)
+    )
+    qtbot.mousePress(slider, LEFT, pos=start)
+    for part in (0.3, 0.7, 1.0):
+        qtbot.mouseMove(slider, start + (end - start) * part)
+    qtbot.mouseRelease(slider, LEFT, pos=end)
+    assert slider.value() / 100 == pytest.approx(to, abs=0.03)
+
+
+def told(page: MapPage) -> list[str]:
+    return [label.text() for label in (page.worth.head, *page.worth.metrics.values())]
+
+
+def changed_run(home: Path, folder: Path, chosen: settings.Settings) -> str:
+    """A run whose update is random and large, so that it changes every embedding for sure."""
+    run = Runs(home).create("", chosen, folder)
+    adapter = adapters.attach(Models(home).open(chosen.model.name, chosen.hardware), chosen)
+    random = torch.Generator().manual_seed(3)
+    state = {k: v + 0.3 * torch.randn(v.shape, generator=random) for k, v in adapter.state().items()}
+    checkpoints.save(run.path / "checkpoints", checkpoints.State(step=1, best_step=1), state, {})
+    return run.id
+
+
+@pytest.mark.parametrize("targets", [["visual_projection"], ["q_proj", "v_proj"]], ids=["behind", "inside"])
+def test_the_dial_moves_points_and_metrics_on_every_page(
+    open_window: WINDOW, home: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]], qtbot: QtBot,
+    targets: list[str],
+) -> None:  # fmt: skip
+    run = changed_run(home, tiny_pairs, settings.build(quick(lora__target_modules=targets)))
+    window = open_window(language="en", folder=str(tiny_pairs), run=run)
+    page = shown_map(window, qtbot)
+    strength = window.desk.strength
+    assert strength.value == strength.recommended == 1.0
+    page.perplexity.set_value(8)
+    page.draw_map()
+    qtbot.waitUntil(lambda: page.data is not None and not page.measurement.busy, timeout=LONG)
+    assert page.data is not None
+    base, first = page.data.base, page.data.adapted
+
+    # By mouse: the points move, the metrics are those of that very strength, and the scores too.
+    page.scatter.select(np.arange(48) < 5)
+    page.scatter.zoom(2)
+    view = page.scatter._scale
+    turn(page, 1.4, qtbot)
+    now = strength.value
+    qtbot.waitUntil(lambda: page.result is not None and page.result["strength"] == now, timeout=LONG)
+    qtbot.waitUntil(
+        lambda: strength.reading is not None and strength.reading["strength"] == now, timeout=LONG
+    )
+    assert (strength._meter is not None) == (targets == ["visual_projection"])
+    measured = drive(dial.measure(home, run, now, Models(home), Control()))
+    assert strength.reading == measured
+    assert told(page)[0] == f"Sketch → artwork at strength {now:g}:"
+    assert told(page)[1].startswith(f"R@1 {measured['R@1']['base']:.3f} → {measured['R@1']['value']:.3f}, ")
+    assert page.data.adapted is not None
+    assert not np.array_equal(page.data.adapted, first)
+    np.testing.assert_array_equal(page.data.base, base)
+    qtbot.waitUntil(lambda: np.allclose(page.scatter._at, page.data.adapted), timeout=10_000)
+    assert page.scatter._scale == view, "where one looked stays"
+    assert page.list.tiles.rowCount() == 5, "what was chosen stays"
+
+    # The command line's map at that strength is the same one.
+    lens = Lens(run, now)
+    again = drive(map_folder(tiny_pairs, lens, Models(home), Control(), perplexity=8))
+    assert [p["adapted"] for p in again["points"]] == page.data.adapted.tolist()
+    assert {k: again["scores"][k] for k in again["scores"]} == dict(page.data.scores)
+
+    # Strength 0 is the base itself, exactly.
+    turn(page, 0.0, qtbot)
+    page.dial.slider.setValue(0)
+    qtbot.waitUntil(lambda: page.result is not None and page.result["strength"] == 0, timeout=LONG)
+    np.testing.assert_array_equal(page.data.adapted, page.data.base)
+    qtbot.waitUntil(lambda: strength.reading is not None and strength.reading["strength"] == 0, timeout=LONG)
+    assert strength.reading is not None
+    for name in ("R@1", "mAP"):
+        assert strength.reading[name]["value"] == strength.reading[name]["base"] == measured[name]["base"]
+        assert strength.reading[name]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert told(page)[1] == f"R@1 {measured['R@1']['base']:.3f}, the untouched base"
+
+    # One strength for the window, and a way back.
+    for name in ("search", "learned"):
+        window.show_page(name)
+        other = window.page(name)
+        qtbot.waitUntil(other.dial.slider.isVisible, timeout=10_000)  # type: ignore[attr-defined]
+        assert other.dial.slider.value() == 0  # type: ignore[attr-defined]
+    other.dial.slider.setValue(75)  # type: ignore[attr-defined]
+    assert page.dial.number.text() == "0.75"
+    assert page.result is not None
+    assert page.result["strength"] == 0, "a page that is not seen does not work"
+    window.show_page("map")
+    qtbot.waitUntil(lambda: page.result is not None and page.result["strength"] == 0.75, timeout=LONG)
+    page.dial.best.setEnabled(True)
+    qtbot.mouseClick(page.dial.best, LEFT)
+    assert strength.value == 1.0
+    assert not strength.by_hand
+    qtbot.waitUntil(lambda: page.result is not None and page.result["strength"] == 1.0, timeout=LONG)
+    window.set_language("ko")
+
+
+def test_what_is_not_measured_is_shown_as_the_nearest_that_is(
+    open_window: WINDOW, home: Path, tiny_pairs: Path, trained: dict[str, Any], qtbot: QtBot
+) -> None:
+    window = open_window(language="en", folder=str(tiny_pairs), run=trained["run"])
+    page = shown_map(window, qtbot)
+    strength = window.desk.strength
+    qtbot.waitUntil(lambda: not window.desk.lanes.files.busy, timeout=10_000)
+    strength._rest.setInterval(10**6)
+    strength.set(1.3)
+    known = max({0.0, trained["strength"]})
+    assert told(page)[0] == f"Sketch → artwork at the nearest measured strength, {known:g}:"
+    strength._rest.timeout.emit()
+    qtbot.waitUntil(
+        lambda: strength.reading is not None and strength.reading["strength"] == 1.3, timeout=LONG
+    )
+    assert told(page)[0] == "Sketch → artwork at strength 1.3:"
+    assert not page.worth.note.isVisible()
+    window.close()
+    # It is remembered.
+    again = open_window(language="en")
+    shown_map(again, qtbot)
+    assert again.desk.strength.value == 1.3
+    qtbot.waitUntil(lambda: again.desk.strength.reading["strength"] == 1.3, timeout=10_000)  # type: ignore[index]
+
+
+def test_a_map_that_is_stopped_says_what_it_shows(
+    open_window: WINDOW, home: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    run = changed_run(home, tiny_pairs, settings.build(quick()))
+    window = open_window(language="en", folder=str(tiny_pairs), run=run)
+    page = shown_map(window, qtbot)
+    window.desk.strength.set(1.0)
+    page.draw_map()
+    qtbot.waitUntil(lambda: page.data is not None and not page.measurement.busy, timeout=LONG)
+    monkeypatch.setattr("clip_atelier.gui.pages.map._QUICK", 10)
+    window.desk.strength.set(0.5)
+    assert page._job is None, "a large map waits until the dial rests"
+    page._rest.timeout.emit()
+    assert page.measurement.busy
+    qtbot.mouseClick(page.measurement.stop, LEFT)
+    qtbot.waitUntil(lambda: not page.measurement.busy, timeout=LONG)
+    assert page._job is None
+    assert not page._rest.isActive() or page._given_up
+    assert page.result is not None
+    assert page.result["strength"] == 1.0
+    assert page.behind.text() == "The map still shows strength 1."
+    window.desk.strength.set(0.6)
+    page._rest.timeout.emit()
+    qtbot.waitUntil(lambda: page.result is not None and page.result["strength"] == 0.6, timeout=LONG)
+    assert page.behind.text() == ""
 
 
 def test_a_damaged_kept_map_is_as_none(
