@@ -114,13 +114,18 @@ def prove(kind: str, installer: Path, debian: Path, folder: Path, presets: tuple
 def files(root: Root) -> dict[str, tuple[int, int]]:
     """Every folder, and size and time of every file, outside the program's data and the user's own folder."""
     passed = {root.at(p) for p in ("/proc", "/dev", "/tmp/.X11-unix", DATA, f"{HOME}/{WORK}")}
+    above = set(root.at(DATA).parents)
     found = {}
     for folder, inner, names in os.walk(root.folder):
         inner[:] = [name for name in inner if Path(folder) / name not in passed]
         for path in (Path(folder) / name for name in names if not name.startswith(Path(BUS).name)):
             about = path.lstat()
             found[str(path.relative_to(root.folder))] = (about.st_size, about.st_mtime_ns)
-        found |= {str((Path(folder) / name).relative_to(root.folder)): (0, 0) for name in inner}
+        found |= {
+            str((Path(folder) / name).relative_to(root.folder)): (0, 0)
+            for name in inner
+            if Path(folder) / name not in above
+        }
     return found
 
 
