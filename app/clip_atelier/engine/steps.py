@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clip_atelier.engine import features
 from clip_atelier.engine.adapters import Adapter
@@ -22,6 +22,7 @@ from clip_atelier.engine.collection.records import Item
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.events import Work
 from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.models.halves import Halves
 from clip_atelier.engine.objective import objective
 from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.retrieval import caption_key, positives
@@ -66,6 +67,16 @@ class Material:
     def stored(self) -> bool:
         """Whether nothing but the ends of the towers is computed at each step."""
         return self.image_cut > 0 and self.text_cut > 0
+
+    @property
+    def trained_towers(self) -> list[nn.Module]:
+        """The towers whose layers are computed at each step."""
+        net = self.clip.net
+        return [
+            tower
+            for cut, tower in ((self.image_cut, net.vision_model), (self.text_cut, net.text_model))
+            if not cut
+        ]
 
     def prepare(self, indices: Sequence[int], views: int, control: Control) -> Work[None]:
         """Computes the frozen parts of the training items and their captions."""
@@ -166,6 +177,9 @@ class Stepper:
             fused=self._fused,
         )
         self.scaler = torch.amp.GradScaler(clip.device.kind, enabled=clip.device.precision == "fp16")
+        self.halves = Halves(material.trained_towers, clip.device.dtype)
+        # Going through all modules of the model twice a step takes longer than a step on stored features.
+        self._computed = [*material.trained_towers, clip.net.visual_projection, clip.net.text_projection]
 
     def learning_rate(self, step: int) -> float:
         """The rate of a step, counted from 0: linear warm-up, then the schedule."""
@@ -198,14 +212,17 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         self.optimizer.zero_grad(set_to_none=True)
-        self.adapter.model.train()
+        for module in self._computed:
+            module.train()
         try:
-            loss = self._gradients(step, batch, captions, relations)
+            with self.halves.in_place():
+                loss = self._gradients(step, batch, captions, relations)
             if self.train.size_penalty:
                 penalty = self.train.size_penalty * self.adapter.size()
                 self.scaler.scale(penalty).backward()
         finally:
-            self.adapter.model.eval()
+            for module in self._computed:
+                module.eval()
         if self.train.max_grad_norm:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(list(self.adapter.trainable.values()), self.train.max_grad_norm)

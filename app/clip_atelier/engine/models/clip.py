@@ -20,7 +20,7 @@ from transformers import AutoTokenizer, CLIPModel
 
 from clip_atelier.engine.errors import UserError
 from clip_atelier.engine.i18n import _
-from clip_atelier.engine.models import weights
+from clip_atelier.engine.models import layers, weights
 from clip_atelier.engine.models.device import Device
 
 if TYPE_CHECKING:
@@ -122,9 +122,14 @@ class Clip:
             The value at the cut; at the last one embeddings [B, dim], not normalised.
         """
         tower, last = self.net.vision_model, self.layers["vision"]
-        for stage in range(start, self.last_cut("vision") if stop is None else stop):
+        stop = self.last_cut("vision") if stop is None else stop
+        for stage in range(start, stop):
             if stage == 0:
                 x = tower.pre_layrnorm(tower.embeddings(x))
+            elif stage <= last and tower.training:
+                # Only the first position, the class token, is pooled.
+                first = x.new_zeros(len(x), dtype=torch.long) if stage == last and stop > last + 1 else None
+                x = self._trained(tower.encoder.layers[stage - 1], x, None, first)
             elif stage <= last:
                 x = tower.encoder.layers[stage - 1](x, None)
             elif stage == last + 1:
@@ -163,6 +168,8 @@ class Clip:
         stop = self.last_cut("text") if stop is None else stop
         x: Tensor = tower.embeddings(input_ids=ids)  # [B, T, D]
         length = ids.shape[1]
+        if tower.training and stop > last + 1:
+            return self.text_from(self._trained_text(ids, x), last + 1, stop)
         mask = torch.full((length, length), torch.finfo(x.dtype).min, device=x.device).triu(1)[None, None]
         for stage in range(1, min(stop, last + 1)):
             x = tower.encoder.layers[stage - 1](x, mask)
@@ -171,6 +178,19 @@ class Clip:
         # The last norm acts on each position by itself: pooling first is exact and T times cheaper.
         x = x[torch.arange(len(ids), device=x.device), self._eos_positions(ids)]  # [B, D]
         return self.text_from(x, last + 1, stop)
+
+    def _trained_text(self, ids: Tensor, x: Tensor) -> Tensor:
+        """Pooled values [B, D] before the last norm, from embedded tokens [B, T, D]."""
+        encoder, ends = self.net.text_model.encoder, self._eos_positions(ids)
+        places = torch.arange(ids.shape[1], device=x.device)
+        causal = (places <= places[:, None])[None, None]  # [1, 1, T, T]
+        for layer in encoder.layers[:-1]:
+            x = self._trained(layer, x, causal, None)
+        return self._trained(encoder.layers[-1], x, (places <= ends[:, None])[:, None, None], ends)[:, 0]
+
+    def _trained(self, layer: nn.Module, x: Tensor, allowed: Tensor | None, rows: Tensor | None) -> Tensor:
+        """A layer inside an optimiser step (see `models.layers`)."""
+        return layers.forward(layer, x, allowed, rows, self.device.attention == "sdpa")
 
     def text_from(self, x: Tensor, start: int, stop: int | None = None) -> Tensor:
         """The end of the text tower from pooled values [B, D]: start L + 1 before the last norm, L + 2 after it."""

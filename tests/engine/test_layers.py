@@ -1,0 +1,111 @@
+"""Layers as they are trained compute what transformers' and PEFT's own modules compute, gradients included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers.activations import QuickGELUActivation
+
+from clip_atelier.engine import adapters, settings
+from clip_atelier.engine.adapters import Adapter
+from clip_atelier.engine.models import Models, layers
+from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.models.halves import Halves
+
+TEXTS = [
+    "a red circle",
+    "ring",
+    "a drawing of a very long caption that does not fit into sixteen tokens at all",
+]
+EVERYWHERE = "q_proj,k_proj,v_proj,out_proj,fc1,fc2"
+
+
+def _adapted(tiny_clip: Path, home: Path, values: dict[str, object]) -> tuple[Clip, Adapter]:
+    clip = Models(home).open(
+        str(tiny_clip), settings.HardwareSettings(device="cpu", precision="fp32", threads=1)
+    )
+    adapter = adapters.attach(clip, settings.build({"lora.lora_dropout": 0.0, **values}))
+    generator = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for parameter in adapter.trainable.values():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+    return clip, adapter
+
+
+def _pictures(clip: Clip) -> torch.Tensor:
+    shape = (4, clip.image_size, clip.image_size, 3)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def _pass(clip: Clip, adapter: Adapter) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    images, texts = clip.image(clip.pixels(_pictures(clip))), clip.text(clip.tokens(TEXTS))
+    adapter.model.zero_grad()
+    (images.square().sum() + (texts**3).sum() + (images[:3] * texts).sum()).backward()
+    found = {n: p.grad.clone() for n, p in adapter.trainable.items() if p.grad is not None}
+    return torch.cat([images, texts]).detach(), found
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"lora.target_modules": EVERYWHERE, "lora.use_rslora": True},
+        {"lora.bias": "all"},
+        {"train.method": "layernorm"},
+        {"train.towers": "text"},
+    ],
+)
+@pytest.mark.parametrize("fused", [False, True])
+def test_trained_layers_equal_the_modules_themselves(
+    tiny_clip: Path, home: Path, values: dict[str, object], fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, adapter = _adapted(tiny_clip, home, values)
+    plain, expected = _pass(clip, adapter)
+    layer = layers.forward
+    monkeypatch.setattr(layers, "forward", lambda *given: layer(*given[:-1], fused))
+    adapter.model.train()
+    ours, found = _pass(clip, adapter)
+    adapter.model.eval()
+    torch.testing.assert_close(ours, plain, rtol=1e-5, atol=1e-5)
+    assert found.keys() == expected.keys()
+    # A key's bias has no gradient at all but rounding: measure against the largest one.
+    largest = max(float(gradient.abs().max()) for gradient in expected.values())
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6 * largest)
+
+
+def test_quick_gelu_and_its_gradient() -> None:
+    x = torch.linspace(-8, 8, 401, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(layers.quick_gelu, (x,))
+    torch.testing.assert_close(layers.quick_gelu(x), QuickGELUActivation()(x))
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 1e-4])
+def test_dropout_drops_the_share_asked_for_and_keeps_the_mean(p: float) -> None:
+    torch.manual_seed(0)
+    kept, factor = layers.dropout(torch.ones(1000, 1001, dtype=torch.bfloat16), p)
+    dropped = float((kept == 0).float().mean())
+    assert set(kept.unique().tolist()) == {0.0, 1.0}
+    # Five standard deviations of the share of a million draws.
+    assert dropped == pytest.approx(p, abs=5 * (p * (1 - p) / kept.numel()) ** 0.5 + 2**-17)
+    assert factor * (1 - p) == pytest.approx(1, abs=1e-4)
+    torch.manual_seed(0)
+    assert torch.equal(layers.dropout(torch.ones(1000, 1001, dtype=torch.bfloat16), p)[0], kept)
+
+
+def test_half_copies_leave_the_weights_alone(tiny_clip: Path, home: Path) -> None:
+    clip, adapter = _adapted(tiny_clip, home, {"lora.bias": "lora_only"})
+    before = {name: p.data_ptr() for name, p in clip.net.named_parameters()}
+    values = {name: p.detach().clone() for name, p in clip.net.named_parameters()}
+    halves = Halves([clip.net.vision_model], torch.bfloat16)
+    with halves.in_place():
+        types = {name: p.dtype for name, p in clip.net.named_parameters()}
+    assert types["vision_model.encoder.layers.0.mlp.fc1.weight"] == torch.bfloat16
+    assert types["text_model.encoder.layers.0.mlp.fc1.weight"] == torch.float32
+    assert all(types[name] == torch.float32 for name in adapter.trainable)
+    with pytest.raises(ZeroDivisionError), halves.in_place():
+        raise ZeroDivisionError
+    assert before == {name: p.data_ptr() for name, p in clip.net.named_parameters()}
+    assert all(torch.equal(values[name], p) for name, p in clip.net.named_parameters())
