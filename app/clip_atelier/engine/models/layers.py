@@ -1,13 +1,15 @@
 """An encoder layer as it is trained: the arithmetic of transformers' `CLIPEncoderLayer` and PEFT's LoRA, in fewer passes.
 
 Measuring always goes through the modules of transformers and PEFT themselves; only optimiser steps come here. What is
-saved beside the matrix products (shares of a step of ViT-B/32 on two cores, before):
+saved beside the matrix products:
 
-* One cast of a layer's input instead of one for each matrix, and none of frozen weights (see `models.halves`): 6 %.
-* Dropout's mask from 16 random bits an element instead of a drawn float: 8 %.
-* QuickGELU as one fused kernel that keeps one tensor for the backward pass: 10 %.
+* One cast of a layer's input instead of one for each matrix, and none of frozen weights (see `models.halves`).
+* Dropout's mask from 16 random bits an element instead of a drawn float.
+* QuickGELU as one fused kernel that keeps one tensor for the backward pass.
 * Where only one position of the last layer is pooled, its queries, its output and its feed-forward network are computed
-  for that position alone, which is exact: 7 %.
+  for that position alone, which is exact.
+
+Together a step of ViT-B/32 (batch 32, bf16, one thread) took 1.52 instead of 1.85 seconds of processor time.
 """
 
 from __future__ import annotations
