@@ -23,10 +23,12 @@ from clip_atelier.engine.measuring import embed, select_by
 from clip_atelier.engine.models.clip import Clip
 from clip_atelier.engine.objective import objective
 from clip_atelier.engine.pictures import Pictures
+from clip_atelier.engine.processes import Group
 from clip_atelier.engine.retrieval import Board, Features
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.shares import random_state, set_random_state
 from clip_atelier.engine.steps import Material, Stepper
+from clip_atelier.engine.together import Leader
 
 _STEP_EVENTS = 1000  # about as many points per curve
 _PINNED = 4
@@ -48,6 +50,7 @@ class Loop:
         pictures: Prepared pictures.
         base: The untouched model's embeddings of the board.
         total: Steps of the whole run.
+        group: The processes that share each step, if there are several.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Loop:
         pictures: Pictures,
         base: tuple[Features, Features],
         total: int,
+        group: Group | None = None,
     ) -> None:
         self.run_folder = run
         self.control = control
@@ -76,7 +80,11 @@ class Loop:
         self.base = base
         self.total = total
         self.train = settings.train
-        self.stepper = Stepper(clip, adapter, material, self.train, total)
+        self.stepper = (
+            Leader(clip, adapter, material, self.train, total, group)
+            if group
+            else Stepper(clip, adapter, material, self.train, total)
+        )
         self.state = checkpoints.State(step=0)
         checks = self.train.checks
         self.check_steps = {round(total * n / checks) for n in range(1, checks + 1)} - {0} | {total}

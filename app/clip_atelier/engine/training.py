@@ -37,11 +37,13 @@ from clip_atelier.engine.models import Models
 from clip_atelier.engine.models.clip import Clip
 from clip_atelier.engine.models.device import is_out_of_memory
 from clip_atelier.engine.pictures import Pictures
+from clip_atelier.engine.processes import Group, must_be_enough
 from clip_atelier.engine.retrieval import Board, Features
 from clip_atelier.engine.runs import RunFolder, Runs, write_json
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.steps import Material
 from clip_atelier.engine.store import Store
+from clip_atelier.engine.together import preparing
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 
@@ -63,8 +65,8 @@ class Plan:
     name: str = ""
 
 
-def train(plan: Plan, models: Models, control: Control) -> Work[dict[str, Any]]:
-    """Trains a new run.
+def train(plan: Plan, models: Models, control: Control, group: Group | None = None) -> Work[dict[str, Any]]:
+    """Trains a new run; where `group` is given, this process leads it.
 
     Returns:
         The JSON document of `train`.
@@ -83,10 +85,11 @@ def train(plan: Plan, models: Models, control: Control) -> Work[dict[str, Any]]:
             "folder",
         )
     models.resolve(plan.settings.model.name)
+    must_be_enough(group, plan.settings.train.batch_size)
     runs = Runs(plan.home)
     run = runs.create(plan.name, plan.settings, plan.folder.absolute())
     try:
-        return (yield from _work(run, plan.home, models, control))
+        return (yield from _work(run, plan.home, models, control, group))
     except Stopped:
         # Without a single step there is nothing to keep or to go on with: no empty run stays in the list.
         if not any(checkpoints.steps(run.path / "checkpoints")):
@@ -94,8 +97,10 @@ def train(plan: Plan, models: Models, control: Control) -> Work[dict[str, Any]]:
         raise
 
 
-def resume(home: Path, run_id: str, models: Models, control: Control) -> Work[dict[str, Any]]:
-    """Goes on exactly where a run stopped; see `train`.
+def resume(
+    home: Path, run_id: str, models: Models, control: Control, group: Group | None = None
+) -> Work[dict[str, Any]]:
+    """Goes on exactly where a run stopped, with as many processes as there are now; see `train`.
 
     Raises:
         UserError: no such run, it is complete, running elsewhere, or made by a newer version.
@@ -108,12 +113,15 @@ def resume(home: Path, run_id: str, models: Models, control: Control) -> Work[di
             _("Train again with more epochs if you want more."),
             "run",
         )
-    return (yield from _work(run, home, models, control))
+    must_be_enough(group, run.settings.train.batch_size)
+    return (yield from _work(run, home, models, control, group))
 
 
-def _work(run: RunFolder, home: Path, models: Models, control: Control) -> Work[dict[str, Any]]:
+def _work(
+    run: RunFolder, home: Path, models: Models, control: Control, group: Group | None
+) -> Work[dict[str, Any]]:
     with run.hold():
-        return (yield from run.recording(_ended(_Training(run, home, models, control))))
+        return (yield from run.recording(_ended(_Training(run, home, models, control, group))))
 
 
 def _ended(training: _Training) -> Work[dict[str, Any]]:
@@ -137,11 +145,14 @@ def _ended(training: _Training) -> Work[dict[str, Any]]:
 class _Training:
     """One run's work, phase by phase."""
 
-    def __init__(self, run: RunFolder, home: Path, models: Models, control: Control) -> None:
+    def __init__(
+        self, run: RunFolder, home: Path, models: Models, control: Control, group: Group | None
+    ) -> None:
         self.run = run
         self.home = home
         self.models = models
         self.control = control
+        self.group = group
         self.settings = run.settings
 
     def explain(self, error: Exception) -> WorkError:
@@ -251,7 +262,8 @@ class _Training:
         adapter = adapters.attach(clip, settings)
         material = Material(clip, items, groups, pictures)
         yield Phase(name="encode", title=_("Computing what stays frozen"))
-        yield from material.prepare(train, settings.data.views, control)
+        with preparing(self.group, self.run.folder, self.run.record["settings"], collection, clip, train):
+            yield from material.prepare(train, settings.data.views, control)
         batches = Batches(
             items, train, groups, settings.train.batch_size, settings.data.views, settings.train.seed
         )
@@ -268,6 +280,7 @@ class _Training:
             pictures,
             base,
             total,
+            self.group,
         )
         stopped = yield from loop.run()
 

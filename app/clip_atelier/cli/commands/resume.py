@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.cli.commands.train import finished
+from clip_atelier.cli.commands.train import shared
 from clip_atelier.engine.i18n import N_, _
 
 
@@ -15,10 +15,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
     from clip_atelier.engine import training
-    from clip_atelier.engine.models import Models
 
-    return finished(
-        session.drive(training.resume(session.home, args.run, Models(session.home), session.control))
+    return shared(
+        session,
+        lambda models, group: training.resume(session.home, args.run, models, session.control, group),
     )
 
 

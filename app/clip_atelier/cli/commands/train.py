@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clip_atelier.cli import report
 from clip_atelier.cli.arguments import add_preset, add_settings, given
 from clip_atelier.cli.command import STOPPED, Command, Outcome, Session
 from clip_atelier.engine import settings
 from clip_atelier.engine.i18n import N_, _
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.events import Work
+    from clip_atelier.engine.models import Models
+    from clip_atelier.engine.processes import Group
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,11 +29,22 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
     chosen = settings.build(given(args), args.preset)
     from clip_atelier.engine import training
-    from clip_atelier.engine.models import Models
 
     plan = training.Plan(args.folder, chosen, session.home, args.name)
-    result = session.drive(training.train(plan, Models(session.home), session.control))
-    return finished(result)
+    return shared(session, lambda models, group: training.train(plan, models, session.control, group))
+
+
+def shared(session: Session, work: Callable[[Models, Group | None], Work[dict[str, object]]]) -> Outcome:
+    """Training by this process, and by all others that a launcher started with it."""
+    from clip_atelier.engine import processes, together
+    from clip_atelier.engine.models import Models
+
+    models = Models(session.home)
+    with processes.joined(session.control) as group:
+        if group is None or group.leads:
+            return finished(session.drive(work(models, group)))
+        together.follow(group, session.home, models, session.control)
+    return Outcome(None, "")
 
 
 def finished(result: dict[str, object]) -> Outcome:

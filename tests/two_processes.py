@@ -1,0 +1,75 @@
+"""Starts a second process beside a test, as a launcher would, and makes the test itself the leader of both."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from clip_atelier.engine import processes
+from clip_atelier.engine.control import Control
+
+LIMIT = 120  # seconds that no wait of a test may exceed, on a busy machine
+
+
+def environment(rank: int, port: int, size: int = 2) -> dict[str, str]:
+    """What a launcher tells a process."""
+    return {
+        "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size),
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo",
+    }  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Companion:
+    """The second process.
+
+    Attributes:
+        ended: Its exit code and what it wrote to stdout and stderr, once it has ended.
+    """
+
+    ended: tuple[int, str, str]
+
+    def __init__(self, home: Path, port: int, code: str = "") -> None:
+        start = "from clip_atelier.cli.main import main; import sys; sys.argv[0] = 'clip-atelier'; sys.exit(main())"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", f"{code}\n{start}", "train", "any", "--home", str(home)],
+            env=os.environ | environment(1, port), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def end(self) -> None:
+        """Waits for its end."""
+        try:
+            out, err = self.process.communicate(timeout=LIMIT)
+        finally:
+            self.process.kill()
+        self.ended = (self.process.returncode, out, err)
+
+
+@contextmanager
+def two(home: Path, control: Control, code: str = "") -> Iterator[tuple[processes.Group, Companion]]:
+    """This process as the leader, and another one."""
+    port = free_port()
+    companion = Companion(home, port, code)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment(0, port).items():
+                patch.setenv(name, value)
+            with processes.joined(control) as group:
+                assert group is not None
+                yield group, companion
+    finally:
+        if companion.process.poll() is None and sys.exc_info()[0]:
+            companion.process.kill()
+        companion.end()
