@@ -7,8 +7,8 @@ What lies before the first adapted stage of a tower is frozen, so its values com
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 import numpy as np
@@ -212,23 +212,29 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         self.optimizer.zero_grad(set_to_none=True)
-        for module in self._computed:
-            module.train()
-        try:
-            with self.halves.in_place():
-                loss = self._gradients(step, batch, captions, relations)
-            if self.train.size_penalty:
-                penalty = self.train.size_penalty * self.adapter.size()
-                self.scaler.scale(penalty).backward()
-        finally:
-            for module in self._computed:
-                module.eval()
+        with self.computing():
+            loss = self._gradients(step, batch, captions, relations)
+        if self.train.size_penalty:
+            penalty = self.train.size_penalty * self.adapter.size()
+            self.scaler.scale(penalty).backward()
         if self.train.max_grad_norm:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(list(self.adapter.trainable.values()), self.train.max_grad_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return loss.detach()
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """The towers as training computes them: dropout on, frozen weights in training's precision."""
+        for module in self._computed:
+            module.train()
+        try:
+            with self.halves.in_place():
+                yield
+        finally:
+            for module in self._computed:
+                module.eval()
 
     def _autocast(self) -> AbstractContextManager[object]:
         # Where only the towers' ends are computed, half precision saves nothing and costs exactness.

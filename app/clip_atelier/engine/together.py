@@ -178,8 +178,8 @@ class _Follower:
 
     def step(self, order: Mapping[str, Any]) -> None:
         """This process's share of a step; see `Leader`."""
-        group, adapter = self.group, self.adapter
-        trained = list(adapter.trainable.values())
+        group = self.group
+        trained = list(self.adapter.trainable.values())
         captions = order["captions"]
         batch = Batch(tuple(order["indices"]), tuple(order["views"]), ())
         _set(trained, group.spread(torch.empty_like(_flat(trained))))
@@ -188,8 +188,7 @@ class _Follower:
         rows, words = (parts_of(len(of), group.size) for of in (batch.indices, captions))
         for parameter in trained:
             parameter.grad = None
-        adapter.model.train()
-        try:
+        with self.stepper.computing():
             with group.part():
                 share = self.stepper.share(batch, captions, rows[group.rank], words[group.rank])
             _collected(group, share.images, share.texts, rows, words)
@@ -199,8 +198,6 @@ class _Follower:
             with group.part():
                 share.backward(*gradients)
             _added_up(group, trained)
-        finally:
-            adapter.model.eval()
 
 
 # What both sides do at the same time
