@@ -25,6 +25,8 @@ from clip_atelier.engine.models import Models
 from clip_atelier.engine.settings import HardwareSettings
 
 CPU = HardwareSettings(device="cpu", threads=1)
+EXACT = HardwareSettings(device="cpu", threads=1, precision="fp32")
+HALF = HardwareSettings(device="cpu", threads=1, precision="bf16")
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def find(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
         options = {"model": str(tiny_clip)} | options if "run" not in options else options
         query = parse_query(query) if isinstance(query, str) else query
         top = options.pop("top", 10)
-        return drive(search(folder, query, Lens(**options, hardware=CPU), Models(home), Control(), top))
+        return drive(search(folder, query, Lens(**{"hardware": CPU} | options), Models(home), Control(), top))
 
     return go
 
@@ -135,7 +137,7 @@ def test_an_image_that_disappears_meanwhile_is_named_and_left_out(
 def test_a_search_ranks_as_plain_transformers_does(
     tiny_collection: Path, tiny_clip: Path, find: Callable[..., dict[str, Any]]
 ) -> None:
-    result = find(tiny_collection, "a red circle", top=24)
+    result = find(tiny_collection, "a red circle", top=24, hardware=EXACT)
     paths = sorted(tiny_collection.glob("*.png"))
     found, word = embeddings(tiny_clip, paths, "a red circle")
     scores = dict(zip((path.name for path in paths), found @ word, strict=True))
@@ -178,6 +180,25 @@ def test_the_base_pane_is_the_untouched_model_and_the_adapted_one_is_not(
     assert off["base"] == untouched
 
 
+def test_half_precision_moves_vectors_little_and_is_never_mixed_with_the_exact_ones(
+    home: Path, tiny_pairs: Path, adapted_run: Callable[..., str]
+) -> None:
+    run, models = adapted_run(tiny_pairs), Models(home)
+    found = {}
+    for hardware in (HALF, EXACT):
+        opened = gallery_module.open_lens(Lens(run, 1.0, hardware=hardware), models)
+        gallery = drive(gallery_module.open_gallery(tiny_pairs, opened, home, Control()))
+        assert gallery.embedded == 48  # the other format's vectors are not taken
+        found[hardware.precision] = gallery
+    for exact, half in (
+        (found["fp32"].base, found["bf16"].base),
+        (found["fp32"].adapted, found["bf16"].adapted),
+    ):
+        cosines = np.sum(exact * half, axis=1)
+        assert cosines.min() > 0.999
+        assert cosines.min() < 1 - 1e-7  # it really was computed in half precision
+
+
 def test_an_image_finds_others_but_not_itself_or_its_copies(
     tiny_collection: Path, find: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -201,7 +222,7 @@ def test_arithmetic_is_that_of_unit_vectors(
 ) -> None:
     picture = tiny_collection / "blue-cross.png"
     query = parse_query("a red circle - a line", [picture])
-    result = find(tiny_collection, query, top=30)["base"]
+    result = find(tiny_collection, query, top=30, hardware=EXACT)["base"]
     paths = sorted(set(tiny_collection.glob("*.png")) - {picture})
     found, plus = embeddings(tiny_clip, [*paths, picture], "a red circle")
     _found, minus = embeddings(tiny_clip, [picture], "a line")

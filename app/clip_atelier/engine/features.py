@@ -1,6 +1,6 @@
 """Encoding images and texts, computing what is frozen only once.
 
-Everything that is measured is computed in fp32 in batches of one fixed size, so that the same model gives the same
+Everything that is measured is computed in fp32, in batches of one fixed size, so that the same model gives the same
 bits; stored features are named by model, cut, precision and picture.
 """
 
@@ -101,8 +101,12 @@ def _cut_shape(clip: Clip, cut: int) -> tuple[int, ...]:
     )
 
 
-def images(clip: Clip, pictures: Pictures, indices: Sequence[int], control: Control) -> Work[Features]:
+def images(
+    clip: Clip, pictures: Pictures, indices: Sequence[int], control: Control, half: bool = False
+) -> Work[Features]:
     """Normalised embeddings [N, dim] of images as the model is now, its adapter included.
+
+    With `half` in training's precision: quicker, for finding rather than measuring.
 
     Where the adapter leaves everything before the projection alone, and for the base itself, the projection's inputs
     come from the store: one pass over the images serves the base, every adapter behind it and every strength.
@@ -111,8 +115,8 @@ def images(clip: Clip, pictures: Pictures, indices: Sequence[int], control: Cont
     adapter = clip.adapter
     stage = adapter.first_stage("vision") if adapter is not None and adapter.strength != 0 else None
     if stage is not None and stage < pooled:
-        return (yield from fresh_images(clip, pictures, indices, control))
-    stored = torch.from_numpy((yield from image_prefix(clip, pictures, indices, pooled, control)))
+        return (yield from fresh_images(clip, pictures, indices, control, half))
+    stored = torch.from_numpy((yield from image_prefix(clip, pictures, indices, pooled, control, half=half)))
     with torch.inference_mode():
         parts = [
             clip.image(stored[start : start + BATCH].to(clip.device.place), pooled).float().cpu().numpy()
@@ -121,14 +125,16 @@ def images(clip: Clip, pictures: Pictures, indices: Sequence[int], control: Cont
     return normalised(np.concatenate(parts)) if parts else np.zeros((0, clip.dim), np.float32)
 
 
-def fresh_images(clip: Clip, pictures: Pictures, indices: Sequence[int], control: Control) -> Work[Features]:
-    """Normalised embeddings [N, dim] of images, nothing taken from the store."""
+def fresh_images(
+    clip: Clip, pictures: Pictures, indices: Sequence[int], control: Control, half: bool = False
+) -> Work[Features]:
+    """Normalised embeddings [N, dim] of images, nothing taken from the store; `half` as for `images`."""
     parts: list[Features] = []
     began = time.monotonic()
     for start in range(0, len(indices), BATCH):
         control.boundary()
         part = indices[start : start + BATCH]
-        with torch.inference_mode():
+        with torch.inference_mode(), clip.device.autocast(half):
             parts.append(
                 clip.image(clip.pixels(torch.from_numpy(pictures.batch(part)))).float().cpu().numpy()
             )

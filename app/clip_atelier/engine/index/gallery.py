@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,15 +69,15 @@ def open_lens(lens: Lens, models: Models) -> OpenLens:
     if lens.run is None:
         hardware = lens.hardware or HardwareSettings()
         clip, data = models.open(lens.model or STARTER, hardware), DataSettings()
-        base = Space(clip.fingerprint, data.image_fit)
+        base = Space(clip.fingerprint, data.image_fit, precision=clip.device.precision)
         return OpenLens(clip, None, data, hardware, base, base)
     opened = open_run(Runs(models.home).open(lens.run), models, lens.strength, lens.hardware)
     clip, adapter = opened.clip, opened.adapter
     # Only how images are fitted is the run's affair: another folder has its own captions and pairs.
     data = DataSettings(image_fit=opened.run.settings.data.image_fit)
-    base = Space(clip.fingerprint, data.image_fit)
+    base = Space(clip.fingerprint, data.image_fit, precision=clip.device.precision)
     changed = adapter.touches("vision") and adapter.strength != 0
-    adapted = Space(clip.fingerprint, data.image_fit, opened.content, adapter.strength) if changed else base
+    adapted = replace(base, adapter=opened.content, strength=adapter.strength) if changed else base
     return OpenLens(clip, adapter, data, lens.hardware or opened.run.settings.hardware, base, adapted)
 
 
@@ -217,14 +217,18 @@ def _look(
         lens.adapter.set_strength(0.0)
     try:
         store.add(
-            lens.base, digests, (yield from _quiet(features.images(lens.clip, pictures, indices, control)))
+            lens.base,
+            digests,
+            (yield from _quiet(features.images(lens.clip, pictures, indices, control, half=True))),
         )
     finally:
         if lens.adapter:
             lens.adapter.set_strength(used)
     if lens.adapted != lens.base:
         store.add(
-            lens.adapted, digests, (yield from _quiet(features.images(lens.clip, pictures, indices, control)))
+            lens.adapted,
+            digests,
+            (yield from _quiet(features.images(lens.clip, pictures, indices, control, half=True))),
         )
 
 
