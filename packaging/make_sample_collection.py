@@ -32,7 +32,10 @@ import iconify
 SKETCH_SET, ARTWORK_SET = "fluent-emoji-high-contrast", "fluent-emoji-flat"
 SIZE = 192
 SUFFIX = {"sketches": ".png", "artworks": ".webp"}
-SPLITS = {"train": 300, "validation": 100, "test": 200}
+#: What is learned from and chosen on. All other pairs are the test: the more questions and the larger the gallery, the
+#: smaller the gain that can be told from luck.
+SPLITS = {"train": 300, "validation": 100}
+CORE = 600
 
 #: Emojibase sub-groups that are left out: signs and lettering, faces of clocks.
 UNWANTED_SUBGROUPS = frozenset(
@@ -55,8 +58,8 @@ WANTED = frozenset(
     "medical-symbol yin-yang menorah pirate-flag chequered-flag triangular-flag three-oclock peace-symbol "
     "magnifying-glass-tilted-right trident-emblem fleur-de-lis cinema".split()
 )
-#: Characters and faces are what illustrators draw most and what is hardest to tell apart: the larger part of the
-#: collection, at most this many pairs of each. The rest is everything else.
+#: Characters and faces are what illustrators draw most and what is hardest to tell apart: the larger part of the core,
+#: of which the parts are filled, at most this many pairs of each. The rest of the core is everything else.
 CHARACTERS = {"people & body": 300, "smileys & emotion": 110}
 
 #: Pairs of pictures at least this alike (correlation of blurred thumbnails) count as near-duplicates; characters and faces
@@ -113,13 +116,13 @@ def candidates(npm: Path) -> Iterator[Pair]:
         )
 
 
-def select(pairs: list[Pair], count: int) -> list[Pair]:
-    """Choose ``count`` pairs that differ from each other, in pseudo-random but fixed order.
+def select(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """Return the core and all the others of the pairs that differ from each other, in pseudo-random but fixed order.
 
     Of two pictures that look alike the one earlier in emojibase's order stays: the plain one, before its variants.
 
     Raises:
-        ValueError: Fewer than ``count`` pairs are left.
+        ValueError: Too few pairs are left to fill the core.
     """
     distinct: list[Pair] = []
     sketch_prints: list[NDArray[np.float64]] = []
@@ -144,17 +147,20 @@ def select(pairs: list[Pair], count: int) -> list[Pair]:
     for label, most_of in CHARACTERS.items():
         chosen += [pair for pair in shuffled if pair.label == label][:most_of]
     chosen += [pair for pair in shuffled if pair.label not in CHARACTERS]
-    if len(chosen) < count:
-        raise ValueError(f"{len(chosen)} distinct pairs are left of {len(pairs)}, {count} are wanted")
-    return chosen[:count]
+    if len(chosen) < CORE:
+        raise ValueError(f"{len(chosen)} distinct pairs are left of {len(pairs)}, {CORE} are wanted")
+    core = chosen[:CORE]
+    names = {pair.name for pair in core}
+    return core, [pair for pair in shuffled if pair.name not in names]
 
 
-def write(pairs: list[Pair], out: Path) -> None:
+def write(core: list[Pair], others: list[Pair], out: Path) -> None:
     """Write the pictures and ``metadata.csv`` below ``out``; pictures of an earlier collection there are removed.
 
     A family is never torn apart by the split, so the parts are about as large as declared.
     """
-    split_of = _split(pairs)
+    split_of = _split(core, others)
+    pairs = core + others
     for folder in SUFFIX:
         shutil.rmtree(out / folder, ignore_errors=True)
         (out / folder).mkdir(parents=True)
@@ -172,18 +178,22 @@ def write(pairs: list[Pair], out: Path) -> None:
                     pair.artwork.save(out / name, lossless=True, quality=100, method=6)
 
 
-def _split(pairs: list[Pair]) -> dict[str, str]:
-    """The part of each pair by name: whole families, in pseudo-random order, until each part is full."""
+def _split(core: list[Pair], others: list[Pair]) -> dict[str, str]:
+    """The part of each pair by name: whole families of the core, in pseudo-random order, until each part is full.
+
+    Others of a family go where the family is, everything else is for the test.
+    """
     found: dict[str, str] = {}
+    part_of: dict[str, str] = {}
     parts = iter(SPLITS.items())
     part, left = next(parts)
     family = ""
-    for pair in sorted(pairs, key=lambda pair: (pair.order("split"), pair.name)):
+    for pair in sorted(core, key=lambda pair: (pair.order("split"), pair.name)):
         if left <= 0 and pair.family != family:
-            part, left = next(parts, (part, len(pairs)))
-        found[pair.name] = part
+            part, left = next(parts, ("test", len(core)))
+        found[pair.name] = part_of[pair.family] = part
         family, left = pair.family, left - 1
-    return found
+    return found | {pair.name: part_of.get(pair.family, "test") for pair in others}
 
 
 def _is_variant(name: str, subgroup: str) -> bool:
@@ -218,9 +228,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=root / "resources" / "samples" / "emoji")
     arguments = parser.parse_args()
     allowed = list(candidates(arguments.npm))
-    pairs = select(allowed, sum(SPLITS.values()))
-    write(pairs, arguments.out)
-    print(f"{len(pairs)} pairs of {len(allowed)} allowed, in {arguments.out}")
+    core, others = select(allowed)
+    write(core, others, arguments.out)
+    print(f"{len(core) + len(others)} pairs of {len(allowed)} allowed, in {arguments.out}")
 
 
 if __name__ == "__main__":

@@ -411,13 +411,14 @@ def test_with_a_display_the_window_opens_on_the_folder(
 
     opened = []
     app = types.ModuleType("clip_atelier.gui.app")
-    app.main = lambda home, folder: opened.append((home, folder)) or 0  # type: ignore[attr-defined]
+    app.main = lambda *given: opened.append(given) or 0  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "clip_atelier.gui.app", app)
     monkeypatch.setattr("clip_atelier.gui.app", app, raising=False)
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     assert main([]) == 0
-    assert main([str(tiny_pairs)]) == 0
-    assert opened == [(home, None), (home, tiny_pairs)]
+    assert main(["--language", "ko", str(tiny_pairs)]) == 0
+    assert [given[:2] for given in opened] == [(home, None), (home, tiny_pairs)]
+    assert opened[1][2] == "ko"
 
 
 def test_a_missing_system_library_names_the_way_out(
@@ -449,4 +450,4 @@ def test_nothing_is_left_outside_the_home(tiny_clip: Path, tiny_pairs: Path, tmp
     assert ended.returncode == 0, ended.stderr
     assert list(temporary.iterdir()) == []
     assert list(user.iterdir()) == []
-    assert {path.name for path in home.iterdir()} == {"cache"}
+    assert {path.name for path in home.iterdir()} == {"cache", "index"}

