@@ -274,3 +274,11 @@ def test_settings_that_cannot_work_are_refused_before_a_run_exists(
     with pytest.raises(UserError, match="no folder"):
         run(home, tiny_pairs / "missing", quick())
     assert Runs(home).list() == []
+
+
+def test_a_folder_without_images_leaves_no_run(home: Path, tmp_path: Path, quick: Quick) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(UserError, match="no images"):
+        run(home, empty, quick())
+    assert Runs(home).list() == []

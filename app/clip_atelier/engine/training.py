@@ -90,9 +90,10 @@ def train(plan: Plan, models: Models, control: Control, group: Group | None = No
     run = runs.create(plan.name, plan.settings, plan.folder.absolute())
     try:
         return (yield from _work(run, plan.home, models, control, group))
-    except Stopped:
-        # Without a single step there is nothing to keep or to go on with: no empty run stays in the list.
-        if not any(checkpoints.steps(run.path / "checkpoints")):
+    except (Stopped, UserError) as error:
+        # Without a single step there is nothing to keep or to go on with: no empty run stays in the list. What failed
+        # while it worked stays, so that its message can be read and the run be resumed.
+        if not isinstance(error, WorkError) and not any(checkpoints.steps(run.path / "checkpoints")):
             runs.delete(str(run.path))
         raise
 
