@@ -9,9 +9,14 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.shell import Shell
 
 
 def main() -> int:
@@ -21,6 +26,8 @@ def main() -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--words", default="", help="what the search page looks for")
+    parser.add_argument("--strength", type=float, help="turns the dial; as recommended when left out")
+    parser.add_argument("--measure", action="store_true", help="draws the map, measures strengths and words")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--size", default="1280x800")
     parser.add_argument("--pages", default="")
@@ -69,6 +76,10 @@ def take(args: argparse.Namespace) -> None:
             calm = 0 if lanes.busy or lanes.pictures.busy else calm + 1
 
     settle(60)
+    if args.strength is not None:
+        desk.strength.set(args.strength)
+    if args.measure:
+        measure(shell, settle)
     for language in args.languages.split(","):
         shell.set_language(language)
         for choice in args.themes.split(","):
@@ -86,6 +97,21 @@ def take(args: argparse.Namespace) -> None:
                     shell.grab().save(str(file))
                     print(file)
     lanes.close(60)
+
+
+def measure(shell: Shell, settle: Callable[[float], None]) -> None:
+    """Draws the map and measures what the page of gains and losses shows."""
+    shell.show_page("map")
+    settle(20)
+    shell.page("map").draw_map()
+    settle(240)
+    shell.show_page("learned")
+    page = shell.page("learned")
+    for name in page.tabs.names:
+        page.tabs.choose(name)
+        settle(20)
+        getattr(page, name).measure()
+        settle(240)
 
 
 if __name__ == "__main__":
