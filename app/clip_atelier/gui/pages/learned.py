@@ -238,7 +238,9 @@ class Strengths(Section):
         self.picture.show_points(result["points"], float(result["best"]), elsewhere)
         self.reading.say(findings.dial(result))
         clear(self.table)
-        heads = (_("Strength"), f"{_('Your drawings')}, R@1", f"{_('General drawings')}, {elsewhere}")
+        # Apart from the f-string: gettext's tools do not look into one.
+        yours, general = _("Your drawings"), _("General drawings")
+        heads = (_("Strength"), f"{yours}, R@1", f"{general}, {elsewhere}")
         for x, head in zip((0, 1, 3), heads, strict=True):
             self._cell(head, "caption", 0, x, 1 if x == 0 else 2)
         for y, point in enumerate(result["points"], 1):

@@ -418,7 +418,7 @@ class MapPage(QWidget):
         menu.addAction(_("As a table (.csv)…"), partial(self._ask, "csv"))
 
     def _ask(self, kind: str) -> None:
-        start = Path.home() / f"{_('map')}.{kind}"
+        start = Path.home() / (_("map") + f".{kind}")
         name, _filter = QFileDialog.getSaveFileName(self, _("Save the map"), str(start), f"*.{kind}")
         if name:
             self.save(Path(name) if name.lower().endswith(f".{kind}") else Path(f"{name}.{kind}"))

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSlider, QWidget
 
 from clip_atelier.engine.events import Check
-from clip_atelier.engine.i18n import N_
+from clip_atelier.engine.i18n import N_, _
 from clip_atelier.gui import theme
 from clip_atelier.gui.record import RunRecord
 from clip_atelier.gui.state import WindowState
@@ -85,6 +85,7 @@ class Curves(QWidget):
         whole.setStretch(0, 1)
         whole.setStretch(1, 1)
         self.setLayout(whole)
+        self._name_inputs()
         self.draw(self._record)
 
     def draw(self, record: RunRecord) -> None:
@@ -120,8 +121,14 @@ class Curves(QWidget):
         return f"{self._record.headline.rpartition('/')[0]}/{self.measure.value()}"
 
     def retranslate(self) -> None:
-        """The titles in the current language."""
+        """The titles in the current language, and what screen readers say of the inputs."""
+        self._name_inputs()
         self.draw(self._record)
+
+    def _name_inputs(self) -> None:
+        self.smoothing.setAccessibleName(_("Smoothing"))
+        self.log.setAccessibleName(_("Log scale"))
+        self.measure.setAccessibleName(_("What is drawn"))
 
     def _say(self, record: RunRecord, checks: list[Check]) -> None:
         from clip_atelier.engine.retrieval import DIRECTIONS

@@ -127,6 +127,8 @@ class Plot(QWidget):
             axis.setTickFont(font)
             axis.setStyle(tickLength=-4, tickTextOffset=6)
         self.item.getAxis("left").setWidth(46)
+        # Half of the last step's number reaches over the end of the axis, into the plot's own margin.
+        self.item.getAxis("bottom").setStyle(hideOverlappingLabels=False)
         self._pointer.setPen(pg.mkPen(QColor(t.strong_line), width=1))
         self.item.showGrid(x=False, y=True, alpha=0.12)
         for curve, colour, style in self._curves.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QEasingCurve, Qt, QVariantAnimation, Signal
 from PySide6.QtWidgets import QSlider, QWidget
 
-from clip_atelier.engine.i18n import N_
+from clip_atelier.engine.i18n import N_, _
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.inputs import Switch
 from clip_atelier.gui.widgets.layout import row
@@ -53,10 +53,15 @@ class ScatterBar(QWidget):
         self.play.clicked.connect(self.toggle)
         self.slider.valueChanged.connect(lambda value: self.amount_changed.emit(value / _STEPS))
         self.slider.sliderPressed.connect(self._animation.stop)
-        self.slider.setAccessibleName("0 … 1")
         self.arrows.edited.connect(lambda: self.arrows_changed.emit(self.arrows.value()))
         self.lasso.toggled.connect(self.lasso_changed)
         self.fit.clicked.connect(self.fit_wanted)
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        """What screen readers say of the inputs, in the current language."""
+        self.slider.setAccessibleName(_("From the base to the adapted model"))
+        self.arrows.setAccessibleName(_("Arrows"))
 
     def toggle(self) -> None:
         """Walks to the other end, or stands still."""
