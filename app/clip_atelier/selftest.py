@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _PAIRS = {"train": 16, "validation": 8, "test": 8}  # of the sample; enough for two steps of every batch
 _PATIENCE = 600.0  # seconds; a busy machine imports torch slowly
-_QUERIES = {"en": "a red flower", "ko": "빨간 꽃"}
+_QUERIES = {"en": "cherry blossom", "ko": "벚꽃"}
 _HANGUL = "한글을 봅니다"
 
 

@@ -16,7 +16,7 @@ from proof.screen import Seen, wait_for
 from proof.sitting import Sitting
 
 _LONG = 1800.0  # seconds for a training on a busy machine
-_QUERIES = ("a red flower", "빨간 꽃")
+_QUERIES = ("cherry blossom", "벚꽃")
 _FIRST = 5  # results whose names go into the report
 _KEY = "sketch_to_artwork/R@1"
 _OPENING = {

@@ -400,7 +400,7 @@ def test_without_a_display_the_main_job_runs_in_the_terminal(
     assert {"en": "no display", "ko": "화면이 없으므로"}[language] in shown.err
     assert "sketch_to_artwork/R@1" in shown.out
     assert {"en": "Verdict: ", "ko": "판정: "}[language] in shown.out
-    assert {"en": "“a red flower”", "ko": "“빨간 꽃”"}[language] in shown.out
+    assert {"en": "“cherry blossom”", "ko": "“벚꽃”"}[language] in shown.out
     assert len(Runs(home).list()) == 1
 
 

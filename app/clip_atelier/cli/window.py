@@ -61,7 +61,7 @@ def main_job_in_terminal(session: Session) -> Outcome:
     result = session.drive(training.train(plan, models, session.control))
     if result["status"] == "stopped":
         return Outcome(result, report.run(result), STOPPED)
-    words = _("a red flower")
+    words = _("cherry blossom")
     looking = search(folder, parse_query(words), Lens(run=result["run"]), models, session.control, top=5)
     found = session.drive(looking)
     heading = _("Example search for “{query}”:").format(query=words)
