@@ -29,7 +29,7 @@ from clip_atelier.gui.widgets.detail import Detail
 from clip_atelier.gui.widgets.layout import box, card, column, row
 from clip_atelier.gui.widgets.pictures import Tile, TileView
 from clip_atelier.gui.widgets.tabs import Figure, Tabs
-from clip_atelier.gui.widgets.text import Button, Field, Label, Picture, plain_tooltip
+from clip_atelier.gui.widgets.text import Button, Field, Label, Picture, SpokenName, plain_tooltip
 
 if TYPE_CHECKING:
     from clip_atelier.engine.collection.records import Collection
@@ -89,12 +89,14 @@ class CollectionPage(QWidget):
         numbers.setSpacing(theme.XL)
 
         self.grid = TileView(desk.store, 120)
+        SpokenName(self.grid, N_("Pictures"))
         self.detail = Detail(desk)
         self.grid.selected.connect(self._on_selected)
         pictures = QWidget()
         pictures.setLayout(row(self.grid, self.detail, gap=theme.L))
 
         self.table = CaptionTable(desk.store)
+        SpokenName(self.table, N_("Captions"))
         self.save = Button(N_("Save captions"), "primary", "save")
         self.discard = Button(N_("Discard changes"), "quiet")
         self.unsaved = Label(role="muted", wrap=True)
@@ -109,11 +111,13 @@ class CollectionPage(QWidget):
         captions = box(self.save_row, framed, gap=theme.M)
 
         self.problems = _plain_table((N_("File"), N_("Why it is left out")))
+        SpokenName(self.problems, N_("Problems"))
         self.problems_none = _nothing("circle-check", N_("Every file could be read."))
         self.problems_view = QStackedWidget()
         self.problems_view.addWidget(card(self.problems, margin=1))
         self.problems_view.addWidget(self.problems_none)
         self.twins = TileView(desk.store, 120, lines=2)
+        SpokenName(self.twins, N_("Near-duplicates"))
         self.twins_view = QStackedWidget()
         self.twins_view.addWidget(
             _with_words(

@@ -24,7 +24,7 @@ from clip_atelier.gui.widgets.measurement import Measurement
 from clip_atelier.gui.widgets.reading import Reading
 from clip_atelier.gui.widgets.run_choice import RunChoice
 from clip_atelier.gui.widgets.tabs import Tabs
-from clip_atelier.gui.widgets.text import Field, Label, Picture
+from clip_atelier.gui.widgets.text import Field, Label, Picture, SpokenName
 
 _SIDE = 356  # width of what stands beside the picture or the table
 
@@ -41,6 +41,7 @@ class LearnedPage(QWidget):
         super().__init__()
         self.desk = desk
         self.runs = RunChoice({})
+        SpokenName(self.runs, N_("Run"))
         self.runs.setMinimumWidth(280)
         self.strengths = Strengths(desk)
         self.words = Words(desk)
@@ -286,6 +287,7 @@ class Words(Section):
 
     def __init__(self, desk: Desk) -> None:
         self.table = WordTable()
+        SpokenName(self.table, N_("Words"))
         self.filter = Field(N_("Find a word"))
         self.filter.setFixedWidth(200)
         self.way = Options({"all": N_("All"), "learned": N_("Learned"), "lost": N_("Lost")})

@@ -29,7 +29,7 @@ from clip_atelier.gui.widgets.run_choice import RunChoice
 from clip_atelier.gui.widgets.scatter import Mask, Scatter
 from clip_atelier.gui.widgets.scatter_bar import ScatterBar
 from clip_atelier.gui.widgets.scatter_legend import Legend
-from clip_atelier.gui.widgets.text import Button, Label, Picture
+from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName
 
 _SIDE = 292
 _QUICK = 1_000  # points that are placed anew within a second or two
@@ -63,8 +63,10 @@ class MapPage(QWidget):
         self._rest.timeout.connect(self._follow)
 
         self.runs = RunChoice({"": N_("Base model only")})
+        SpokenName(self.runs, N_("Run"))
         self.runs.setMinimumWidth(250)
         self.perplexity = Number(minimum=2, maximum=100, step=5)
+        SpokenName(self.perplexity, N_("Perplexity"))
         self.perplexity.set_value(desk.state.view("map.perplexity", _USUAL))
         self.perplexity.setFixedWidth(88)
         self.measurement = Measurement(N_("Draw the map"), "map")
@@ -81,6 +83,7 @@ class MapPage(QWidget):
         self.scatter = Scatter(desk.store)
         self.bar = ScatterBar()
         self.colour = Choice({"none": ""})
+        SpokenName(self.colour, N_("Colour"))
         self.colour.setMinimumWidth(150)
         self.export = Button("", "icon", "download", tip=N_("Save the map"))
         menu = QMenu(self.export)
@@ -106,6 +109,7 @@ class MapPage(QWidget):
         self.selected = Label(role="strong")
         self.drop = Button("", "icon", "x", tip=N_("Choose nothing"))
         self.list = TileView(desk.store, 78, lines=1)
+        SpokenName(self.list, N_("Pictures"))
         self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         chosen = box(
             row(self.selected, None, self.drop), self.list,

@@ -38,7 +38,7 @@ from clip_atelier.gui.widgets.search_parts import (
     pixels,
     tile_of,
 )
-from clip_atelier.gui.widgets.text import Button, Field, Label, Picture
+from clip_atelier.gui.widgets.text import Button, Field, Label, Picture, SpokenName
 
 _TYPING_MS = 350
 _TOP = 60
@@ -73,6 +73,7 @@ class SearchPage(QWidget):
 
         self.gallery = GalleryChoice(desk)
         self.runs = RunChoice({"": N_("Base model only")})
+        SpokenName(self.runs, N_("Run"))
         self.runs.setMinimumWidth(240)
         self.dial = StrengthDial(desk)
         self.strength = self.dial.slider

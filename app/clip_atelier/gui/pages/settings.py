@@ -22,7 +22,7 @@ from clip_atelier.gui.widgets.layout import column, row, scrolled
 from clip_atelier.gui.widgets.model_choice import ModelChoice
 from clip_atelier.gui.widgets.numbers import duration, size_words
 from clip_atelier.gui.widgets.tabs import Tabs
-from clip_atelier.gui.widgets.text import Button, Label
+from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 
 _PANEL = 332
 
@@ -252,7 +252,7 @@ class Readouts(QFrame):
 
 _SAME_SPEED = (
     "model.name", "lora.target_modules", "train.method", "train.towers", "train.batch_size", "train.chunk_size",
-    "hardware.device", "hardware.precision", "hardware.threads",
+    "train.gradient_checkpointing", "hardware.device", "hardware.precision", "hardware.threads",
 )  # fmt: skip
 
 
@@ -267,6 +267,7 @@ class Code(QWidget):
         super().__init__()
         self._desk = desk
         self.text = QPlainTextEdit()
+        SpokenName(self.text, N_("Python code"))
         self.text.setReadOnly(True)
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.text.setFont(theme.monospace())

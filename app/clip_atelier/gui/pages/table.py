@@ -27,7 +27,7 @@ from clip_atelier.gui.widgets.table_queue import QueueCard
 from clip_atelier.gui.widgets.table_run import RunPane
 from clip_atelier.gui.widgets.table_view import TableView
 from clip_atelier.gui.widgets.tabs import Tabs
-from clip_atelier.gui.widgets.text import Button, Label
+from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 
 if TYPE_CHECKING:
     from clip_atelier.engine.comparison import Row
@@ -53,7 +53,9 @@ class TablePage(QWidget):
         self._marks: dict[str, dict[str, Any]] = {}
         self._checks: dict[str, list[Check]] = {}
         self.direction = Choice({})
+        SpokenName(self.direction, N_("Question"))
         self.measure = Choice({"R@1": ""})
+        SpokenName(self.measure, N_("Measure"))
         self.measure.setMaximumWidth(250)
         self.columns = Button(N_("Columns"), "plain", "sliders-horizontal")
         self.written = Written(desk)
@@ -62,6 +64,7 @@ class TablePage(QWidget):
         self.queue = QueueCard()
         self.summary = Label(role="muted", wrap=True)
         self.view = TableView(desk.state)
+        SpokenName(self.view, N_("Table"))
         self.run = RunPane()
         self.heat = HeatMap()
         self.heat_note = Label(role="caption", wrap=True)

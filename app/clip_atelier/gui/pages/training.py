@@ -23,7 +23,7 @@ from clip_atelier.gui.widgets.run_choice import RunChoice
 from clip_atelier.gui.widgets.run_menu import RunMenu
 from clip_atelier.gui.widgets.run_view import RunView
 from clip_atelier.gui.widgets.tabs import Tabs
-from clip_atelier.gui.widgets.text import Button, Label, Picture
+from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName
 
 
 def make(desk: Desk) -> QWidget:
@@ -64,6 +64,7 @@ class TrainingPage(QWidget):
         self._stopping = False
 
         self.runs = RunChoice({})
+        SpokenName(self.runs, N_("Run"))
         self.runs.setMinimumWidth(280)
         self.runs.edited.connect(self._on_run_chosen)
         self.more = Button("", "icon", "ellipsis", tip=N_("More about this run"))

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSlider, QWidget
 
 from clip_atelier.engine.events import Check
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.i18n import N_
 from clip_atelier.gui import theme
 from clip_atelier.gui.record import RunRecord
 from clip_atelier.gui.state import WindowState
@@ -17,7 +17,7 @@ from clip_atelier.gui.widgets.inputs import Choice, Switch
 from clip_atelier.gui.widgets.layout import card, row
 from clip_atelier.gui.widgets.numbers import share
 from clip_atelier.gui.widgets.plots import Plot, Smoother
-from clip_atelier.gui.widgets.text import Label, Picture
+from clip_atelier.gui.widgets.text import Label, Picture, SpokenName
 
 _METRICS = ("R@1", "R@5", "R@10", "mAP")
 
@@ -85,7 +85,10 @@ class Curves(QWidget):
         whole.setStretch(0, 1)
         whole.setStretch(1, 1)
         self.setLayout(whole)
-        self._name_inputs()
+        for control, words in (
+            (self.smoothing, N_("Smoothing")), (self.log, N_("Log scale")), (self.measure, N_("Measure"))
+        ):  # fmt: skip
+            SpokenName(control, words)
         self.draw(self._record)
 
     def draw(self, record: RunRecord) -> None:
@@ -121,14 +124,8 @@ class Curves(QWidget):
         return f"{self._record.headline.rpartition('/')[0]}/{self.measure.value()}"
 
     def retranslate(self) -> None:
-        """The titles in the current language, and what screen readers say of the inputs."""
-        self._name_inputs()
+        """The titles in the current language."""
         self.draw(self._record)
-
-    def _name_inputs(self) -> None:
-        self.smoothing.setAccessibleName(_("Smoothing"))
-        self.log.setAccessibleName(_("Log scale"))
-        self.measure.setAccessibleName(_("What is drawn"))
 
     def _say(self, record: RunRecord, checks: list[Check]) -> None:
         from clip_atelier.engine.retrieval import DIRECTIONS

@@ -14,7 +14,7 @@ from clip_atelier.engine.models import Models
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.inputs import Choice
 from clip_atelier.gui.widgets.layout import row
-from clip_atelier.gui.widgets.text import Button
+from clip_atelier.gui.widgets.text import Button, SpokenName
 
 
 class ModelChoice(QWidget):
@@ -26,6 +26,7 @@ class ModelChoice(QWidget):
         super().__init__()
         # Listing reads headers only; loaded models belong to the compute lane.
         self._choice = Choice(dict.fromkeys((info.name for info in Models(home).list()), ""))
+        SpokenName(self._choice, N_("Model"))
         self._browse = Button("", "icon", "folder-open", tip=N_("Use a CLIP folder on disk"))
         self._choice.edited.connect(self.edited)
         self._browse.clicked.connect(self._ask)

@@ -13,7 +13,7 @@ from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.inputs import Choice
 from clip_atelier.gui.widgets.layout import clear, column, row
 from clip_atelier.gui.widgets.numbers import share
-from clip_atelier.gui.widgets.text import Label, plain_tooltip
+from clip_atelier.gui.widgets.text import Label, SpokenName, plain_tooltip
 
 _OPENING = {
     "gain": N_("The adaptation helped."),
@@ -32,6 +32,7 @@ class Result(QWidget):
         self.verdict = Label(role="heading", wrap=True)
         self.facts = Label(role="muted", wrap=True)
         self.measure = Choice({"R@1": ""})
+        SpokenName(self.measure, N_("Measure"))
         self.measure.edited.connect(self._fill)
         self.table = QGridLayout()
         self.table.setHorizontalSpacing(theme.XL)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import QEasingCurve, Qt, QVariantAnimation, Signal
 from PySide6.QtWidgets import QSlider, QWidget
 
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.i18n import N_
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.inputs import Switch
 from clip_atelier.gui.widgets.layout import row
-from clip_atelier.gui.widgets.text import Button, Label
+from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 
 _STEPS = 1000
 _MS = 1800
@@ -56,12 +56,8 @@ class ScatterBar(QWidget):
         self.arrows.edited.connect(lambda: self.arrows_changed.emit(self.arrows.value()))
         self.lasso.toggled.connect(self.lasso_changed)
         self.fit.clicked.connect(self.fit_wanted)
-        self.retranslate()
-
-    def retranslate(self) -> None:
-        """What screen readers say of the inputs, in the current language."""
-        self.slider.setAccessibleName(_("From the base to the adapted model"))
-        self.arrows.setAccessibleName(_("Arrows"))
+        SpokenName(self.slider, N_("From the base to the adapted model"))
+        SpokenName(self.arrows, N_("Arrows"))
 
     def toggle(self) -> None:
         """Walks to the other end, or stands still."""

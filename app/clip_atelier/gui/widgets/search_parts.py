@@ -16,7 +16,7 @@ from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.finding import Hit
 from clip_atelier.gui.widgets.layout import Flow, clear, column, row
 from clip_atelier.gui.widgets.pictures import Tile, TileView
-from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Message, Picture
+from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Message, Picture, SpokenName
 
 
 class QueryPicture(QFrame):
@@ -72,6 +72,7 @@ class Column(QFrame):
         self.title = Label(title, "heading")
         self.note = Label(role="caption")
         self.view = TileView(desk.store, 108, lines=2)
+        SpokenName(self.view, title)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         layout = column(row(self.title, None, self.note), self.view, gap=theme.S)
         layout.setContentsMargins(theme.L, theme.M, theme.S, theme.S)

@@ -18,7 +18,7 @@ from clip_atelier.gui.desk import Desk
 from clip_atelier.gui.widgets.inputs import Chips, Choice, Number, Text
 from clip_atelier.gui.widgets.layout import card, clear, column, row, rule
 from clip_atelier.gui.widgets.table_jobs import Request
-from clip_atelier.gui.widgets.text import Button, Label, Picture
+from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName
 
 PRESET: Final = "preset"
 _MOST = 200  # runs; more is a slip of the hand
@@ -72,6 +72,7 @@ class VaryRow(QWidget):
         super().__init__()
         self.setting = Choice({PRESET: N_("Preset"), **{n: d.title for n, d in DECLARED.items()}})
         self.setting.setFixedWidth(240)
+        SpokenName(self.setting, N_("What is varied"))
         self.setting.set_value(name)
         self.away = Button("", "icon", "x", tip=N_("Do not vary this"))
         self._text = Text(N_("values with commas between them"))
@@ -175,6 +176,7 @@ class FillPanel(QWidget):
         self.reset = Button(N_("The eight cells to begin with"), "quiet", "rotate-ccw")
         self.reset.tell(N_("Attention and Projection, each with r 8 and 16 and lora_alpha 16 and 32"))
         self.seeds = Number(whole=True, minimum=1, maximum=20)
+        SpokenName(self.seeds, N_("Seeds per cell"))
         self.seeds.setFixedWidth(88)
         self.seeds.set_value(desk.state.view("table.seeds", 1))
         self.held = Label(role="muted", wrap=True)

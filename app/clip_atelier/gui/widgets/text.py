@@ -198,6 +198,20 @@ class Field(QLineEdit):
         self.setAccessibleName(str(self._message))
 
 
+class SpokenName(QObject):
+    """What screen readers call a widget that shows no words of its own; in the current language."""
+
+    def __init__(self, widget: QWidget, text: str) -> None:
+        super().__init__(widget)
+        self._widget = widget
+        self._message = Message(text)
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        """Names the widget in the current language."""
+        self._widget.setAccessibleName(str(self._message))
+
+
 class Picture(QLabel):
     """One icon of the set, in a colour of the theme ("muted", "accent", "text", "warning")."""
 
