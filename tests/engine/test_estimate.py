@@ -34,6 +34,7 @@ def test_it_counts_the_steps_that_training_takes(
     assert 0 < found["memory"] < found["available"]
     assert found["fits"]
     assert found["chunk_size"] == 0
+    assert found["gradient_checkpointing"] is False
     assert Runs(home).list() == []
     assert drive(train(Plan(tiny_pairs, chosen, home), models, Control()))["steps"] == found["steps"]
 
@@ -49,6 +50,29 @@ def test_out_of_memory_proposes_a_chunk(
     found = drive(estimate(tiny_pairs, chosen, home, Models(home), Control()))
     assert not found["fits"]
     assert found["chunk_size"] == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "proposed"),
+    [
+        ({}, True),
+        ({"train__gradient_checkpointing": True}, False),
+        # No layer is computed at a step: there is nothing to compute again.
+        ({"lora__target_modules": "visual_projection"}, False),
+    ],
+)
+def test_checkpointing_is_proposed_where_it_would_help(
+    home: Path,
+    tiny_pairs: Path,
+    quick: Quick,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    proposed: bool,
+) -> None:
+    monkeypatch.setattr(room, "_available", lambda clip: 1)
+    found = drive(estimate(tiny_pairs, settings.build(quick(**changes)), home, Models(home), Control()))
+    assert not found["fits"]
+    assert found["gradient_checkpointing"] is proposed
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,11 @@ TEXTS = [
 EVERYWHERE = "q_proj,k_proj,v_proj,out_proj,fc1,fc2"
 
 
-def _adapted(tiny_clip: Path, home: Path, values: dict[str, object]) -> tuple[Clip, Adapter]:
-    clip = Models(home).open(
-        str(tiny_clip), settings.HardwareSettings(device="cpu", precision="fp32", threads=1)
-    )
+def _adapted(
+    tiny_clip: Path, home: Path, values: dict[str, object], precision: str = "fp32"
+) -> tuple[Clip, Adapter]:
+    hardware = {"hardware.device": "cpu", "hardware.precision": precision, "hardware.threads": 1}
+    clip = Models(home).open(str(tiny_clip), settings.build(hardware).hardware)
     adapter = adapters.attach(clip, settings.build({"lora.lora_dropout": 0.0, **values}))
     generator = torch.Generator().manual_seed(4)
     with torch.no_grad():
@@ -74,6 +75,45 @@ def test_trained_layers_equal_the_modules_themselves(
     largest = max(float(gradient.abs().max()) for gradient in expected.values())
     for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6 * largest)
+
+
+def _step(clip: Clip, adapter: Adapter, recompute: bool) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
+    """Embeddings and gradients of a pass with dropout, and the bytes that were kept for its way back."""
+    kept = 0
+
+    def keep(x: torch.Tensor) -> torch.Tensor:
+        nonlocal kept
+        kept += x.numel() * x.element_size()
+        return x
+
+    torch.manual_seed(7)
+    adapter.model.train()
+    clip.recompute = recompute
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x), clip.device.autocast():
+        images, texts = clip.image(clip.pixels(_pictures(clip))), clip.text(clip.tokens(TEXTS))
+    adapter.model.zero_grad()
+    # Outside autocast, as optimiser steps do it.
+    (images.square().sum() + (texts**3).sum() + (images[:3] * texts).sum()).backward()
+    adapter.model.eval()
+    found = {n: p.grad.clone() for n, p in adapter.trainable.items() if p.grad is not None}
+    return torch.cat([images, texts]).detach(), found, kept
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_computing_layers_again_changes_nothing_but_the_memory(
+    tiny_clip: Path, home: Path, precision: str
+) -> None:
+    clip, adapter = _adapted(
+        tiny_clip, home, {"lora.target_modules": EVERYWHERE, "lora.lora_dropout": 0.3}, precision
+    )
+    plain, expected, whole = _step(clip, adapter, recompute=False)
+    after = torch.get_rng_state()
+    ours, found, rest = _step(clip, adapter, recompute=True)
+    assert torch.equal(torch.get_rng_state(), after)  # the next step's dropout is the same, too
+    assert torch.equal(ours, plain)
+    assert found.keys() == expected.keys() == adapter.trainable.keys()
+    assert all(torch.equal(found[name], gradient) for name, gradient in expected.items())
+    assert rest < whole / 4
 
 
 def test_quick_gelu_and_its_gradient() -> None:

@@ -45,7 +45,7 @@ def best_adapter(home: Path, run_id: str) -> dict[str, torch.Tensor]:
         {"lora__target_modules": "visual_projection"},
         {"train__towers": "text"},
         {"train__method": "layernorm"},
-        {"train__chunk_size": 3},
+        {"train__chunk_size": 3, "train__gradient_checkpointing": True},
         {"data__views": 3, "train__size_penalty": 0.01, "train__temperature": "trained"},
         {"lora__bias": "all", "train__schedule": "linear"},
     ],

@@ -38,8 +38,9 @@ def estimate(
 
     Returns:
         `steps`, `seconds_per_step`, `first_pass_seconds` (decoding and frozen parts), `seconds` (both together,
-        measuring not included), `memory` (bytes in use at the peak of a step), `available` (bytes), `fits`, and
-        `chunk_size`: 0 where the step fits, else the largest power of two that should.
+        measuring not included), `memory` (bytes in use at the peak of a step), `available` (bytes), `fits`,
+        `chunk_size`: 0 where the step fits, else the largest power of two that should; and
+        `gradient_checkpointing`: whether turning that on would save memory that is missing.
 
     Raises:
         UserError: the folder, the model or a setting is at fault.
@@ -53,12 +54,14 @@ def estimate(
     train, seed, views = settings.train, settings.train.seed, settings.data.views
     batches = Batches(collection.items, parts.train, parts.groups, train.batch_size, views, seed)
     batch = batches.at(0)
+    trains_layers = False
     try:
         adapter = adapters.attach(clip, settings)
         pictures = Pictures(collection.root, collection.items, clip.image_size, settings.data, seed)
         began = time.perf_counter()
         yield from pictures.prepare(batch.indices, control, views)
         material = Material(clip, collection.items, parts.groups, pictures)
+        trains_layers = bool(material.trained_towers)
         yield from material.prepare(batch.indices, views, control)
         first_pass = (time.perf_counter() - began) / len(batch.indices) * len(parts.train)
         stepper = Stepper(clip, adapter, material, train, batches.per_epoch * train.epochs)
@@ -88,6 +91,7 @@ def estimate(
         "available": available,
         "fits": fits,
         "chunk_size": 0 if fits else _chunk(train.chunk_size or train.batch_size, memory, available),
+        "gradient_checkpointing": not fits and trains_layers and not train.gradient_checkpointing,
         "device": clip.device.kind,
     }
 

@@ -21,12 +21,12 @@ from clip_atelier.engine.events import Check, Event, Notice, Phase, Ranking, Sav
 from clip_atelier.engine.i18n import _
 from clip_atelier.engine.measuring import embed, select_by
 from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.models.device import random_state, set_random_state
 from clip_atelier.engine.objective import objective
 from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.processes import Group
 from clip_atelier.engine.retrieval import Board, Features
 from clip_atelier.engine.settings import Settings
-from clip_atelier.engine.shares import random_state, set_random_state
 from clip_atelier.engine.steps import Material, Stepper
 from clip_atelier.engine.together import Leader
 

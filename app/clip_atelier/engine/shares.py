@@ -8,11 +8,13 @@ arXiv:2101.06983).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
+
+from clip_atelier.engine.models.device import random_state, set_random_state
 
 Job = Callable[[], Tensor]
 
@@ -87,26 +89,3 @@ class Share:
             if value.requires_grad:
                 value.float().backward(gradient)
         set_random_state(after)
-
-
-def random_state(kind: str) -> dict[str, Tensor]:
-    """Torch's random states: of the processor and, where it is used, of the graphics card."""
-    found = {"cpu": torch.get_rng_state()}
-    if kind == "cuda":
-        found["cuda"] = torch.cuda.get_rng_state()
-    elif kind == "mps":
-        found["mps"] = torch.mps.get_rng_state()
-    elif kind == "xpu":
-        found["xpu"] = torch.xpu.get_rng_state()
-    return found
-
-
-def set_random_state(state: Mapping[str, Tensor]) -> None:
-    """Puts a `random_state` back."""
-    torch.set_rng_state(state["cpu"])
-    if "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"])
-    if "mps" in state:
-        torch.mps.set_rng_state(state["mps"])
-    if "xpu" in state:
-        torch.xpu.set_rng_state(state["xpu"])

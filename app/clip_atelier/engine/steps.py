@@ -22,12 +22,13 @@ from clip_atelier.engine.collection.records import Item
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.events import Work
 from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.models.device import random_state, set_random_state
 from clip_atelier.engine.models.halves import Halves
 from clip_atelier.engine.objective import objective
 from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.retrieval import caption_key, positives
 from clip_atelier.engine.settings import TrainSettings
-from clip_atelier.engine.shares import Share, random_state, set_random_state
+from clip_atelier.engine.shares import Share
 
 _LOGIT_SCALE = "logit_scale"
 _LN_100 = math.log(100.0)
@@ -229,10 +230,12 @@ class Stepper:
         """The towers as training computes them: dropout on, frozen weights in training's precision."""
         for module in self._computed:
             module.train()
+        self.clip.recompute = self.train.gradient_checkpointing
         try:
             with self.halves.in_place():
                 yield
         finally:
+            self.clip.recompute = False
             for module in self._computed:
                 module.eval()
 

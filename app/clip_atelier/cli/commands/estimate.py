@@ -37,6 +37,8 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
                 size=found["chunk_size"]
             )
         )
+    if found["gradient_checkpointing"]:
+        lines.append(_("Setting train.gradient_checkpointing to true saves memory too, for more time."))
     return Outcome(found, "\n".join(lines))
 
 

@@ -43,6 +43,7 @@ class Clip:
         net: transformers' model (modules inside may be wrapped by PEFT while an adapter is attached).
         image_size: Side of the square it sees, in pixels.
         dim: Length of an embedding.
+        recompute: Whether optimiser steps keep only what enters each layer (see `models.layers.recomputed`).
     """
 
     family = "clip"
@@ -62,6 +63,7 @@ class Clip:
         self.name = name or folder.name
         self.device = device
         self.adapter: Adapter | None = None
+        self.recompute = False
         # The base's embeddings of lists of captions asked for lately; `engine.features` fills it.
         self.known_texts: dict[tuple[str, ...], NDArray[np.float32]] = {}
         try:
@@ -190,7 +192,8 @@ class Clip:
 
     def _trained(self, layer: nn.Module, x: Tensor, allowed: Tensor | None, rows: Tensor | None) -> Tensor:
         """A layer inside an optimiser step (see `models.layers`)."""
-        return layers.forward(layer, x, allowed, rows, self.device.attention == "sdpa")
+        run = layers.recomputed if self.recompute else layers.forward
+        return run(layer, x, allowed, rows, self.device.attention == "sdpa")
 
     def text_from(self, x: Tensor, start: int, stop: int | None = None) -> Tensor:
         """The end of the text tower from pooled values [B, D]: start L + 1 before the last norm, L + 2 after it."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
 import psutil
 import torch
+from torch import Tensor
 
 from clip_atelier.engine import processes
 from clip_atelier.engine.errors import UserError
@@ -126,3 +128,26 @@ def is_out_of_memory(error: BaseException) -> bool:
             words in str(error) for words in ("not enough memory", "out of memory", "can't allocate memory")
         )
     )
+
+
+def random_state(kind: str) -> dict[str, Tensor]:
+    """Torch's random states: of the processor and, where it is used, of the graphics card."""
+    found = {"cpu": torch.get_rng_state()}
+    if kind == "cuda":
+        found["cuda"] = torch.cuda.get_rng_state()
+    elif kind == "mps":
+        found["mps"] = torch.mps.get_rng_state()
+    elif kind == "xpu":
+        found["xpu"] = torch.xpu.get_rng_state()
+    return found
+
+
+def set_random_state(state: Mapping[str, Tensor]) -> None:
+    """Puts a `random_state` back."""
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])
+    if "mps" in state:
+        torch.mps.set_rng_state(state["mps"])
+    if "xpu" in state:
+        torch.xpu.set_rng_state(state["xpu"])

@@ -65,6 +65,17 @@ class TrainSettings(Block):
         le=65_536,
         advanced=True,
     )
+    gradient_checkpointing: bool = setting(
+        False,
+        title=N_("Gradient checkpointing"),
+        summary=N_(
+            "Keeps only what enters each trained layer and computes the rest again on the way back: exact gradients in "
+            "much less memory, for up to half more time."
+        ),
+        detail=N_("For when a step does not fit into memory. It can be combined with 'Chunk size'."),
+        source="Chen et al. 2016, arXiv:1604.06174",
+        advanced=True,
+    )
     learning_rate: float = setting(
         3e-4,
         title=N_("Learning rate"),
