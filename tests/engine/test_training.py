@@ -18,7 +18,7 @@ from clip_atelier.engine import checkpoints, events, settings
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import Stopped, UserError, WorkError
 from clip_atelier.engine.events import Check, Event, Finished, Saved, Step, drive
-from clip_atelier.engine.models import Models
+from clip_atelier.engine.models import Models, layers
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.training import Plan, resume, train
 
@@ -158,6 +158,20 @@ def test_a_complete_run_is_not_resumed(home: Path, tiny_pairs: Path, quick: Quic
     result, _ = run(home, tiny_pairs, quick(train__epochs=1))
     with pytest.raises(UserError, match="complete"):
         drive(resume(home, result["run"], Models(home), Control()))
+
+
+def test_gradient_checkpointing_changes_the_memory_only(
+    home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    again = layers.recomputed
+    monkeypatch.setattr(layers, "recomputed", lambda *given: calls.append(1) or again(*given))
+    plain, _seen = run(home, tiny_pairs, quick())
+    assert not calls
+    lean, _seen = run(home, tiny_pairs, quick(train__gradient_checkpointing=True))
+    assert calls
+    expected, found = (best_adapter(home, result["run"]) for result in (plain, lean))
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_shuffled_captions_gain_nothing_and_say_so(home: Path, tiny_collection: Path, quick: Quick) -> None:
