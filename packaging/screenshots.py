@@ -101,16 +101,22 @@ def take(args: argparse.Namespace) -> None:
 
 def measure(shell: Shell, settle: Callable[[float], None]) -> None:
     """Draws the map and measures what the page of gains and losses shows."""
+    from clip_atelier.gui.pages.learned import LearnedPage
+    from clip_atelier.gui.pages.map import MapPage
+
     shell.show_page("map")
     settle(20)
-    shell.page("map").draw_map()
+    page = shell.page("map")
+    assert isinstance(page, MapPage)
+    page.draw_map()
     settle(240)
     shell.show_page("learned")
     page = shell.page("learned")
+    assert isinstance(page, LearnedPage)
     for name in page.tabs.names:
         page.tabs.choose(name)
         settle(20)
-        getattr(page, name).measure()
+        (page.words if name == "words" else page.strengths).measure()
         settle(240)
 
 

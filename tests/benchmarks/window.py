@@ -94,8 +94,12 @@ def measure(home: Path, page: str, seconds: float) -> int:
     desk.warm_up()
     say("opening the sample", spend(lambda: desk.split is not None and lanes.compute.current is None, 120))
 
+    from clip_atelier.gui.pages.training import TrainingPage  # not before the window is seen
+
     shell.show_page("training")
-    shell.page("training").begin()
+    job = shell.page("training")
+    assert isinstance(job, TrainingPage)
+    job.begin()
     steps: list[float] = []
 
     def count(events: list[object]) -> None:
@@ -105,7 +109,6 @@ def measure(home: Path, page: str, seconds: float) -> int:
 
     lanes.compute.events.connect(count)
     shell.show_page(page)
-    job = shell.page("training")
     say("getting ready to train", spend(lambda: bool(steps) or not job.training, 300))
     steps.clear()
     began = time.perf_counter()

@@ -41,7 +41,7 @@ class _Slider(QSlider):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(theme.tokens(self.palette()).gain))
-        painter.drawRoundedRect(QRectF(QPointF(x - 1.5, 0), QPointF(x + 1.5, 5)), 1.5, 1.5)
+        painter.drawRoundedRect(QRectF(QPointF(x - 1.5, 1), QPointF(x + 1.5, self.height() / 2 - 3)), 1.5, 1.5)
         painter.end()
 
 
