@@ -76,3 +76,25 @@ def test_values_are_read_off_under_the_pointer(desk: Desk, qtbot: QtBot) -> None
     assert view.curves.recall_note.text() == "step 500: 0.500"
     view.curves.loss.pointed.emit(None)
     assert view.curves.loss_note.text() == ""
+
+
+def test_curves_of_a_live_run_follow_once_a_second_and_its_numbers_at_once(desk: Desk, qtbot: QtBot) -> None:
+    view = RunView(desk)
+    qtbot.addWidget(view)
+    view.show()
+    record, events = RunRecord(), long_run(300)
+
+    def drawn() -> int:
+        return len(view.curves.loss._curves["raw"][0].getOriginalDataset()[0])
+
+    record.feed(events[:102])
+    view.draw(record, Path(), "working")
+    assert drawn() == 100
+    record.feed(events[102:202])
+    view.draw(record, Path(), "working")
+    assert view.figures["step"].number.text().startswith("200 ")
+    assert drawn() == 100
+    qtbot.waitUntil(lambda: drawn() == 200, timeout=10_000)
+    record.feed(events[202:])
+    view.draw(record, Path(), "")
+    assert drawn() == 300, "an ended run is drawn whole"

@@ -41,7 +41,9 @@ class _Slider(QSlider):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(theme.tokens(self.palette()).gain))
-        painter.drawRoundedRect(QRectF(QPointF(x - 1.5, 1), QPointF(x + 1.5, self.height() / 2 - 3)), 1.5, 1.5)
+        painter.drawRoundedRect(
+            QRectF(QPointF(x - 1.5, 1), QPointF(x + 1.5, self.height() / 2 - 3)), 1.5, 1.5
+        )
         painter.end()
 
 
@@ -94,7 +96,7 @@ class StrengthLine(QWidget):
         self.head = Label(role="muted")
         self.metrics = {name: Label() for name in ("R@1", "mAP")}
         self.note = Label(role="muted")
-        flow = Flow(theme.L)
+        flow = Flow(theme.L, theme.XS)
         for label in (self.head, *self.metrics.values(), self.note):
             flow.addWidget(label)
         self.setLayout(flow)

@@ -114,10 +114,11 @@ def clear(layout: QLayout) -> None:
 
 
 class Flow(QLayout):
-    """Lays widgets out like words: left to right, then the next line."""
+    """Lays widgets out like words: left to right, then the next line, `below` under it (`gap` if not given)."""
 
-    def __init__(self, gap: int = theme.S) -> None:
+    def __init__(self, gap: int = theme.S, below: int | None = None) -> None:
         super().__init__()
+        self._below = gap if below is None else below
         self._items: list[QLayoutItem] = []
         self._gap = gap
         self.setContentsMargins(0, 0, 0, 0)
@@ -165,7 +166,7 @@ class Flow(QLayout):
                 continue
             hint = item.sizeHint()
             if x + hint.width() > rect.right() + 1 and line:
-                x, y, line = rect.x(), y + line + self._gap, 0
+                x, y, line = rect.x(), y + line + self._below, 0
             if move:
                 item.setGeometry(QRect(QPoint(x, y), hint))
             x += hint.width() + self._gap

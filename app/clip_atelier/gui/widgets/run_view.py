@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QProgressBar, QWidget
 
 from clip_atelier.engine.i18n import N_, _
@@ -19,6 +20,7 @@ from clip_atelier.gui.widgets.tabs import Figure, Tabs
 from clip_atelier.gui.widgets.text import Label
 
 _STRIPS = 4
+_CURVES_MS = 1000  # painting both curves holds the window up for some 20 ms, so not at every tick
 _TABS = 236  # two rows of pinned queries; the curves take the rest
 
 _ENDED = {
@@ -39,6 +41,12 @@ class RunView(QWidget):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._drawn: tuple[object, ...] = ()
+        self._due: RunRecord | None = None  # whose curves are drawn when the timer ends
+        self._curved: RunRecord | None = None  # whose curves are drawn
+        self._calm = QTimer(self)
+        self._calm.setSingleShot(True)
+        self._calm.setInterval(_CURVES_MS)
+        self._calm.timeout.connect(self._on_calm)
         self.phase = Label(role="muted")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -88,7 +96,7 @@ class RunView(QWidget):
         self._drawn = now
         self._draw_numbers(record)
         self._say(record, doing)
-        self.curves.draw(record)
+        self._draw_curves(record, live=doing == "working")
         queries = list(record.rankings.values())
         for strip, history in zip(self.strips, [*queries, *([[]] * _STRIPS)], strict=False):
             strip.show_ranking(root, history)
@@ -102,6 +110,20 @@ class RunView(QWidget):
         if record.finished is not None and record.finished.message:
             notes.append(f"{record.finished.message} {record.finished.hint}")
         self.notes.show_literal("\n".join(notes) if notes else _("Nothing to tell."))
+
+    def _draw_curves(self, record: RunRecord, *, live: bool) -> None:
+        """The curves of a run that goes on follow once a second; everything else is drawn at once."""
+        if live and record is self._curved and self._calm.isActive():
+            self._due = record
+            return
+        self._due, self._curved = None, record
+        self.curves.draw(record)
+        if live:
+            self._calm.start()
+
+    def _on_calm(self) -> None:
+        if self._due is not None:
+            self._draw_curves(self._due, live=True)
 
     def retranslate(self) -> None:
         """Draws anew at the next chance: numbers and units are in the old language."""
