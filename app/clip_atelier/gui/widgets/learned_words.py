@@ -184,7 +184,7 @@ class WordTable(QTableView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
-        for column, width in enumerate((200, 68, 64, 64, 150)):
+        for column, width in enumerate((200, 78, 76, 74, 150)):
             self.setColumnWidth(column, width)
         header.setSectionResizeMode(_WORD, QHeaderView.ResizeMode.Stretch)
         self.activated.connect(lambda index: self.opened.emit(str(index.siblingAtColumn(_WORD).data())))
