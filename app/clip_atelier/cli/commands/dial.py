@@ -39,7 +39,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         for p in found["points"]
         for mark in ["←" if p["strength"] == found["best"] else ""]
     ]
-    general = f"{_('general drawings')} {found['elsewhere'].partition('/')[2]}"
+    general = " ".join((_("general drawings"), found["elsewhere"].partition("/")[2]))
     header = (_("strength"), found["headline"], general, _("validation"), _("recommended"))
     text = table(header, rows, right=(0, 1, 2, 3))
     return Outcome(found, "\n".join([text, "", *findings.dial(found)]))
