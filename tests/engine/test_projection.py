@@ -267,7 +267,9 @@ def do_map(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
     def go(folder: Path, on_event: Callable[[Event], object] | None = None, **options: Any) -> dict[str, Any]:
         options = {"model": str(tiny_clip)} | options if "run" not in options else options
         looked = {name: options.pop(name) for name in ("run", "strength", "model") if name in options}
-        return drive(map_folder(folder, Lens(**looked, hardware=CPU), Models(home), Control(), **options), on_event)
+        return drive(
+            map_folder(folder, Lens(**looked, hardware=CPU), Models(home), Control(), **options), on_event
+        )
 
     return go
 

@@ -21,7 +21,7 @@ from clip_atelier.engine.pictures import Pictures
 
 Features = NDArray[np.float32]
 
-BATCH = 64
+BATCH = 32
 TEXT_BATCH = 256
 _KNOWN_TEXTS = 16  # lists of captions whose embeddings are remembered
 

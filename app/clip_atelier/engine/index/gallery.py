@@ -32,7 +32,7 @@ from clip_atelier.engine.store import Store as Cache
 Vectors = NDArray[np.float32]
 
 # Images embedded, and stored, at a time: what a crash or a stop can cost at most.
-_BATCH: Final = 4 * features.BATCH
+_BATCH: Final = 8 * features.BATCH
 
 
 @dataclass(frozen=True)
