@@ -17,6 +17,7 @@ from torch import Tensor
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.events import Progress, Work
 from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.models.halves import Halves
 from clip_atelier.engine.pictures import Pictures
 
 Features = NDArray[np.float32]
@@ -72,12 +73,13 @@ def image_prefix(
             else:
                 missing.append(row)
     missing.sort()
+    halves = _halves(clip, half and len(missing) > 0)
     began = time.monotonic()
     for start in range(0, len(missing), BATCH):
         control.boundary()
         part = missing[start : start + BATCH]
         pixels = pictures.batch([pairs[r][0] for r in part], [pairs[r][1] for r in part])
-        with torch.inference_mode(), clip.device.autocast(half):
+        with torch.inference_mode(), halves.in_place(), clip.device.autocast(half):
             hidden = clip.image(clip.pixels(torch.from_numpy(pixels)), 0, cut).float().cpu().numpy()
         for row, value in zip(part, hidden, strict=True):
             rows[row] = value
@@ -87,6 +89,10 @@ def image_prefix(
         left = (time.monotonic() - began) / done * (len(missing) - done)
         yield Progress(done=done, total=len(missing), seconds_left=left)
     return np.stack([row for row in rows if row is not None]) if rows else np.zeros((0, *shape), np.float32)
+
+
+def _halves(clip: Clip, half: bool) -> Halves:
+    return Halves([clip.net.vision_model] if half else [], clip.device.dtype)
 
 
 def _cut_shape(clip: Clip, cut: int) -> tuple[int, ...]:
@@ -130,11 +136,12 @@ def fresh_images(
 ) -> Work[Features]:
     """Normalised embeddings [N, dim] of images, nothing taken from the store; `half` as for `images`."""
     parts: list[Features] = []
+    halves = _halves(clip, half)
     began = time.monotonic()
     for start in range(0, len(indices), BATCH):
         control.boundary()
         part = indices[start : start + BATCH]
-        with torch.inference_mode(), clip.device.autocast(half):
+        with torch.inference_mode(), halves.in_place(), clip.device.autocast(half):
             parts.append(
                 clip.image(clip.pixels(torch.from_numpy(pictures.batch(part)))).float().cpu().numpy()
             )

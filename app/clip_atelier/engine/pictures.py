@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clip_atelier.engine.collection import images
+from clip_atelier.engine.collection.pixels import Fit
 from clip_atelier.engine.collection.records import Item
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import UserError
@@ -25,7 +26,39 @@ Picture = NDArray[np.uint8]
 # Pictures kept in memory; what goes beyond is read from the store again.
 _MEMORY = 1 << 30
 _LOOK_AHEAD = 64
+_KEPT_AT_ONCE = 128
 _THREADS = 4
+
+
+def _look(digest: str, size: int, how: str) -> str:
+    return f"{digest}:{size}:{how}"
+
+
+class Fitted:
+    """Puts what a scan decoded where `Pictures` looks first (see `collection.reading.Fitting`).
+
+    Args:
+        store: Where prepared pictures are kept.
+        size: Side of the square in pixels.
+        how: How images are fitted into it.
+    """
+
+    def __init__(self, store: Store, size: int, how: Fit) -> None:
+        self.store = store
+        self.size = size
+        self.how = how
+        self._fresh: dict[str, bytes] = {}
+
+    def take(self, digest: str, picture: Picture) -> None:
+        """Keeps one picture, soon."""
+        self._fresh[f"px:{_look(digest, self.size, self.how)}"] = picture.tobytes()
+        if len(self._fresh) >= _KEPT_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Stores what was taken."""
+        self.store.put(self._fresh)
+        self._fresh.clear()
 
 
 class Pictures:
@@ -59,7 +92,7 @@ class Pictures:
 
     def key(self, index: int, view: int = 0) -> str:
         """Name of a picture's content: the same image, size and view always have the same name."""
-        look = f"{self.items[index].digest}:{self.size}:{self.data.image_fit}"
+        look = _look(self.items[index].digest, self.size, self.data.image_fit)
         return look if view == 0 else f"{look}:{view}:{self.data.crop_min}:{self.data.flip}:{self.seed}"
 
     def _decode(self, index: int, view: int) -> Picture:
@@ -103,7 +136,7 @@ class Pictures:
             else:
                 self._remember(*pair, result)
                 fresh[names[pair]] = result.tobytes()
-            if len(fresh) >= 128:
+            if len(fresh) >= _KEPT_AT_ONCE:
                 self._keep(fresh)
             if done % 32 == 0 or done == len(missing):
                 left = (time.monotonic() - began) / done * (len(missing) - done)

@@ -144,7 +144,9 @@ def test_a_second_scan_takes_unchanged_images_from_the_cache(
     draw("set/new.png")
     read: list[str] = []
     real = scan_module().read
-    monkeypatch.setattr(scan_module(), "read", lambda path: (read.append(path.name), real(path))[1])
+    monkeypatch.setattr(
+        scan_module(), "read", lambda path, wanted: (read.append(path.name), real(path, wanted))[1]
+    )
     second = scanned(tmp_path / "set", cache)
     assert sorted(read) == ["3.png", "new.png"]
     same = {item.path: item for item in first.items}

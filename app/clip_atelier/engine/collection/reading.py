@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from clip_atelier.engine.collection import images
+from clip_atelier.engine.collection.pixels import Fit
 from clip_atelier.engine.i18n import _
 
 SIGHT: Final = 16
@@ -38,8 +40,31 @@ class Reading:
     sight: bytes
 
 
-def read(path: Path) -> Reading:
+class Fitting(Protocol):
+    """Wants the pictures that a scan decodes, at a model's size, so that they need not be decoded again."""
+
+    @property
+    def size(self) -> int:
+        """Side of the square in pixels."""
+
+    @property
+    def how(self) -> Fit:
+        """How an image is fitted into the square."""
+
+    def take(self, digest: str, picture: NDArray[np.uint8]) -> None:
+        """Keeps uint8 [size, size, 3] of the file with this SHA-256."""
+
+
+def read(path: Path, fitting: Fitting | None = None) -> tuple[Reading, NDArray[np.uint8] | None]:
     """Decodes an image in full.
+
+    Args:
+        path: The file.
+        fitting: At what size the picture is wanted too, if at all.
+
+    Returns:
+        What is kept, and the fitted picture. That is None where it is not wanted, and where it may be another one than
+        `images.load` would give at that size: JPEG files and very large ones are decoded smaller for a smaller target.
 
     Raises:
         ImageProblem: it cannot be used, or shows nothing.
@@ -47,19 +72,29 @@ def read(path: Path) -> Reading:
     with images.open_regular(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
+        reducible = file.read(3).startswith((b"\xff\xd8\xff", b"PK"))  # JPEG, or a file that may hold one
+        file.seek(0)
         image, (width, height) = images.decode(path, file, 8 * SIGHT)
-    if image.getextrema() == tuple((value, value) for value in image.crop((0, 0, 1, 1)).tobytes()):
+    small = image.convert("L")
+    small.thumbnail((8 * SIGHT, 8 * SIGHT), Image.Resampling.BOX)
+    low, high = small.getextrema()
+    # What is of one colour is so when made small too; the whole is only looked through where that leaves a doubt.
+    if low == high and _of_one_colour(image):
         raise images.ImageProblem(
             path,
             _("Nothing is drawn on it: it is empty, of one colour, or white on a transparent ground."),
             _("Give a white drawing a darker background."),
         )
-    return Reading(digest, width, height, *_looks(image))
+    whole = not reducible and image.size == (width, height)
+    picture = images.fit(image, fitting.size, fitting.how) if fitting and whole else None
+    return Reading(digest, width, height, *_looks(small)), picture
 
 
-def _looks(image: Image.Image) -> tuple[int, bytes]:
-    small = image.convert("L")
-    small.thumbnail((8 * SIGHT, 8 * SIGHT), Image.Resampling.BOX)
+def _of_one_colour(image: Image.Image) -> bool:
+    return image.getextrema() == tuple((value, value) for value in image.crop((0, 0, 1, 1)).tobytes())
+
+
+def _looks(small: Image.Image) -> tuple[int, bytes]:
     grey = Image.fromarray(images.fit(small.convert("RGB"), 4 * SIGHT)).convert("L")
     cells = np.asarray(grey.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
     bits = (cells[:, :-1] - cells[:, 1:]) >= _STEP

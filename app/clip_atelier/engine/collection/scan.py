@@ -10,12 +10,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from clip_atelier.engine.collection import captions, images, tables
 from clip_atelier.engine.collection.cache import Cache
 from clip_atelier.engine.collection.duplicates import near_duplicates
 from clip_atelier.engine.collection.names import Lookup, nfc
 from clip_atelier.engine.collection.pairs import find_pairs
-from clip_atelier.engine.collection.reading import Reading, read
+from clip_atelier.engine.collection.reading import Fitting, Reading, read
 from clip_atelier.engine.collection.records import Collection, Item, Problem, SplitName
 from clip_atelier.engine.collection.tables import Entry
 from clip_atelier.engine.collection.walk import Found, walk
@@ -32,7 +35,16 @@ EVERY: Final = 0.1
 """Seconds between two progress events."""
 
 
-def scan(folder: Path, data: DataSettings, control: Control, cache: Path | None = None) -> Work[Collection]:
+Read = tuple[Reading, NDArray[np.uint8] | None]
+
+
+def scan(
+    folder: Path,
+    data: DataSettings,
+    control: Control,
+    cache: Path | None = None,
+    fitting: Fitting | None = None,
+) -> Work[Collection]:
     """Reads a folder of drawings.
 
     Args:
@@ -40,6 +52,7 @@ def scan(folder: Path, data: DataSettings, control: Control, cache: Path | None 
         data: Where captions and pairs come from.
         control: May stop or pause the work between two files.
         cache: SQLite file that remembers unchanged images; made where missing, done without where it cannot be used.
+        fitting: Takes pictures that had to be decoded; those that the cache remembers do not come by.
 
     Returns:
         The collection, its items ordered by path.
@@ -54,7 +67,7 @@ def scan(folder: Path, data: DataSettings, control: Control, cache: Path | None 
     for problem in found.problems:
         yield ProblemFound(path=problem.path, reason=problem.reason)
     problems = list(found.problems)
-    readings = yield from _readings(folder, found, problems, control, cache)
+    readings = yield from _readings(folder, found, problems, control, cache, fitting)
     if not readings:
         raise _nothing(folder, found, problems)
     paths = sorted(readings)
@@ -126,7 +139,12 @@ def _check(folder: Path) -> None:
 
 
 def _readings(
-    folder: Path, found: Found, problems: list[Problem], control: Control, cache: Path | None
+    folder: Path,
+    found: Found,
+    problems: list[Problem],
+    control: Control,
+    cache: Path | None,
+    fitting: Fitting | None,
 ) -> Work[dict[str, Reading]]:
     known = Cache(cache, folder)
     results: dict[str, Reading] = {}
@@ -141,10 +159,12 @@ def _readings(
             else:
                 results[path] = reading
         reused = len(results)
-        for done, (path, future) in enumerate(_decoded(folder, fresh, control), start=1):
+        for done, (path, future) in enumerate(_decoded(folder, fresh, control, fitting), start=1):
             try:
-                results[path] = future.result()
+                results[path], picture = future.result()
                 known.put(path, found.images[path], results[path])
+                if fitting and picture is not None:
+                    fitting.take(results[path].digest, picture)
             except images.ImageProblem as problem:
                 problems.append(Problem(path, problem.reason))
                 yield ProblemFound(path=path, reason=problem.reason)
@@ -160,16 +180,18 @@ def _readings(
     return results
 
 
-def _decoded(folder: Path, paths: list[str], control: Control) -> Iterator[tuple[str, Future[Reading]]]:
+def _decoded(
+    folder: Path, paths: list[str], control: Control, fitting: Fitting | None
+) -> Iterator[tuple[str, Future[Read]]]:
     """Reads files in a few threads (Pillow decodes without the interpreter's lock), in order, at most `AHEAD` ahead."""
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="scan")
-    waiting: deque[tuple[str, Future[Reading]]] = deque()
+    waiting: deque[tuple[str, Future[Read]]] = deque()
     coming = iter(paths)
     try:
         while True:
             control.boundary()
             while len(waiting) < AHEAD and (path := next(coming, None)) is not None:
-                waiting.append((path, pool.submit(read, folder / path)))
+                waiting.append((path, pool.submit(read, folder / path, fitting)))
             if not waiting:
                 return
             path, future = waiting.popleft()

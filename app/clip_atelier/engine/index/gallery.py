@@ -24,7 +24,7 @@ from clip_atelier.engine.index.store import Space, Store
 from clip_atelier.engine.models import STARTER, Models
 from clip_atelier.engine.models.clip import Clip
 from clip_atelier.engine.paths import shown
-from clip_atelier.engine.pictures import Pictures
+from clip_atelier.engine.pictures import Fitted, Pictures
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.settings import DataSettings, HardwareSettings
 from clip_atelier.engine.store import Store as Cache
@@ -138,7 +138,13 @@ def index(folder: Path, lens: Lens, models: Models, control: Control) -> Work[di
 def open_gallery(folder: Path, lens: OpenLens, home: Path, control: Control) -> Work[Gallery]:
     """Scans a folder and embeds what the store does not know yet, in every space of the lens."""
     began = time.monotonic()
-    found = yield from scan(folder, lens.data, control, home / "cache" / "scan.sqlite")
+    cache = Cache.of_features(home, lens.hardware.cache_gb)
+    try:
+        fitted = Fitted(cache, lens.clip.image_size, lens.data.image_fit)
+        found = yield from scan(folder, lens.data, control, home / "cache" / "scan.sqlite", fitted)
+        fitted.flush()
+    finally:
+        cache.close()
     yield Phase(name="index", title=_("Embedding the images"))
     digests = [item.digest for item in found.items]
     spaces = list(dict.fromkeys((lens.base, lens.adapted)))

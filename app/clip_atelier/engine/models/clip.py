@@ -128,7 +128,7 @@ class Clip:
         for stage in range(start, stop):
             if stage == 0:
                 x = tower.pre_layrnorm(tower.embeddings(x))
-            elif stage <= last and tower.training:
+            elif stage <= last and (tower.training or torch.is_autocast_enabled(x.device.type)):
                 # Only the first position, the class token, is pooled.
                 first = x.new_zeros(len(x), dtype=torch.long) if stage == last and stop > last + 1 else None
                 x = self._trained(tower.encoder.layers[stage - 1], x, None, first)
@@ -191,8 +191,8 @@ class Clip:
         return self._trained(encoder.layers[-1], x, (places <= ends[:, None])[:, None, None], ends)[:, 0]
 
     def _trained(self, layer: nn.Module, x: Tensor, allowed: Tensor | None, rows: Tensor | None) -> Tensor:
-        """A layer inside an optimiser step (see `models.layers`)."""
-        run = layers.recomputed if self.recompute else layers.forward
+        """A layer inside an optimiser step, or where only speed counts (see `models.layers`)."""
+        run = layers.recomputed if self.recompute and torch.is_grad_enabled() else layers.forward
         return run(layer, x, allowed, rows, self.device.attention == "sdpa")
 
     def text_from(self, x: Tensor, start: int, stop: int | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Frozen weights in training's precision.
+"""Frozen weights in training's precision, for steps and for the index.
 
 Autocast casts every frozen matrix anew at each step, half a gigabyte for ViT-B/32. Here the copies are made once and
 stand in the weights' place while a step is taken. The weights themselves are never written to: outside a step the model

@@ -1,7 +1,7 @@
 """An encoder layer as it is trained: the arithmetic of transformers' `CLIPEncoderLayer` and PEFT's LoRA, in fewer passes.
 
-Measuring always goes through the modules of transformers and PEFT themselves; only optimiser steps come here. What is
-saved beside the matrix products:
+Measuring always goes through the modules of transformers and PEFT themselves; only optimiser steps and the index, which
+is computed in half precision, come here. What is saved beside the matrix products:
 
 * One cast of a layer's input instead of one for each matrix, and none of frozen weights (see `models.halves`).
 * Dropout's mask from 16 random bits an element instead of a drawn float.
@@ -112,7 +112,8 @@ def linear(module: nn.Module, x: Tensor) -> Tensor:
     if not wrapped:
         return y
     a, b = (side["default"].weight.to(x.dtype) for side in (layer.lora_A, layer.lora_B))  # [r, in], [out, r]
-    kept, factor = dropout(x, getattr(layer.lora_dropout["default"], "p", 0.0))
+    drop = layer.lora_dropout["default"]
+    kept, factor = dropout(x, getattr(drop, "p", 0.0) if drop.training else 0.0)
     # The factor goes onto the r numbers in the middle, not onto all that come out.
     low = F.linear(kept, a) * (layer.scaling["default"] * factor)
     return torch.addmm(y.flatten(0, -2), low.flatten(0, -2), b.T).view(y.shape)
