@@ -299,7 +299,7 @@ def test_what_a_scan_fits_is_what_would_be_decoded(tmp_path: Path, kind: str, si
     path = tmp_path / f"drawing.{kind}"
     Image.fromarray(noise).resize((570, 410)).save(path)
     with contextlib.closing(Store(tmp_path / "store.sqlite", 1 << 30)) as store:
-        _reading, picture = read(path, Fitted(store, size, how))
+        _reading, picture = read(path, Fitted(lambda: store, size, how))
     assert (picture is None) == (kind == "jpg")
     if picture is not None:
         assert np.array_equal(picture, images.fit(images.load(path, target=size), size, how))
@@ -313,3 +313,16 @@ def test_a_first_index_decodes_each_drawing_once(
 
     monkeypatch.setattr(Pictures, "_decode", decode)
     assert do_index(tiny_pairs)["skipped"] == 0
+
+
+def test_a_folder_that_is_known_needs_no_pictures(
+    tiny_pairs: Path, do_index: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = do_index(tiny_pairs)
+
+    def opened(home: Path, gigabytes: float) -> None:
+        raise AssertionError("the store of pictures was opened")
+
+    monkeypatch.setattr(Store, "of_features", opened)
+    again = do_index(tiny_pairs)
+    assert (again["images"], again["embedded"]) == (first["images"], 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -34,31 +34,52 @@ def _look(digest: str, size: int, how: str) -> str:
     return f"{digest}:{size}:{how}"
 
 
-class Fitted:
-    """Puts what a scan decoded where `Pictures` looks first (see `collection.reading.Fitting`).
+def _name(key: str) -> str:
+    """A picture's name in the store."""
+    return f"px:{key}"
+
+
+class _Shelf:
+    """Prepared pictures on their way into the store, many at a time.
 
     Args:
-        store: Where prepared pictures are kept.
-        size: Side of the square in pixels.
-        how: How images are fitted into it.
+        store: Gives the store, if there is one; asked only when there is something to keep.
     """
 
-    def __init__(self, store: Store, size: int, how: Fit) -> None:
-        self.store = store
-        self.size = size
-        self.how = how
+    def __init__(self, store: Callable[[], Store | None]) -> None:
+        self._store = store
         self._fresh: dict[str, bytes] = {}
 
-    def take(self, digest: str, picture: Picture) -> None:
+    def put(self, name: str, picture: Picture) -> None:
         """Keeps one picture, soon."""
-        self._fresh[f"px:{_look(digest, self.size, self.how)}"] = picture.tobytes()
+        self._fresh[name] = picture.tobytes()
         if len(self._fresh) >= _KEPT_AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
-        """Stores what was taken."""
-        self.store.put(self._fresh)
+        """Stores what was put here."""
+        if self._fresh and (store := self._store()):
+            store.put(self._fresh)
         self._fresh.clear()
+
+
+class Fitted(_Shelf):
+    """Puts what a scan decoded where `Pictures` looks first (see `collection.reading.Fitting`).
+
+    Args:
+        store: Gives the store of prepared pictures; asked only when there is something to keep.
+        size: Side of the square in pixels.
+        how: How images are fitted into it.
+    """
+
+    def __init__(self, store: Callable[[], Store | None], size: int, how: Fit) -> None:
+        super().__init__(store)
+        self.size = size
+        self.how = how
+
+    def take(self, digest: str, picture: Picture) -> None:
+        """Keeps one picture, soon."""
+        self.put(_name(_look(digest, self.size, self.how)), picture)
 
 
 class Pictures:
@@ -112,7 +133,7 @@ class Pictures:
         Such an image was replaced or removed after the scan; each is named by a `ProblemFound` event.
         """
         wanted = [(i, v) for i in indices for v in range(views) if (i, v) not in self._memory]
-        names = {pair: f"px:{self.key(*pair)}" for pair in wanted}
+        names = {pair: _name(self.key(*pair)) for pair in wanted}
         failed: dict[int, None] = {}
         shape = (self.size, self.size, 3)
         missing = []
@@ -127,7 +148,7 @@ class Pictures:
                 else:
                     missing.append(pair)
         began = time.monotonic()
-        fresh: dict[str, bytes] = {}
+        shelf = _Shelf(lambda: self.store)
         for done, (pair, result) in enumerate(self._ahead(missing, control), 1):
             if isinstance(result, UserError):
                 if pair[0] not in failed:
@@ -135,21 +156,14 @@ class Pictures:
                 failed[pair[0]] = None
             else:
                 self._remember(*pair, result)
-                fresh[names[pair]] = result.tobytes()
-            if len(fresh) >= _KEPT_AT_ONCE:
-                self._keep(fresh)
+                shelf.put(names[pair], result)
             if done % 32 == 0 or done == len(missing):
                 left = (time.monotonic() - began) / done * (len(missing) - done)
                 yield Progress(
                     done=done, total=len(missing), seconds_left=left, item=self.items[pair[0]].path
                 )
-        self._keep(fresh)
+        shelf.flush()
         return tuple(failed)
-
-    def _keep(self, fresh: dict[str, bytes]) -> None:
-        if self.store:
-            self.store.put(fresh)
-        fresh.clear()
 
     def _ahead(
         self, pairs: Sequence[tuple[int, int]], control: Control
@@ -189,7 +203,7 @@ class Pictures:
         for row, pair in enumerate(zip(indices, views, strict=True)):
             picture = self._memory.get(pair)
             if picture is None:
-                name = f"px:{self.key(*pair)}"
+                name = _name(self.key(*pair))
                 data = self.store.get([name]).get(name) if self.store else None
                 picture = (
                     np.frombuffer(data, np.uint8).reshape(out.shape[1:])

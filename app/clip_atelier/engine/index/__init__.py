@@ -1,7 +1,8 @@
 """Embeddings of any folder, kept on disk, and search in them.
 
-`query` says what is searched for and `lens` with which model; `gallery` embeds a folder, only what changed; `search` ranks it by the base and by an
-adapted model. This package's own name imports nothing heavy: a window may read queries before torch is loaded.
+`query` says what is searched for and `lens` with which model; `gallery` embeds a folder, only what changed; `search`
+ranks it by the base and by an adapted model. This package's own name imports nothing heavy: a window may read queries
+before torch is loaded.
 """
 
 from clip_atelier.engine.index.lens import Lens

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -137,14 +139,25 @@ def index(folder: Path, lens: Lens, models: Models, control: Control) -> Work[di
 
 def open_gallery(folder: Path, lens: OpenLens, home: Path, control: Control) -> Work[Gallery]:
     """Scans a folder and embeds what the store does not know yet, in every space of the lens."""
+    with contextlib.ExitStack() as ending:
+
+        @functools.cache
+        def cache() -> Cache:
+            """Opened for what is new only: a folder that is known already needs no pictures."""
+            opened = Cache.of_features(home, lens.hardware.cache_gb)
+            ending.callback(opened.close)
+            return opened
+
+        return (yield from _gallery(folder, lens, home, cache, control))
+
+
+def _gallery(
+    folder: Path, lens: OpenLens, home: Path, cache: Callable[[], Cache], control: Control
+) -> Work[Gallery]:
     began = time.monotonic()
-    cache = Cache.of_features(home, lens.hardware.cache_gb)
-    try:
-        fitted = Fitted(cache, lens.clip.image_size, lens.data.image_fit)
-        found = yield from scan(folder, lens.data, control, home / "cache" / "scan.sqlite", fitted)
-        fitted.flush()
-    finally:
-        cache.close()
+    fitted = Fitted(cache, lens.clip.image_size, lens.data.image_fit)
+    found = yield from scan(folder, lens.data, control, home / "cache" / "scan.sqlite", fitted)
+    fitted.flush()
     yield Phase(name="index", title=_("Embedding the images"))
     digests = [item.digest for item in found.items]
     spaces = list(dict.fromkeys((lens.base, lens.adapted)))
@@ -156,7 +169,9 @@ def open_gallery(folder: Path, lens: OpenLens, home: Path, control: Control) -> 
                 )
             )
         missing = sorted({i for space in spaces for i in store.missing(space, digests)})
-        yield from _embed(found.root, [found.items[i] for i in missing], lens, store, home, control)
+        if missing:
+            new_items = [found.items[i] for i in missing]
+            yield from _embed(found.root, new_items, lens, store, cache(), control)
         new = {digests[i] for i in missing}
         if lens.adapted != lens.base:
             store.forget_strengths(lens.adapted)
@@ -190,27 +205,21 @@ def _unreadable(found: Collection) -> int:
 
 
 def _embed(
-    root: Path, items: Sequence[Item], lens: OpenLens, store: Store, home: Path, control: Control
+    root: Path, items: Sequence[Item], lens: OpenLens, store: Store, cache: Cache, control: Control
 ) -> Work[None]:
-    if not items:
-        return
-    cache = Cache.of_features(home, lens.hardware.cache_gb)
     began = time.monotonic()
-    try:
-        for start in range(0, len(items), _BATCH):
-            control.boundary()
-            part = items[start : start + _BATCH]
-            # A new object for each batch: a large folder's pictures must not pile up in memory.
-            pictures = Pictures(root, part, lens.clip.image_size, lens.data, store=cache)
-            bad = set((yield from _quiet(pictures.prepare(range(len(part)), control))))
-            good = [i for i in range(len(part)) if i not in bad]
-            if good:
-                yield from _look(pictures, good, lens, store, control)
-            done = start + len(part)
-            left = (time.monotonic() - began) / done * (len(items) - done)
-            yield Progress(done=done, total=len(items), seconds_left=left, item=part[-1].path)
-    finally:
-        cache.close()
+    for start in range(0, len(items), _BATCH):
+        control.boundary()
+        part = items[start : start + _BATCH]
+        # A new object for each batch: a large folder's pictures must not pile up in memory.
+        pictures = Pictures(root, part, lens.clip.image_size, lens.data, store=cache)
+        bad = set((yield from _quiet(pictures.prepare(range(len(part)), control))))
+        good = [i for i in range(len(part)) if i not in bad]
+        if good:
+            yield from _look(pictures, good, lens, store, control)
+        done = start + len(part)
+        left = (time.monotonic() - began) / done * (len(items) - done)
+        yield Progress(done=done, total=len(items), seconds_left=left, item=part[-1].path)
 
 
 def _look(

@@ -1,8 +1,8 @@
 """The embedding store: one SQLite file that knows each image's embedding by its content.
 
 An embedding is found again by the digest of the file's bytes and its *space*: the model, the way pictures are fitted
-into the square, the number format, and the update at its strength. So a moved or renamed image is never embedded twice, and no embedding
-of one model is ever taken for another's. A batch is one transaction in a write-ahead log: after a crash or a full disk
+into the square, the number format, and the update at its strength. So a moved or renamed image is never embedded twice,
+and no embedding of one model is ever taken for another's. A batch is one transaction in a write-ahead log: after a crash or a full disk
 everything up to the last whole batch is there.
 """
 
