@@ -34,9 +34,8 @@ class Control:
     def pause(self) -> None:
         """Holds the work at the next boundary until `resume` or `stop`; does nothing once a stop was asked for."""
         self._go.clear()
-        if (
-            self._stop.is_set()
-        ):  # looked at last, so that a stop in another thread always wins; `stop` sets in that order
+        # Looked at last, so that a stop in another thread always wins; `stop` sets in that order.
+        if self._stop.is_set():
             self._go.set()
 
     def resume(self) -> None:

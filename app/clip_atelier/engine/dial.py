@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from clip_atelier.engine import features, metrics, paths, strengths, verdict
 from clip_atelier.engine.adapters import Adapter
@@ -23,7 +22,7 @@ from clip_atelier.engine.models import Models
 from clip_atelier.engine.models.clip import Clip, Tower
 from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.progress import Whole
-from clip_atelier.engine.retrieval import Board
+from clip_atelier.engine.retrieval import Board, Features
 from clip_atelier.engine.settings import DataSettings
 from clip_atelier.engine.strengths import Line, Meter
 from clip_atelier.engine.verdict import Values
@@ -78,10 +77,14 @@ def meter(home: Path, run_id: str, models: Models, control: Control) -> Work[Met
             (yield from features.image_prefix(clip, held.pictures, board.indices, cut, control))
         )
         images = _line(
-            adapter, lambda: clip.image(pooled.to(clip.device.place), cut), adapter.touches("vision")
+            adapter,
+            lambda: clip.image(pooled.to(clip.device.place), cut).float().cpu().numpy(),
+            adapter.touches("vision"),
         )
         control.boundary()
-        texts = _line(adapter, lambda: _texts(clip, board.captions), adapter.touches("text"))
+        texts = _line(
+            adapter, lambda: features.text_embeddings(clip, board.captions), adapter.touches("text")
+        )
         if images is None or texts is None:
             return None
         return Meter(board, base, images, texts, held.measured_on, held.changed)
@@ -89,19 +92,13 @@ def meter(home: Path, run_id: str, models: Models, control: Control) -> Work[Met
         held.close()
 
 
-def _texts(clip: Clip, captions: Sequence[str]) -> Tensor:
-    batch = features.TEXT_BATCH
-    parts = [clip.text(clip.tokens(captions[n : n + batch])) for n in range(0, len(captions), batch)]
-    return torch.cat(parts) if parts else torch.zeros((0, clip.dim))
-
-
-def _line(adapter: Adapter, embedded: Callable[[], Tensor], touched: bool) -> Line | None:
+def _line(adapter: Adapter, embedded: Callable[[], Features], touched: bool) -> Line | None:
     """Embeddings over strengths; None where they do not lie on a straight line, which is measured and not assumed."""
     rows = []
     for strength in (0.0, 0.5, 1.0) if touched else (0.0,):
         adapter.set_strength(strength)
         with torch.inference_mode():
-            rows.append(embedded().float().cpu().numpy())
+            rows.append(embedded())
     if not touched:
         return Line(rows[0], None)
     still, half, whole = rows

@@ -19,19 +19,11 @@ from clip_atelier.engine.events import Progress, Work
 from clip_atelier.engine.models.clip import Clip
 from clip_atelier.engine.models.halves import Halves
 from clip_atelier.engine.pictures import Pictures
-
-Features = NDArray[np.float32]
+from clip_atelier.engine.retrieval import Features, normalised
 
 BATCH = 32
 TEXT_BATCH = 256
 _KNOWN_TEXTS = 16  # lists of captions whose embeddings are remembered
-
-
-def normalised(features: Features) -> Features:
-    """Rows of length 1 [N, dim]; similarity is then a matrix product."""
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    result: Features = features / np.maximum(lengths, 1e-12)
-    return result
 
 
 def image_prefix(
@@ -171,12 +163,17 @@ def texts(clip: Clip, captions: Sequence[str]) -> Features:
 
 def fresh_texts(clip: Clip, captions: Sequence[str]) -> Features:
     """Normalised embeddings [N, dim] of texts, nothing remembered."""
+    return normalised(text_embeddings(clip, captions))
+
+
+def text_embeddings(clip: Clip, captions: Sequence[str]) -> Features:
+    """Embeddings [N, dim] of texts as the model gives them, of any length."""
     with torch.inference_mode():
         parts = [
             clip.text(clip.tokens(captions[start : start + TEXT_BATCH])).float().cpu().numpy()
             for start in range(0, len(captions), TEXT_BATCH)
         ]
-    return normalised(np.concatenate(parts)) if parts else np.zeros((0, clip.dim), np.float32)
+    return np.concatenate(parts) if parts else np.zeros((0, clip.dim), np.float32)
 
 
 def image_now(clip: Clip, picture: NDArray[np.uint8]) -> Features:

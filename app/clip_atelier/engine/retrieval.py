@@ -24,6 +24,13 @@ DIRECTIONS: Final[Mapping[str, str]] = {
 }
 
 
+def normalised(features: Features) -> Features:
+    """Rows of length 1 [N, dim]; similarity is then a matrix product."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    result: Features = features / np.maximum(lengths, 1e-12)
+    return result
+
+
 def caption_key(caption: str) -> str:
     """What makes two captions the same: case, spacing and Unicode form do not matter."""
     return " ".join(unicodedata.normalize("NFC", caption).casefold().split())

@@ -11,14 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clip_atelier.engine import metrics, verdict
 from clip_atelier.engine.metrics import METRICS
-from clip_atelier.engine.retrieval import Board
+from clip_atelier.engine.retrieval import Board, Features, normalised
 from clip_atelier.engine.verdict import Values
-
-Features = NDArray[np.float32]
 
 TOLD: Final = ("R@1", "mAP")
 """What is told of the headline direction at each strength."""
@@ -59,8 +56,7 @@ class Line:
     def at(self, strength: float) -> Features:
         """Normalised embeddings [N, dim] at a strength."""
         moved = self.still if self.update is None else self.still + np.float32(strength) * self.update
-        unit: Features = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
-        return unit
+        return normalised(moved)
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,11 @@ class Desk(QObject):
         self.page_wanted.emit("training")
         self.read_runs()
 
+    @property
+    def usable_runs(self) -> list[dict[str, Any]]:
+        """The runs that left an update to look at."""
+        return [r for r in self.runs if r.get("adapted") or r.get("status") in ("stopped", "interrupted")]
+
     def read_runs(self) -> None:
         """Reads the list of runs from disk; `runs_changed` tells when `runs` is new."""
         job = Job("runs", lambda tools, _control: work.list_runs(tools.home))

@@ -72,6 +72,10 @@ class Strength(QObject):
         """Whether the user turned the dial away from what is recommended."""
         return self.run is not None and self.run["run"] in self._kept()
 
+    def is_of(self, run: str) -> bool:
+        """Whether this is the strength of that run, which may be "" for none."""
+        return bool(run) and self.run is not None and self.run["run"] == run
+
     def set(self, value: float) -> None:
         """Turns the dial."""
         from clip_atelier.engine.strengths import key
@@ -129,8 +133,7 @@ class Strength(QObject):
         """Looks at another run, or at another state of the same one."""
         from clip_atelier.engine import strengths
 
-        runs, wanted = self._desk.runs, self._desk.state.get("run")
-        usable = [r for r in runs if r.get("adapted") or r.get("status") in ("stopped", "interrupted")]
+        usable, wanted = self._desk.usable_runs, self._desk.state.get("run")
         # A run that is only being trained is not looked at yet: the one before stays.
         order = [wanted, self.run["run"] if self.run is not None else "", usable[-1]["run"] if usable else ""]
         run = next((r for one in order for r in usable if r["run"] == one), None)

@@ -68,9 +68,7 @@ class LearnedPage(QWidget):
         return (self.tabs,)
 
     def _on_runs(self) -> None:
-        usable = [
-            r for r in self.desk.runs if r.get("adapted") or r.get("status") in ("stopped", "interrupted")
-        ]
+        usable = self.desk.usable_runs
         self.runs.show_runs(usable)
         wanted = str(self.desk.state.get("run"))
         if self.runs.findData(wanted) >= 0:
@@ -89,9 +87,8 @@ class LearnedPage(QWidget):
 
     def _show(self) -> None:
         run = next((r for r in self.desk.runs if r["run"] == self.runs.value()), None)
-        told = self.desk.strength.run
         for part in (self.dial, self.worth):
-            part.setVisible(run is not None and told is not None and told["run"] == run["run"])
+            part.setVisible(run is not None and self.desk.strength.is_of(str(run["run"])))
         for section in (self.strengths, self.words):
             section.choose(run)
 

@@ -172,9 +172,7 @@ class MapPage(QWidget):
     # What is mapped
 
     def _on_runs(self) -> None:
-        usable = [
-            r for r in self.desk.runs if r.get("adapted") or r.get("status") in ("stopped", "interrupted")
-        ]
+        usable = self.desk.usable_runs
         self.runs.show_runs(usable)
         wanted = self.desk.state.get("run") or (usable[-1]["run"] if usable else "")
         if self.runs.findData(wanted) >= 0 and not self.desk.state.view("map.base", False):
@@ -203,9 +201,8 @@ class MapPage(QWidget):
             model = "" if run else str(self.desk.state.value("model.name"))
             subject = Subject("map", run, measuring.state_of(summary) if run else model, folder)
         self.measurement.start.setEnabled(subject is not None)
-        told = self.desk.strength.run
         for part in (self.dial, self.worth, self.behind):
-            part.setVisible(bool(run) and told is not None and told["run"] == run)
+            part.setVisible(self.desk.strength.is_of(run))
         if subject == self._subject and subject is not None:
             return
         self._subject = subject
@@ -256,10 +253,10 @@ class MapPage(QWidget):
 
     def _strays(self) -> bool:
         """Whether the map shows another strength than the dial."""
-        run, result = self.desk.strength.run, self.result
-        if self._subject is None or run is None or result is None or self._subject.run != run["run"]:
+        strength, subject, result = self.desk.strength, self._subject, self.result
+        if subject is None or result is None or not strength.is_of(subject.run):
             return False
-        return bool(result["strength"] != self.desk.strength.value)
+        return bool(result["strength"] != strength.value)
 
     def _on_turned(self) -> None:
         self._given_up = False

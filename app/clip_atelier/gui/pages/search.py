@@ -304,11 +304,7 @@ class SearchPage(QWidget):
     # Gallery, run and strength
 
     def _on_runs(self) -> None:
-        usable = [
-            run
-            for run in self.desk.runs
-            if run.get("adapted") or run.get("status") in ("stopped", "interrupted")
-        ]
+        usable = self.desk.usable_runs
         before = self.runs.value()
         self.runs.show_runs(usable)
         wanted = self.desk.state.get("run") or (usable[-1]["run"] if usable else "")
