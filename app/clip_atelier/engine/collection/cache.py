@@ -11,7 +11,7 @@ from typing import Final
 
 from clip_atelier.engine.collection.reading import Reading
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Raise it when `read` finds out other things: old entries are then forgotten."""
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS readings (

@@ -35,6 +35,9 @@ MAX_REDUCED_PIXELS: Final = 500_000_000
 """Largest JPEG; libjpeg shrinks while it decodes, so that memory stays bounded."""
 BIG_PIXELS: Final = 16_000_000
 """Images from this size on are decoded one at a time, and shrunk before their colours are converted."""
+REDUCED: Final = 224
+"""A JPEG is never decoded smaller than for a target of this size, so that a scan and most models see the same pixels and one
+decode serves both. It takes 7 % longer than the least that a scan needs."""
 
 _DAMAGE = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError,
@@ -69,7 +72,8 @@ def load(path: str | os.PathLike[str], target: int | None = None) -> Image.Image
     Args:
         path: The file.
         target: The side in pixels that the image will be shown at, if known: large images may then be decoded smaller
-            (never below twice that side) to save time and memory.
+            (never below twice that side) to save time and memory. Up to `REDUCED` the pixels do not depend on it,
+            unless the image is a very large one.
 
     Raises:
         ImageProblem: the file is missing, no image, damaged, or too large.
@@ -182,7 +186,7 @@ def _decode(
     size = image.size
     full = image.width * image.height
     if target is not None:
-        image.draft(None, (2 * target, 2 * target))
+        image.draft(None, (2 * max(target, REDUCED),) * 2)
     if image.width * image.height > MAX_PIXELS and not image.info.get("progressive"):
         # A progressive JPEG is held whole in memory while it is decoded, however small the result.
         image.draft(None, (image.width // 8, image.height // 8))

@@ -64,7 +64,7 @@ def read(path: Path, fitting: Fitting | None = None) -> tuple[Reading, NDArray[n
 
     Returns:
         What is kept, and the fitted picture. That is None where it is not wanted, and where it may be another one than
-        `images.load` would give at that size: JPEG files and very large ones are decoded smaller for a smaller target.
+        `images.load` would give at that size: very large images, and JPEG files for a model of uncommonly large input.
 
     Raises:
         ImageProblem: it cannot be used, or shows nothing.
@@ -85,8 +85,10 @@ def read(path: Path, fitting: Fitting | None = None) -> tuple[Reading, NDArray[n
             _("Nothing is drawn on it: it is empty, of one colour, or white on a transparent ground."),
             _("Give a white drawing a darker background."),
         )
-    whole = not reducible and image.size == (width, height)
-    picture = images.fit(image, fitting.size, fitting.how) if fitting and whole else None
+    same = (
+        fitting and width * height <= images.BIG_PIXELS and (not reducible or fitting.size <= images.REDUCED)
+    )
+    picture = images.fit(image, fitting.size, fitting.how) if fitting and same else None
     return Reading(digest, width, height, *_looks(small)), picture
 
 
