@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from transformers import AutoTokenizer, CLIPModel
 
-from clip_atelier.engine.collection import images
+from clip_atelier.engine.collection import images, scan
 from clip_atelier.engine.collection.pixels import Fit
 from clip_atelier.engine.collection.reading import read
 from clip_atelier.engine.control import Control
@@ -26,7 +26,7 @@ from clip_atelier.engine.index.gallery import index
 from clip_atelier.engine.index.search import open_search, search
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.pictures import Fitted, Pictures
-from clip_atelier.engine.settings import HardwareSettings
+from clip_atelier.engine.settings import DataSettings, HardwareSettings
 from clip_atelier.engine.store import Store
 
 CPU = HardwareSettings(device="cpu", threads=1)
@@ -125,22 +125,20 @@ def test_progress_counts_all_images_once(
 
 
 def test_an_image_that_disappears_meanwhile_is_named_and_left_out(
-    tiny_collection: Path, do_index: Callable[..., dict[str, Any]]
+    home: Path, tiny_collection: Path, do_index: Callable[..., dict[str, Any]]
 ) -> None:
     seen: list[Event] = []
-    # A JPEG file: other kinds are prepared while they are scanned.
-    with Image.open(tiny_collection / "blue-ring.png") as drawing:
-        drawing.convert("RGB").save(tiny_collection / "blue-ring.jpg")
-    (tiny_collection / "blue-ring.png").unlink()
+    # A folder that was only looked at before: no picture of it is prepared yet.
+    drive(scan(tiny_collection, DataSettings(), Control(), home / "cache" / "scan.sqlite"))
 
     def remove(event: Event) -> None:
         seen.append(event)
         if isinstance(event, Phase) and event.name == "index":
-            (tiny_collection / "blue-ring.jpg").unlink()
+            (tiny_collection / "blue-ring.png").unlink()
 
     result = do_index(tiny_collection, remove)
     assert (result["images"], result["skipped"]) == (23, 1)
-    assert [event.path for event in seen if isinstance(event, ProblemFound)][-1] == "blue-ring.jpg"
+    assert [event.path for event in seen if isinstance(event, ProblemFound)][-1] == "blue-ring.png"
 
 
 def test_a_search_ranks_as_plain_transformers_does(

@@ -6,8 +6,9 @@ bits; stored features are named by model, cut, precision and picture.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from clip_atelier.engine.retrieval import Features, normalised
 
 BATCH = 32
 TEXT_BATCH = 256
+_HIDDEN = 40 << 20  # bytes of hidden states that go through a layer together
 _KNOWN_TEXTS = 16  # lists of captions whose embeddings are remembered
 
 
@@ -65,22 +67,47 @@ def image_prefix(
             else:
                 missing.append(row)
     missing.sort()
-    halves = _halves(clip, half and len(missing) > 0)
+    # As many batches go through a layer one after the other as their hidden states may take.
+    span = BATCH * max(1, _HIDDEN // (4 * BATCH * int(np.prod(_cut_shape(clip, 1))))) if half else BATCH
     began = time.monotonic()
-    for start in range(0, len(missing), BATCH):
-        control.boundary()
-        part = missing[start : start + BATCH]
-        pixels = pictures.batch([pairs[r][0] for r in part], [pairs[r][1] for r in part])
-        with torch.inference_mode(), halves.in_place(), clip.device.autocast(half):
-            hidden = clip.image(clip.pixels(torch.from_numpy(pixels)), 0, cut).float().cpu().numpy()
-        for row, value in zip(part, hidden, strict=True):
-            rows[row] = value
-        if store:
-            store.put({names[r]: v.tobytes() for r, v in zip(part, hidden, strict=True)})
-        done = start + len(part)
-        left = (time.monotonic() - began) / done * (len(missing) - done)
-        yield Progress(done=done, total=len(missing), seconds_left=left)
+    for start in range(0, len(missing), span):
+        part = missing[start : start + span]
+        batches = [part[first : first + BATCH] for first in range(0, len(part), BATCH)]
+        pixels = (pictures.batch(*zip(*(pairs[r] for r in batch), strict=True)) for batch in batches)
+        done = start
+        for batch, values in zip(batches, _at_cut(clip, pixels, cut, half, control), strict=True):
+            hidden = values.float().cpu().numpy()
+            for row, value in zip(batch, hidden, strict=True):
+                rows[row] = value
+            if store:
+                store.put({names[r]: v.tobytes() for r, v in zip(batch, hidden, strict=True)})
+            done += len(batch)
+            left = (time.monotonic() - began) / done * (len(missing) - done)
+            yield Progress(done=done, total=len(missing), seconds_left=left)
     return np.stack([row for row in rows if row is not None]) if rows else np.zeros((0, *shape), np.float32)
+
+
+def _at_cut(
+    clip: Clip, pixels: Iterable[NDArray[np.uint8]], cut: int, half: bool, control: Control
+) -> list[Tensor]:
+    """The base's values at a cut, batch by batch.
+
+    In half precision all batches go through a layer before the next: only one layer's weights are held twice, and they
+    are cast once for all.
+    """
+    tower, last = clip.net.vision_model, clip.layers["vision"]
+    # What follows the last layer goes with it: it is computed for the pooled position only.
+    cuts = [0, *range(1, min(cut, last + 1)), cut] if half else [0, cut]
+    hidden: list[Tensor] = []
+    for begin, end in itertools.pairwise(cuts):
+        part = tower.encoder.layers[begin - 1] if begin else tower.embeddings
+        with Halves([part] if half else [], clip.device.dtype).in_place():
+            # Pixels take more room than hidden states: they are made a batch at a time.
+            for n, x in enumerate(hidden if begin else (clip.pixels(torch.from_numpy(p)) for p in pixels)):
+                control.boundary()
+                with torch.inference_mode(), clip.device.autocast(half):
+                    hidden[n : n + 1] = [clip.image(x, begin, end)]
+    return hidden
 
 
 def _halves(clip: Clip, half: bool) -> Halves:
