@@ -156,6 +156,7 @@ def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: 
                 {"value": change.value, "low": change.low, "high": change.high},
             )
         )  # fmt: skip
+        said.append(verdict.price(leading.result.get("difference", {}), key))
     else:
         said.append(_("Base and adapted model were not compared: the run did not come to its end."))
     return "".join(f"<p class='strong'>{text(sentence)}</p>" for sentence in said if sentence)

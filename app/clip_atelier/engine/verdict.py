@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,14 @@ def compare(board: Board, base: Values, adapted: Values) -> dict[str, Any]:
         "difference": difference,
         "headline": headline,
         "verdict": word,
-        "verdict_text": sentence(word, headline, before[headline], after[headline], difference[headline]),
+        "verdict_text": " ".join(
+            part
+            for part in (
+                sentence(word, headline, before[headline], after[headline], difference[headline]),
+                price(difference, headline),
+            )
+            if part
+        ),
         "queries": {task.direction: len(task.queries) for task in board.tasks},
         "gallery": {task.direction: len(task.gallery) for task in board.tasks},
         "chance": board.chance(),
@@ -62,3 +70,25 @@ def sentence(word: str, headline: str, before: float, after: float, difference: 
         "loss": _("The adaptation made retrieval worse."),
     }.get(word, _("Nothing measurable was gained."))
     return f"{opening} {facts}"
+
+
+def price(difference: Mapping[str, Mapping[str, float]], headline: str) -> str:
+    """What became worse meanwhile, in the user's language: the verdict is on one direction, and others may pay for it.
+
+    Args:
+        difference: Adapted minus base by direction/metric, each with `value`, `low` and `high`.
+        headline: What the verdict is about; the same metric of the other directions is looked at.
+
+    Returns:
+        Empty where no other direction fell by more than chance allows (95 %).
+    """
+    own, _slash, metric = headline.rpartition("/")
+    changes = {name: difference.get(f"{name}/{metric}") for name in DIRECTIONS if name != own}
+    worse = [
+        _("{direction} {metric} {value:+.3f} ({low:+.3f} to {high:+.3f})").format(
+            direction=_(DIRECTIONS[name]), metric=metric, **change
+        )
+        for name, change in changes.items()
+        if change is not None and change["high"] < 0
+    ]
+    return _("Worse than before: {directions}.").format(directions=", ".join(worse)) if worse else ""

@@ -66,12 +66,14 @@ class Result(QWidget):
     def _fill(self) -> None:
         from clip_atelier.engine.metrics import METRICS
         from clip_atelier.engine.retrieval import DIRECTIONS
+        from clip_atelier.engine.verdict import price
 
         result, metric = self._result, self.measure.value()
         word = str(result.get("verdict", ""))
         self.verdict.say(_OPENING.get(word, "")) if word in _OPENING else self.verdict.show_literal(word)
         self.verdict.set_role(_TONE.get(word, "heading"))
-        facts = [
+        facts = [price(result.get("difference", {}), str(result.get("headline") or ""))]
+        facts += [
             _("Measured on images that took no part in training or choosing.")
             if result.get("measured_on") == "test"
             else _(
@@ -84,7 +86,7 @@ class Result(QWidget):
                     step=result.get("best_step", 0), strength=f"{result['strength']:g}"
                 )
             )
-        self.facts.show_literal(" ".join(facts))
+        self.facts.show_literal(" ".join(fact for fact in facts if fact))
         self.measure.setToolTip(plain_tooltip(_(METRICS[metric].explanation)) if metric in METRICS else "")
         clear(self.table)
         heads = (N_("Question"), N_("Chance"), N_("Base"), N_("Adapted"), N_("Difference (95 % interval)"))

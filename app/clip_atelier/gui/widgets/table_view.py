@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Index = QModelIndex | QPersistentModelIndex
 _ROW = 48
 _PAD = theme.S
-_WIDEST = {"run": 148}
+_WIDEST = {"run": 212}
 _WIDE = 280
 
 
