@@ -187,6 +187,9 @@ def test_the_page_speaks_korean_at_once(filled: Any, qtbot: QtBot) -> None:
     settle(filled, qtbot)
     assert "실행" in titles(filled)
     assert any("가" <= letter <= "힣" for letter in filled.fill.text())
+    window.resize(1280, 800)
+    filled.refresh()
+    assert filled.view.horizontalScrollBar().maximum() == 0  # Names give way, no number is cut off.
     window.set_language("en")
     assert "Run" in titles(filled)
 

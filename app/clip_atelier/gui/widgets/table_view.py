@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 Index = QModelIndex | QPersistentModelIndex
 _ROW = 48
 _PAD = theme.S
-_WIDEST = {"run": 212}
+_WIDEST = {"run": 240}
+_RUN_AT_LEAST = 148
 _WIDE = 280
 
 
@@ -239,11 +240,18 @@ class TableView(QTableView):
         head, metrics = self.horizontalHeader(), QFontMetrics(self.horizontalHeader().font())
         option = QStyleOptionViewItem()
         self.initViewItemOption(option)
-        for place, column in enumerate(self.table.columns):
+        font: Any = self.font()
+        widths = []
+        for column in self.table.columns:
             cells = [self.table.cell(row, column) for row in self.table.rows]
-            font: Any = self.font()
             widest = max((_width(cell, column, font) for cell in cells), default=0)
-            head.resizeSection(place, max(widest, metrics.horizontalAdvance(column.title) + 2 * _PAD + 10))
+            widths.append(max(widest, metrics.horizontalAdvance(column.title) + 2 * _PAD + 10))
+        # Names give way before numbers have to be scrolled to; they stand in full below the table.
+        excess = sum(widths) - self.viewport().width()
+        for place, (column, width) in enumerate(zip(self.table.columns, widths, strict=True)):
+            if column.name == "run" and excess > 0:
+                width = max(min(width, _RUN_AT_LEAST), width - excess)
+            head.resizeSection(place, width)
 
     # Order
 
