@@ -82,7 +82,13 @@ def _faults_of(file: Path, folder: Path) -> Iterator[str]:
 
 
 def normalise(folder: Path, moment: int) -> None:
-    """Gives every file the same rights and times whoever built it: the same sources make the same archive."""
+    """Gives every file the same rights and times whoever built it: the same sources make the same archive.
+
+    Lists of installed files lose what lies outside the program: start scripts, which name the folder they were built in.
+    """
+    for record in folder.rglob("*.dist-info/RECORD"):
+        lines = record.read_bytes().splitlines(keepends=True)
+        record.write_bytes(b"".join(line for line in lines if not line.startswith(b"../")))
     for path in [folder, *folder.rglob("*")]:
         if path.is_symlink():
             if os.utime in os.supports_follow_symlinks:

@@ -144,12 +144,16 @@ def test_the_list_of_files_is_the_same_for_the_same_files(tmp_path: Path) -> Non
             file = tmp_path / place / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(name)
+        record = tmp_path / place / "some-1.dist-info" / "RECORD"
+        record.parent.mkdir()
+        record.write_text(f"../../../bin/some,sha256={place},20\nsome.py,sha256=abc,3\n")
         tree.normalise(tmp_path / place, 1_700_000_000)
+        assert record.read_text() == "some.py,sha256=abc,3\n"
     lists = [
         tree.listing(tmp_path / place, tmp_path / f"{place}.txt").read_bytes() for place in ("one", "two")
     ]
     assert lists[0] == lists[1]
-    assert lists[0].count(b"\n") == 3
+    assert lists[0].count(b"\n") == 4
     assert (tmp_path / "one" / "a").stat().st_mode & 0o777 == 0o755
 
 
