@@ -238,11 +238,18 @@ def test_a_run_can_be_taken_over_exported_and_deleted(
 
     window.desk.state.set_value("lora.r", 12)
     training.menu.aboutToShow.emit()
-    shown = [action.text() for action in training.menu.actions()]
-    assert shown[0] == "Use its settings"
+    actions = [action.text() for action in training.menu.actions()]
+    assert actions[0] == "Use its settings"
     training.menu.actions()[0].trigger()
     assert window.desk.state.value("lora.r") == 3
     assert window.desk.state.get("page") == "settings"
+
+    # What an earlier run lets expect stands there in full.
+    shown = page(window, "settings").readouts.values
+    qtbot.waitUntil(lambda: "earlier runs" in shown["time"].text(), timeout=10_000)
+    window.resize(1280, 800)
+    for value in shown.values():
+        qtbot.waitUntil(lambda value=value: value.width() >= value.sizeHint().width(), timeout=5000)
 
     training.menu.export(run.id, "code", tmp_path / "run.py")
     qtbot.waitUntil(lambda: not window.news.isHidden(), timeout=LONG)

@@ -152,15 +152,13 @@ class Readouts(QFrame):
         grid.setContentsMargins(theme.L, theme.M, theme.L, theme.M)
         grid.setVerticalSpacing(6)
         for line, (name, value) in enumerate(self.values.items()):
-            grid.addWidget(Label(titles[name], "muted"), line, 0)
-            value.setAlignment(Qt.AlignmentFlag.AlignRight)
-            grid.addWidget(value, line, 1)
+            # A line of its own each: a short title leaves its room to a long value.
+            grid.addLayout(row(Label(titles[name], "muted"), None, value), line, 0)
         self.problem = Label(role="problem", wrap=True)
-        grid.addWidget(self.problem, len(titles), 0, 1, 2)
+        grid.addWidget(self.problem, len(titles), 0)
         self.probe = Button(N_("Measure one step"), "plain", "gauge")
         self.probe.clicked.connect(self._measure)
-        grid.addWidget(self.probe, len(titles) + 1, 0, 1, 2)
-        grid.setColumnStretch(1, 1)
+        grid.addWidget(self.probe, len(titles) + 1, 0)
         self.setLayout(grid)
         self.refresh()
 
