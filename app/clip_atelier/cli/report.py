@@ -55,10 +55,10 @@ def verdict(result: Mapping[str, Any]) -> str:
     text = verdict_word(word)
     if word and headline:
         # The stored sentence is in the language of the training; this one is in the reader's.
-        from clip_atelier.engine.verdict import price, sentence
+        from clip_atelier.engine.verdict import sentence
 
-        before, after, difference = (result[key][headline] for key in ("base", "adapted", "difference"))
-        text = f"{sentence(word, headline, before, after, difference)} {price(result['difference'], headline)}".rstrip()
+        before, after = result["base"][headline], result["adapted"][headline]
+        text = sentence(word, headline, before, after, result["difference"])
     return _("Verdict: {verdict}").format(verdict=text) if text else ""
 
 

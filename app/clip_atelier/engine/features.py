@@ -103,15 +103,16 @@ def _at_cut(
         part = tower.encoder.layers[begin - 1] if begin else tower.embeddings
         with Halves([part] if half else [], clip.device.dtype).in_place():
             # Pixels take more room than hidden states: they are made a batch at a time.
-            for n, x in enumerate(hidden if begin else (clip.pixels(torch.from_numpy(p)) for p in pixels)):
+            inputs = hidden if begin else (clip.pixels(torch.from_numpy(batch)) for batch in pixels)
+            for n, x in enumerate(inputs):
                 control.boundary()
                 with torch.inference_mode(), clip.device.autocast(half):
-                    hidden[n : n + 1] = [clip.image(x, begin, end)]
+                    x = clip.image(x, begin, end)
+                if begin:
+                    hidden[n] = x  # in the place of what went in, which is not needed any more
+                else:
+                    hidden.append(x)
     return hidden
-
-
-def _halves(clip: Clip, half: bool) -> Halves:
-    return Halves([clip.net.vision_model] if half else [], clip.device.dtype)
 
 
 def _cut_shape(clip: Clip, cut: int) -> tuple[int, ...]:
@@ -155,7 +156,7 @@ def fresh_images(
 ) -> Work[Features]:
     """Normalised embeddings [N, dim] of images, nothing taken from the store; `half` as for `images`."""
     parts: list[Features] = []
-    halves = _halves(clip, half)
+    halves = Halves([clip.net.vision_model] if half else [], clip.device.dtype)
     began = time.monotonic()
     for start in range(0, len(indices), BATCH):
         control.boundary()

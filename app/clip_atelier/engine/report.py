@@ -153,10 +153,9 @@ def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: 
         said.append(
             verdict.sentence(
                 word, key, leading.value(key, "base"), leading.value(key),
-                {"value": change.value, "low": change.low, "high": change.high},
+                leading.result["difference"] | {key: {"value": change.value, "low": change.low, "high": change.high}},
             )
         )  # fmt: skip
-        said.append(verdict.price(leading.result.get("difference", {}), key))
     else:
         said.append(_("Base and adapted model were not compared: the run did not come to its end."))
     return "".join(f"<p class='strong'>{text(sentence)}</p>" for sentence in said if sentence)

@@ -45,31 +45,34 @@ def compare(board: Board, base: Values, adapted: Values) -> dict[str, Any]:
         "difference": difference,
         "headline": headline,
         "verdict": word,
-        "verdict_text": " ".join(
-            part
-            for part in (
-                sentence(word, headline, before[headline], after[headline], difference[headline]),
-                price(difference, headline),
-            )
-            if part
-        ),
+        "verdict_text": sentence(word, headline, before[headline], after[headline], difference),
         "queries": {task.direction: len(task.queries) for task in board.tasks},
         "gallery": {task.direction: len(task.gallery) for task in board.tasks},
         "chance": board.chance(),
     }
 
 
-def sentence(word: str, headline: str, before: float, after: float, difference: dict[str, float]) -> str:
-    """The verdict in plain words, in the user's language."""
+def sentence(
+    word: str, headline: str, before: float, after: float, difference: Mapping[str, Mapping[str, float]]
+) -> str:
+    """The verdict in plain words, in the user's language, and its `price`.
+
+    Args:
+        word: The verdict.
+        headline: The direction/metric it is about.
+        before: That of the base.
+        after: That of the adapted model.
+        difference: Adapted minus base by direction/metric, each with `value`, `low` and `high`.
+    """
     direction, _slash, metric = headline.rpartition("/")
     facts = _("{direction} {metric}: {before:.3f} before, {after:.3f} after (difference {value:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}).").format(
-        direction=_(DIRECTIONS[direction]), metric=metric, before=before, after=after, **difference
+        direction=_(DIRECTIONS[direction]), metric=metric, before=before, after=after, **difference[headline]
     )  # fmt: skip
     opening = {
         "gain": _("The adaptation helped."),
         "loss": _("The adaptation made retrieval worse."),
     }.get(word, _("Nothing measurable was gained."))
-    return f"{opening} {facts}"
+    return f"{opening} {facts} {price(difference, headline)}".rstrip()
 
 
 def price(difference: Mapping[str, Mapping[str, float]], headline: str) -> str:
@@ -83,12 +86,20 @@ def price(difference: Mapping[str, Mapping[str, float]], headline: str) -> str:
         Empty where no other direction fell by more than chance allows (95 %).
     """
     own, _slash, metric = headline.rpartition("/")
-    changes = {name: difference.get(f"{name}/{metric}") for name in DIRECTIONS if name != own}
+    changes = {name: difference.get(f"{name}/{metric}") or {} for name in DIRECTIONS if name != own}
     worse = [
         _("{direction} {metric} {value:+.3f} ({low:+.3f} to {high:+.3f})").format(
             direction=_(DIRECTIONS[name]), metric=metric, **change
         )
         for name, change in changes.items()
-        if change is not None and change["high"] < 0
+        if _fell(change, metric)
     ]
     return _("Worse than before: {directions}.").format(directions=", ".join(worse)) if worse else ""
+
+
+def _fell(change: Mapping[str, float | None], metric: str) -> bool:
+    """Whether a metric became worse beyond chance; a difference that could not be measured is stored as null."""
+    value, low, high = (change.get(name) for name in ("value", "low", "high"))
+    if value is None or low is None or high is None:
+        return False
+    return metrics.verdict(metrics.Interval(value, low, high), metrics.METRICS[metric].direction) == "loss"

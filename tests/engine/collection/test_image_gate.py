@@ -270,9 +270,8 @@ def test_large_jpegs_are_decoded_smaller_but_never_below_twice_the_target(tmp_pa
     Image.new("RGB", (2000, 1000), "red").save(tmp_path / "a.jpg")
     assert images.load(tmp_path / "a.jpg", 250).size == (1000, 500)
     small = images.load(tmp_path / "a.jpg", images.REDUCED)
-    assert (
-        images.load(tmp_path / "a.jpg", 32).size == small.size == (1000, 500)
-    )  # One decode serves them all.
+    # One decode serves them all.
+    assert images.load(tmp_path / "a.jpg", 32).size == small.size == (1000, 500)
     assert images.load(tmp_path / "a.jpg").size == (2000, 1000)
 
 

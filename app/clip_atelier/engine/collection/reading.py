@@ -85,10 +85,9 @@ def read(path: Path, fitting: Fitting | None = None) -> tuple[Reading, NDArray[n
             _("Nothing is drawn on it: it is empty, of one colour, or white on a transparent ground."),
             _("Give a white drawing a darker background."),
         )
-    same = (
-        fitting and width * height <= images.BIG_PIXELS and (not reducible or fitting.size <= images.REDUCED)
-    )
-    picture = images.fit(image, fitting.size, fitting.how) if fitting and same else None
+    picture = None
+    if fitting and width * height <= images.BIG_PIXELS and (not reducible or fitting.size <= images.REDUCED):
+        picture = images.fit(image, fitting.size, fitting.how)
     return Reading(digest, width, height, *_looks(small)), picture
 
 

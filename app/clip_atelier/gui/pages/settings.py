@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QPlainTextEdit, QSizePolicy, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QPlainTextEdit, QSizePolicy, QWidget
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.errors import UserError
@@ -148,18 +148,14 @@ class Readouts(QFrame):
             "size": N_("Size of the adapter"), "steps": N_("Steps"), "time": N_("Time"),
             "memory": N_("Memory"),
         }  # fmt: skip
-        grid = QGridLayout()
-        grid.setContentsMargins(theme.L, theme.M, theme.L, theme.M)
-        grid.setVerticalSpacing(6)
-        for line, (name, value) in enumerate(self.values.items()):
-            # A line of its own each: a short title leaves its room to a long value.
-            grid.addLayout(row(Label(titles[name], "muted"), None, value), line, 0)
         self.problem = Label(role="problem", wrap=True)
-        grid.addWidget(self.problem, len(titles), 0)
         self.probe = Button(N_("Measure one step"), "plain", "gauge")
         self.probe.clicked.connect(self._measure)
-        grid.addWidget(self.probe, len(titles) + 1, 0)
-        self.setLayout(grid)
+        # Lines of their own, not a grid: a short title leaves its room to a long value.
+        lines = (row(Label(titles[name], "muted"), None, value) for name, value in self.values.items())
+        layout = column(*lines, self.problem, self.probe, gap=6)
+        layout.setContentsMargins(theme.L, theme.M, theme.L, theme.M)
+        self.setLayout(layout)
         self.refresh()
 
     def retranslate(self) -> None:
