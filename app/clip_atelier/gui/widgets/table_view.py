@@ -15,7 +15,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QKeySequence, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QKeySequence, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -236,6 +236,12 @@ class TableView(QTableView):
             action.setChecked(self.is_shown(column))
             action.triggered.connect(lambda on, column=column: self.show_column(column, on))
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Names take the room that another width leaves them."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self._fit()
+
     def _fit(self) -> None:
         head, metrics = self.horizontalHeader(), QFontMetrics(self.horizontalHeader().font())
         option = QStyleOptionViewItem()
@@ -247,7 +253,8 @@ class TableView(QTableView):
             widest = max((_width(cell, column, font) for cell in cells), default=0)
             widths.append(max(widest, metrics.horizontalAdvance(column.title) + 2 * _PAD + 10))
         # Names give way before numbers have to be scrolled to; they stand in full below the table.
-        excess = sum(widths) - self.viewport().width()
+        # A pixel is left free: Qt scrolls by one where the columns just fit.
+        excess = sum(widths) + 1 - self.viewport().width()
         for place, (column, width) in enumerate(zip(self.table.columns, widths, strict=True)):
             if column.name == "run" and excess > 0:
                 width = max(min(width, _RUN_AT_LEAST), width - excess)
