@@ -6,8 +6,8 @@ them. Both come from npm (``npm install @iconify/json emojibase-data``); no netw
 
     python packaging/make_sample_collection.py --npm NODE_MODULES [--out resources/samples/emoji]
 
-The same input gives the same bytes. What is drawn is decided by the declarations below; which pairs are chosen among the
-allowed, and which split each belongs to, follows from a hash of their names.
+The same input gives the same bytes. What is drawn is decided by the declarations below; which split each pair belongs to
+follows from a hash of its name.
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ import iconify
 SKETCH_SET, ARTWORK_SET = "fluent-emoji-high-contrast", "fluent-emoji-flat"
 SIZE = 192
 SUFFIX = {"sketches": ".png", "artworks": ".webp"}
-#: What is learned from and chosen on. All other pairs are the test: the more questions and the larger the gallery, the
-#: smaller the gain that can be told from luck.
-SPLITS = {"train": 300, "validation": 100}
-CORE = 600
+#: How many pairs are learned from and chosen on, drawn from all alike. All others are the test: the more questions and the
+#: larger the gallery, the smaller the gain that can be told from luck.
+SPLITS = {"train": 300, "validation": 200}
 
 #: Emojibase sub-groups that are left out: signs and lettering, faces of clocks.
 UNWANTED_SUBGROUPS = frozenset(
@@ -58,12 +57,9 @@ WANTED = frozenset(
     "medical-symbol yin-yang menorah pirate-flag chequered-flag triangular-flag three-oclock peace-symbol "
     "magnifying-glass-tilted-right trident-emblem fleur-de-lis cinema".split()
 )
-#: Characters and faces are what illustrators draw most and what is hardest to tell apart: the larger part of the core,
-#: of which the parts are filled, at most this many pairs of each. The rest of the core is everything else.
-CHARACTERS = {"people & body": 300, "smileys & emotion": 110}
-
-#: Pairs of pictures at least this alike (correlation of blurred thumbnails) count as near-duplicates; characters and faces
-#: are meant to be alike, so of them only what is all but the same drawing does.
+#: Pairs of pictures at least this alike (correlation of blurred thumbnails) count as near-duplicates. Characters and faces
+#: are what illustrators draw most and are meant to be alike: of them only what is all but the same drawing does.
+CHARACTERS = frozenset(["people & body", "smileys & emotion"])
 SKETCH_LIKENESS, ARTWORK_LIKENESS = 0.84, 0.93
 SAME_SKETCH, SAME_ARTWORK = 0.97, 0.985
 THUMBNAIL = 24
@@ -84,10 +80,10 @@ class Pair:
         """What a drawing is a version of: a woman, a man and a person who cook are one family."""
         return re.sub("^(man|woman|person|men|women|people)-", "", self.name)
 
-    def order(self, purpose: str) -> str:
-        """A fixed pseudo-random key of the name, another one for each purpose."""
-        name = self.family if purpose == "split" else self.name
-        return hashlib.sha256(f"{purpose}/{name}".encode()).hexdigest()
+    @property
+    def split_order(self) -> str:
+        """A fixed pseudo-random key, the same for a whole family."""
+        return hashlib.sha256(f"split/{self.family}".encode()).hexdigest()
 
 
 def candidates(npm: Path) -> Iterator[Pair]:
@@ -116,13 +112,10 @@ def candidates(npm: Path) -> Iterator[Pair]:
         )
 
 
-def select(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Return the core and all the others of the pairs that differ from each other, in pseudo-random but fixed order.
+def select(pairs: list[Pair]) -> list[Pair]:
+    """Return the pairs that differ from each other.
 
     Of two pictures that look alike the one earlier in emojibase's order stays: the plain one, before its variants.
-
-    Raises:
-        ValueError: Too few pairs are left to fill the core.
     """
     distinct: list[Pair] = []
     sketch_prints: list[NDArray[np.float64]] = []
@@ -142,25 +135,15 @@ def select(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
         artwork_prints.append(artwork)
         captions.update(pair.captions)
 
-    shuffled = sorted(distinct, key=lambda pair: pair.order("choice"))
-    chosen: list[Pair] = []
-    for label, most_of in CHARACTERS.items():
-        chosen += [pair for pair in shuffled if pair.label == label][:most_of]
-    chosen += [pair for pair in shuffled if pair.label not in CHARACTERS]
-    if len(chosen) < CORE:
-        raise ValueError(f"{len(chosen)} distinct pairs are left of {len(pairs)}, {CORE} are wanted")
-    core = chosen[:CORE]
-    names = {pair.name for pair in core}
-    return core, [pair for pair in shuffled if pair.name not in names]
+    return distinct
 
 
-def write(core: list[Pair], others: list[Pair], out: Path) -> None:
+def write(pairs: list[Pair], out: Path) -> None:
     """Write the pictures and ``metadata.csv`` below ``out``; pictures of an earlier collection there are removed.
 
     A family is never torn apart by the split, so the parts are about as large as declared.
     """
-    split_of = _split(core, others)
-    pairs = core + others
+    split_of = _split(pairs)
     for folder in SUFFIX:
         shutil.rmtree(out / folder, ignore_errors=True)
         (out / folder).mkdir(parents=True)
@@ -178,22 +161,18 @@ def write(core: list[Pair], others: list[Pair], out: Path) -> None:
                     pair.artwork.save(out / name, lossless=True, quality=100, method=6)
 
 
-def _split(core: list[Pair], others: list[Pair]) -> dict[str, str]:
-    """The part of each pair by name: whole families of the core, in pseudo-random order, until each part is full.
-
-    Others of a family go where the family is, everything else is for the test.
-    """
+def _split(pairs: list[Pair]) -> dict[str, str]:
+    """The part of each pair by name: whole families, in pseudo-random order, until each part is full; the test is the rest."""
     found: dict[str, str] = {}
-    part_of: dict[str, str] = {}
     parts = iter(SPLITS.items())
     part, left = next(parts)
     family = ""
-    for pair in sorted(core, key=lambda pair: (pair.order("split"), pair.name)):
+    for pair in sorted(pairs, key=lambda pair: (pair.split_order, pair.name)):
         if left <= 0 and pair.family != family:
-            part, left = next(parts, ("test", len(core)))
-        found[pair.name] = part_of[pair.family] = part
+            part, left = next(parts, ("test", len(pairs)))
+        found[pair.name] = part
         family, left = pair.family, left - 1
-    return found | {pair.name: part_of.get(pair.family, "test") for pair in others}
+    return found
 
 
 def _is_variant(name: str, subgroup: str) -> bool:
@@ -228,9 +207,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=root / "resources" / "samples" / "emoji")
     arguments = parser.parse_args()
     allowed = list(candidates(arguments.npm))
-    core, others = select(allowed)
-    write(core, others, arguments.out)
-    print(f"{len(core) + len(others)} pairs of {len(allowed)} allowed, in {arguments.out}")
+    pairs = select(allowed)
+    write(pairs, arguments.out)
+    print(f"{len(pairs)} pairs of {len(allowed)} allowed, in {arguments.out}")
 
 
 if __name__ == "__main__":

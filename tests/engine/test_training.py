@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from transformers import CLIPModel
 from clip_atelier.engine import checkpoints, events, settings
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.errors import Stopped, UserError, WorkError
-from clip_atelier.engine.events import Check, Event, Finished, Saved, Step, drive
+from clip_atelier.engine.events import Check, Event, Finished, Saved, Step, Strength, Work, drive
+from clip_atelier.engine.loop import Loop
 from clip_atelier.engine.models import Models, layers
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.training import Plan, resume, train
@@ -245,6 +247,24 @@ def test_out_of_memory_proposes_a_chunk_size_and_changes_nothing(
     assert "train.chunk_size" in caught.value.hint
     assert "4" in caught.value.hint
     assert Runs(home).list()[0].settings.train.chunk_size == 0
+
+
+@pytest.mark.parametrize(("start", "tried"), [("pairs", True), ("zero", False)])
+def test_where_no_check_was_better_an_update_that_began_from_pairs_is_still_tried(
+    home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch, start: str, tried: bool
+) -> None:
+    def none_was_better(self: Loop) -> Work[int]:
+        self.state = replace(self.state, best_step=0)
+        return (yield from take_best(self))
+
+    take_best = Loop.take_best
+    monkeypatch.setattr(Loop, "take_best", none_was_better)
+    values = quick(lora__target_modules="visual_projection", lora__init_lora_weights=start)
+    result, seen = run(home, tiny_pairs, values)
+    assert result["best_step"] == 0
+    assert any(isinstance(event, Strength) for event in seen) is tried
+    if not tried:
+        assert result["strength"] == 0
 
 
 def test_pinned_words_are_watched_at_every_check(home: Path, tiny_collection: Path, quick: Quick) -> None:

@@ -17,6 +17,7 @@ from clip_atelier.engine.events import Phase, Work
 from clip_atelier.engine.i18n import _
 from clip_atelier.engine.models import Models, weights
 from clip_atelier.engine.settings import DECLARED, Settings
+from clip_atelier.engine.settings.lora import TAKEN_AWAY
 
 if TYPE_CHECKING:
     from transformers import CLIPModel
@@ -210,6 +211,10 @@ def _code(settings: Settings, model_path: str) -> Iterator[str]:
     yield "model.print_trainable_parameters()"
     yield ""
     yield ""
+    if lora and settings.lora.starts_from_pairs:
+        yield from _start_from_pairs()
+        yield ""
+        yield ""
     yield from _update_size() if lora else _layernorm_size()
     yield ""
     yield ""
@@ -220,7 +225,7 @@ def _code(settings: Settings, model_path: str) -> Iterator[str]:
 
 
 def _lora_config(settings: Settings) -> Iterator[str]:
-    values = settings.lora.model_dump()
+    values = settings.lora.model_dump(exclude={"init_lora_weights"})
     alpha = values["lora_alpha"]
     values["lora_alpha"] = int(alpha) if float(alpha).is_integer() else alpha
     towers = settings.train.towers
@@ -255,6 +260,21 @@ def _layernorm_config(settings: Settings) -> Iterator[str]:
     yield f"        if isinstance(module, torch.nn.LayerNorm){where}"
     yield "    ],"
     yield ")"
+
+
+def _start_from_pairs() -> Iterator[str]:
+    yield "def start_from_pairs(sketches, artworks):"
+    yield '    """Halves what the drawings of pairs differ in most: call it before the first step.'
+    yield ""
+    yield "    Both are pixel_values [pairs, 3, size, size]; the same row is the same thing."
+    yield '    """'
+    yield "    clip = model.base_model.model"
+    yield "    layer = clip.visual_projection"
+    yield "    with torch.no_grad(), model.disable_adapter():"
+    yield "        apart = clip.get_image_features(sketches).pooler_output - clip.get_image_features(artworks).pooler_output"
+    yield "        across = torch.linalg.svd(apart, full_matrices=False).Vh[: config.r]"
+    yield "        layer.lora_A['default'].weight[: len(across)] = across @ layer.weight"
+    yield f"        layer.lora_B['default'].weight[:, : len(across)] = across.T * -{TAKEN_AWAY} / layer.scaling['default']"
 
 
 def _update_size() -> Iterator[str]:

@@ -290,7 +290,10 @@ class Loop:
         yield Saved(step=step, path=str(path), best=step == state.best_step)
 
     def take_best(self) -> Work[int]:
-        """Puts the best checkpoint's update into the model and returns its step; 0 means the base was best."""
+        """Puts the best checkpoint's update into the model and returns its step.
+
+        0 means that no check was better than the base; the update is then the one that training started from.
+        """
         best = self.state.best_step
         if best == 0:
             self.adapter.load_state(self._first_state)

@@ -273,6 +273,11 @@ class Interval:
     high: float
     changed: int = 0
 
+    @property
+    def error(self) -> float:
+        """The standard error: half the width of a 95 % interval is 1.96 of it."""
+        return (self.high - self.low) / (2 * 1.96)
+
 
 def paired_bootstrap(
     base: Floats,

@@ -26,7 +26,7 @@ from clip_atelier.engine.models.device import random_state, set_random_state
 from clip_atelier.engine.models.halves import Halves
 from clip_atelier.engine.objective import objective
 from clip_atelier.engine.pictures import Pictures
-from clip_atelier.engine.retrieval import caption_key, positives
+from clip_atelier.engine.retrieval import Features, caption_key, positives
 from clip_atelier.engine.settings import TrainSettings
 from clip_atelier.engine.shares import Share
 
@@ -103,6 +103,18 @@ class Material:
             self._texts = torch.cat(parts).float().clone()
         else:
             self._ids = features.text_ids(self.clip, captions)
+
+    def pooled(self, indices: Sequence[int], control: Control) -> Work[Features]:
+        """What the base hands to `visual_projection`: [N, width] of training items, their first view."""
+        cut = self.clip.last_cut("vision") - 1
+        if self.image_cut == cut:
+            return self._images[[self._image_rows[index, 0] for index in indices]].cpu().numpy()
+        adapter = self.clip.adapter
+        assert adapter is not None
+        with adapter.at(0.0):
+            return (
+                yield from features.image_prefix(self.clip, self.pictures, indices, cut, control, half=True)
+            )
 
     def images(self, batch: Batch, rows: slice) -> Tensor:
         """Embeddings [B, dim] of part of a batch, with gradients where the tower is adapted."""

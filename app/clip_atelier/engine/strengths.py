@@ -115,6 +115,23 @@ def told(name: str, base: float, value: float, difference: Mapping[str, float]) 
     }
 
 
+def helps(board: Board, base: Values, now: Values) -> bool:
+    """Whether a strength may be handed over, by mAP on the images that it is chosen on.
+
+    The headline direction must gain more than its standard error (the rule of Breiman et al. 1984, CART, 3.4.3, in favour of
+    the base): otherwise the best of several strengths is a lucky draw. No other direction may pay for it, that is, lose more
+    than its own.
+    """
+    changes = {
+        task.direction: metrics.paired_bootstrap(
+            base[f"{task.direction}/mAP"], now[f"{task.direction}/mAP"], task.clusters
+        )
+        for task in board.tasks
+    }
+    gain = changes.pop(board.headline)
+    return gain.value > gain.error and not any(change.value < -change.error for change in changes.values())
+
+
 def from_result(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a run's own comparison says: the base, and the strength that it recommends.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from clip_atelier.engine import adapters, checkpoints, comparison, metrics, verdict
+from clip_atelier.engine import adapters, checkpoints, comparison, starts, strengths, verdict
 from clip_atelier.engine import retrieval as boards
 from clip_atelier.engine.adapters import Adapter
 from clip_atelier.engine.batches import Batches
@@ -265,6 +265,7 @@ class _Training:
         yield Phase(name="encode", title=_("Computing what stays frozen"))
         with preparing(self.group, self.run.folder, self.run.record["settings"], collection, clip, train):
             yield from material.prepare(train, settings.data.views, control)
+        started = yield from starts.from_pairs(adapter, material, train, control)
         batches = Batches(
             items, train, groups, settings.train.batch_size, settings.data.views, settings.train.seed
         )
@@ -288,7 +289,8 @@ class _Training:
         best = yield from loop.take_best()
         yield Phase(name="strength", title=_("Choosing the strength"))
         strength = 0.0 if best == 0 else 1.0
-        if best and settings.train.choose_strength and not stopped:
+        # Where no check was better than the base, an update that did not start at nothing may still be, in part.
+        if (best or started) and settings.train.choose_strength and not stopped:
             strength = yield from self._choose(clip, adapter, pictures, board, base)
         adapter.set_strength(strength)
         adapter.save(self.run.path / "adapter")
@@ -341,28 +343,19 @@ class _Training:
     def _choose(
         self, clip: Clip, adapter: Adapter, pictures: Pictures, board: Board, base: tuple[Features, Features]
     ) -> Work[float]:
-        """The strength that helps most on the validation images; 0 unless the gain exceeds its standard error.
-
-        The one-standard-error rule (Breiman et al. 1984, CART, 3.4.3) in favour of the base: what is handed over is
-        not a lucky draw among several strengths.
-        """
+        """The strength that is best on the validation images of those that help there; 0 where none does."""
         key = select_by(board)
-        clusters = board.task(board.headline).clusters
-        unchanged = board.values(*base)[key]
+        before = board.values(*base)
         scores: list[tuple[float, float]] = []
         for strength in STRENGTHS:
-            if strength == 0.0:
-                value = unchanged
-            else:
-                adapter.set_strength(strength)
-                value = board.values(*(yield from embed(clip, pictures, board, self.control)))[key]
-            gain = metrics.paired_bootstrap(unchanged, value, clusters)
-            # Half the width of a 95 % interval is 1.96 standard errors.
-            error = (gain.high - gain.low) / (2 * 1.96)
-            scores.append(
-                (strength, float(np.nanmean(value)) if gain.value > error or strength == 0 else -1.0)
+            adapter.set_strength(strength)
+            now = (
+                board.values(*(yield from embed(clip, pictures, board, self.control))) if strength else before
             )
-            yield Strength(strength=strength, score=float(np.nanmean(value)))
+            score = float(np.nanmean(now[key]))
+            taken = strength == 0 or strengths.helps(board, before, now)
+            scores.append((strength, score if taken else -1.0))
+            yield Strength(strength=strength, score=score)
         best = max(scores, key=lambda pair: (pair[1], -pair[0]))[0]
         yield Strength(strength=best, score=dict(scores)[best], chosen=True)
         return best

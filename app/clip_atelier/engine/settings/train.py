@@ -204,7 +204,9 @@ class TrainSettings(Block):
         summary=N_(
             "After training, scale the update by what helps most on the validation images; 0, the base itself, is among the choices."
         ),
-        detail=N_("What is handed over is then never worse than the base on the validation images."),
+        detail=N_(
+            "What is handed over is then not worse than the base on the validation images, whichever way is searched."
+        ),
         source="WiSE-FT: Wortsman et al. 2022, arXiv:2109.01903",
     )
     seed: int = setting(
