@@ -32,6 +32,9 @@ _ALL = (
             "lora.target_modules": ("q_proj", "v_proj"),
             "lora.lora_dropout": 0.1,
             "lora.bias": "none",
+            # More wrong answers in each batch, and larger steps: more found in less time, words no worse.
+            "train.batch_size": 64,
+            "train.learning_rate": 1e-3,
         },
     ),
     Preset(
