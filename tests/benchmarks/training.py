@@ -219,7 +219,13 @@ def ours(model: Path, folder: Path, kind: str, epochs: int) -> dict[str, Any]:
     from clip_atelier.engine.store import Store
 
     chosen = settings.build(
-        {"model.name": str(model), "train.batch_size": BATCH, "hardware.device": "cpu"}, kind
+        {
+            "model.name": str(model),
+            "train.batch_size": BATCH,
+            "train.learning_rate": 3e-4,
+            "hardware.device": "cpu",
+        },
+        kind,
     )
     collection = drive(scan(folder, chosen.data, Control()))
     indices = tuple(range(len(collection.items)))

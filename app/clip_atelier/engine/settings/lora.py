@@ -133,8 +133,8 @@ class LoraSettings(Block):
         detail=N_(
             "What the two drawings of a pair differ in is the technique, not the thing. With pairs to learn from, the r "
             "directions in which their embeddings differ most are halved by the first values of A and B; training goes on "
-            "from there. In trials this found more artworks than training from zero did, and already from eight pairs, "
-            "while words kept finding as much. 'zero' is PEFT's usual start: B is zero, so nothing is changed yet."
+            "from there. In trials this found more artworks than training from zero, and already from eight pairs. "
+            "'zero' is PEFT's usual start: B is zero, so nothing is changed yet."
         ),
         source="Solomonoff, Campbell & Boardman 2005, ICASSP (nuisance attribute projection); PEFT LoraConfig.init_lora_weights",
         choices={

@@ -32,9 +32,6 @@ _ALL = (
             "lora.target_modules": ("q_proj", "v_proj"),
             "lora.lora_dropout": 0.1,
             "lora.bias": "none",
-            # More wrong answers in each batch, and larger steps: more found in less time, words no worse.
-            "train.batch_size": 64,
-            "train.learning_rate": 1e-3,
         },
     ),
     Preset(
@@ -52,6 +49,8 @@ _ALL = (
             # Epochs cost next to nothing here. Folders without pairs start at zero and need them all; with pairs the best
             # state comes early, so there are checks enough to find it.
             "train.epochs": 100,
+            "train.batch_size": 32,
+            "train.learning_rate": 3e-4,
             "train.checks": 20,
             "train.patience": 8,
         },
@@ -87,6 +86,7 @@ _ALL = (
             "lora.lora_alpha": 8,
             "lora.target_modules": ("q_proj", "k_proj", "v_proj", "out_proj"),
             "lora.lora_dropout": 0.25,
+            "train.batch_size": 32,
             "train.learning_rate": 1e-4,
             "train.size_penalty": 0.01,
             "train.patience": 3,

@@ -43,7 +43,7 @@ class TrainSettings(Block):
         le=10_000,
     )
     batch_size: int = setting(
-        32,
+        64,
         title=N_("Batch size"),
         summary=N_(
             "Images per step. In contrastive learning the others in the batch are the wrong answers, so more is harder and better."
@@ -77,10 +77,10 @@ class TrainSettings(Block):
         advanced=True,
     )
     learning_rate: float = setting(
-        3e-4,
+        1e-3,
         title=N_("Learning rate"),
         summary=N_(
-            "Size of each step. The setting that matters most: try 1e-4 to 1e-3 for attention, up to 5e-3 for projection."
+            "Size of each step. The setting that matters most: try 1e-4 to 1e-3, and less with small batches."
         ),
         detail=N_(
             "With the learning rate tuned, LoRA variants end within one or two percent of each other: sweep it first."
