@@ -138,7 +138,7 @@ class LoraSettings(Block):
         ),
         source="Solomonoff, Campbell & Boardman 2005, ICASSP (nuisance attribute projection); PEFT LoraConfig.init_lora_weights",
         choices={
-            "pairs": N_("from what the drawings of a pair differ in"),
+            "pairs": N_("from what pairs differ in"),
             "zero": N_("at zero, as PEFT does"),
         },
         advanced=True,
