@@ -48,6 +48,8 @@ def test_from_a_dropped_folder_to_a_search(ready: Shell, home: Path, tiny_pairs:
     form = page(window, "settings")
     qtbot.mouseClick(form.presets["projection"], LEFT)
     assert window.desk.state.get("preset") == "projection"
+    # Marked with the click, not with the estimates that come a moment later.
+    assert [name for name, card in form.presets.items() if card.property("chosen")] == ["projection"]
     rank = form.form.rows["lora.r"].control
     rank.setFocus()
     rank.selectAll()

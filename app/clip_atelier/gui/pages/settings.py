@@ -348,6 +348,7 @@ class SettingsPage(QWidget):
         desk.runs_changed.connect(self._work_out)
         desk.read_runs()
         self._explain("lora.r")
+        self._mark_preset()
         self._work_out()
 
     def show_error(self, setting: str, message: str) -> bool:
@@ -371,12 +372,16 @@ class SettingsPage(QWidget):
             made.show_turned_to(row_name == name)
 
     def _on_state(self, what: str) -> None:
+        if what == "preset":  # A click is answered at once; what it comes to may take a moment.
+            self._mark_preset()
         if what in ("draft", "preset"):
             self._soon.start()
 
-    def _work_out(self) -> None:
+    def _mark_preset(self) -> None:
         for name, one in self.presets.items():
             one.show_chosen(name == self.desk.state.get("preset"))
+
+    def _work_out(self) -> None:
         self.readouts.refresh()
         if self.tabs.current == "code":
             self.code.refresh()
