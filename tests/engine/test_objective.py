@@ -12,17 +12,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from prepared import prepared
 
-from clip_atelier.engine import adapters, settings
 from clip_atelier.engine.batches import Batches
-from clip_atelier.engine.collection import scan, split
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import drive
-from clip_atelier.engine.models import Models
 from clip_atelier.engine.objective import contrast, objective
-from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.steps import Material, Stepper
-from clip_atelier.engine.store import Store
 
 
 def test_one_positive_each_is_clips_own_loss() -> None:
@@ -82,24 +76,16 @@ Quick = Callable[..., dict[str, Any]]
 
 
 def _stepper(home: Path, folder: Path, values: dict[str, Any]) -> tuple[Stepper, Batches, Material]:
-    chosen = settings.build(values)
-    collection = drive(scan(folder, chosen.data, Control()))
-    parts = split(collection, chosen.data, 0)
-    clip = Models(home).open(chosen.model.name, chosen.hardware)
-    adapter = adapters.attach(clip, chosen)
+    ready = prepared(home, folder, values)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
-        for parameter in adapter.trainable.values():
+        for parameter in ready.adapter.trainable.values():
             parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.02)
-    store = Store(home / "cache" / "features.sqlite", 10**9)
-    pictures = Pictures(collection.root, collection.items, clip.image_size, chosen.data, 0, store)
-    drive(pictures.prepare(parts.train, Control(), chosen.data.views))
-    material = Material(clip, collection.items, parts.groups, pictures)
-    drive(material.prepare(parts.train, chosen.data.views, Control()))
+    train, parts = ready.chosen.train, ready.parts
     batches = Batches(
-        collection.items, parts.train, parts.groups, chosen.train.batch_size, chosen.data.views, 0
+        ready.collection.items, parts.train, parts.groups, train.batch_size, ready.chosen.data.views, 0
     )
-    return Stepper(clip, adapter, material, chosen.train, 100), batches, material
+    return Stepper(ready.clip, ready.adapter, ready.material, train, 100), batches, ready.material
 
 
 def _gradients(stepper: Stepper, batches: Batches) -> tuple[float, dict[str, torch.Tensor]]:

@@ -9,18 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from prepared import prepared
 
-from clip_atelier.engine import adapters, export, settings, starts
-from clip_atelier.engine.adapters import Adapter
-from clip_atelier.engine.collection import scan, split
-from clip_atelier.engine.collection.records import Collection
+from clip_atelier.engine import export, settings, starts
 from clip_atelier.engine.control import Control
 from clip_atelier.engine.events import Work, drive
-from clip_atelier.engine.models import Models
-from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.retrieval import Features
-from clip_atelier.engine.steps import Material
-from clip_atelier.engine.store import Store
 
 Quick = Callable[..., dict[str, Any]]
 
@@ -29,18 +23,10 @@ class Fresh:
     """A fresh update on the tiny model, and everything that its start is made from."""
 
     def __init__(self, home: Path, folder: Path, values: dict[str, Any]) -> None:
-        chosen = settings.build(values)
-        self.collection: Collection = drive(scan(folder, chosen.data, Control()))
-        parts = split(self.collection, chosen.data, 0)
-        self.train = parts.train
-        self.clip = Models(home).open(chosen.model.name, chosen.hardware)
-        self.adapter: Adapter = adapters.attach(self.clip, chosen)
-        store = Store(home / "cache" / "features.sqlite", 10**9)
-        items = self.collection.items
-        self.pictures = Pictures(self.collection.root, items, self.clip.image_size, chosen.data, 0, store)
-        drive(self.pictures.prepare(self.train, Control()))
-        self.material = Material(self.clip, items, parts.groups, self.pictures)
-        drive(self.material.prepare(self.train, 1, Control()))
+        ready = prepared(home, folder, values)
+        self.collection, self.train = ready.collection, ready.parts.train
+        self.clip, self.adapter = ready.clip, ready.adapter
+        self.pictures, self.material = ready.pictures, ready.material
 
     def start(self) -> int:
         return drive(starts.from_pairs(self.adapter, self.material, self.train, Control()))

@@ -57,11 +57,7 @@ def peft_config(settings: Settings, names: list[str]) -> LoraConfig | LNTuningCo
     """The PEFT configuration; the LoRA block passes as it is, towers narrow the targets to full names."""
     if settings.train.method == "layernorm":
         return LNTuningConfig(target_modules=names)
-    # What PEFT would not know, or would compute again when the adapter is loaded, stays here (see `starts`).
-    lora = settings.lora.model_dump(exclude={"init_lora_weights"})
-    # PEFT documents an int; keep one where the value is one so that the saved file looks like everybody's.
-    if float(lora["lora_alpha"]).is_integer():
-        lora["lora_alpha"] = int(lora["lora_alpha"])
+    lora = settings.lora.peft_arguments
     lora["target_modules"] = list(settings.lora.target_modules) if settings.train.towers == "both" else names
     return LoraConfig(**lora)
 

@@ -225,9 +225,7 @@ def _code(settings: Settings, model_path: str) -> Iterator[str]:
 
 
 def _lora_config(settings: Settings) -> Iterator[str]:
-    values = settings.lora.model_dump(exclude={"init_lora_weights"})
-    alpha = values["lora_alpha"]
-    values["lora_alpha"] = int(alpha) if float(alpha).is_integer() else alpha
+    values = settings.lora.peft_arguments
     towers = settings.train.towers
     if towers != "both":
         first = {

@@ -12,11 +12,12 @@ from clip_atelier.engine.i18n import _
 from clip_atelier.engine.models.clip import Clip
 from clip_atelier.engine.pictures import Pictures
 from clip_atelier.engine.retrieval import Board, Features
+from clip_atelier.engine.strengths import CHOOSES
 
 
 def select_by(board: Board) -> str:
-    """The metric that chooses checkpoints and strength: finer than R@1, which moves in whole queries."""
-    return f"{board.headline}/mAP"
+    """The direction and metric that choose checkpoints and strength."""
+    return f"{board.headline}/{CHOOSES}"
 
 
 def embed(clip: Clip, pictures: Pictures, board: Board, control: Control) -> Work[tuple[Features, Features]]:

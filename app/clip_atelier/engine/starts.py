@@ -41,8 +41,10 @@ def from_pairs(adapter: Adapter, material: Material, train: Sequence[int], contr
         is learned from, or visual_projection is not adapted, the only matrix whose outputs are the embeddings.
     """
     layer = adapter.clip.net.visual_projection
+    if not (adapter.settings.lora.starts_from_pairs and isinstance(layer, LoraLayer)):
+        return 0
     pairs = _pairs(material, train)
-    if not (adapter.settings.lora.starts_from_pairs and isinstance(layer, LoraLayer) and pairs):
+    if not pairs:
         return 0
     wanted = [index for sides in pairs for side in sides for index in side]
     pooled = yield from material.pooled(wanted, control)  # [N, width]
@@ -72,9 +74,9 @@ def principal(differences: NDArray[np.float32], count: int) -> NDArray[np.float3
 
     Not about their mean: what all pairs differ in alike is taken out too. Directions without any difference are left out.
     """
-    energy, vectors = np.linalg.eigh(differences.T.astype(np.float64) @ differences)
-    found = [n for n in np.argsort(-energy, kind="stable")[:count] if energy[n] > 1e-9 * energy[-1]]
-    return vectors[:, found[: len(differences)]].T.astype(np.float32)
+    energy, vectors = np.linalg.eigh(differences.T.astype(np.float64) @ differences)  # smallest first
+    energy, vectors = energy[::-1][:count], vectors[:, ::-1][:, :count]
+    return vectors[:, energy > 1e-9 * energy[0]].T.astype(np.float32)
 
 
 def _pairs(material: Material, train: Sequence[int]) -> list[tuple[list[int], list[int]]]:

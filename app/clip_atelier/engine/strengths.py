@@ -21,6 +21,10 @@ TOLD: Final = ("R@1", "mAP")
 """What is told of the headline direction at each strength."""
 
 
+CHOOSES: Final = "mAP"
+"""What checkpoints and strengths are chosen by: finer than R@1, which moves in whole queries."""
+
+
 def key(strength: float) -> float:
     """A strength as it is looked up: 0.1 + 0.2 and 0.3 are one strength."""
     return round(float(strength), 6)
@@ -116,7 +120,7 @@ def told(name: str, base: float, value: float, difference: Mapping[str, float]) 
 
 
 def helps(board: Board, base: Values, now: Values) -> bool:
-    """Whether a strength may be handed over, by mAP on the images that it is chosen on.
+    """Whether a strength may be handed over, by `CHOOSES` on the images that it is chosen on.
 
     The headline direction must gain more than its standard error (the rule of Breiman et al. 1984, CART, 3.4.3, in favour of
     the base): otherwise the best of several strengths is a lucky draw. No other direction may pay for it, that is, lose more
@@ -124,7 +128,7 @@ def helps(board: Board, base: Values, now: Values) -> bool:
     """
     changes = {
         task.direction: metrics.paired_bootstrap(
-            base[f"{task.direction}/mAP"], now[f"{task.direction}/mAP"], task.clusters
+            base[f"{task.direction}/{CHOOSES}"], now[f"{task.direction}/{CHOOSES}"], task.clusters
         )
         for task in board.tasks
     }

@@ -45,7 +45,7 @@ from clip_atelier.engine.steps import Material
 from clip_atelier.engine.store import Store
 from clip_atelier.engine.together import preparing
 
-STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
+STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25)
 
 
 @dataclass(frozen=True)
@@ -346,16 +346,14 @@ class _Training:
         """The strength that is best on the validation images of those that help there; 0 where none does."""
         key = select_by(board)
         before = board.values(*base)
-        scores: list[tuple[float, float]] = []
+        best, highest = 0.0, float(np.nanmean(before[key]))
+        yield Strength(strength=best, score=highest)
         for strength in STRENGTHS:
             adapter.set_strength(strength)
-            now = (
-                board.values(*(yield from embed(clip, pictures, board, self.control))) if strength else before
-            )
+            now = board.values(*(yield from embed(clip, pictures, board, self.control)))
             score = float(np.nanmean(now[key]))
-            taken = strength == 0 or strengths.helps(board, before, now)
-            scores.append((strength, score if taken else -1.0))
             yield Strength(strength=strength, score=score)
-        best = max(scores, key=lambda pair: (pair[1], -pair[0]))[0]
-        yield Strength(strength=best, score=dict(scores)[best], chosen=True)
+            if score > highest and strengths.helps(board, before, now):
+                best, highest = strength, score
+        yield Strength(strength=best, score=highest, chosen=True)
         return best

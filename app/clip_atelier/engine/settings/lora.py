@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import field_validator
 
@@ -143,6 +143,15 @@ class LoraSettings(Block):
         },
         advanced=True,
     )
+
+    @property
+    def peft_arguments(self) -> dict[str, Any]:
+        """What `LoraConfig` is given. How the update starts is not PEFT's to know: it lies in the first weights."""
+        values = self.model_dump(exclude={"init_lora_weights"})
+        # PEFT documents an int; keep one where the value is one so that the saved file looks like everybody's.
+        if float(self.lora_alpha).is_integer():
+            values["lora_alpha"] = int(self.lora_alpha)
+        return values
 
     @property
     def starts_from_pairs(self) -> bool:
