@@ -14,8 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
 
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.models import FAMILIES, modelpacks
+from clip_atelier.engine.core import UserError
+from clip_atelier.engine.models import model_packs
+from clip_atelier.engine.models.registry import FAMILIES
 
 
 def main() -> int:
@@ -27,9 +28,9 @@ def main() -> int:
     parser.add_argument("out", type=Path, nargs="?")
     args = parser.parse_args()
     folder = args.folder.resolve()
-    out = args.out or folder.with_name(folder.name + modelpacks.MODEL.suffix)
+    out = args.out or folder.with_name(folder.name + model_packs.MODEL.suffix)
     try:
-        pack = modelpacks.make(folder, out)
+        pack = model_packs.make(folder, out)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
 
 if TYPE_CHECKING:
-    from clip_atelier.gui.shell import Shell
+    from clip_atelier.gui.main_window import MainWindow
 
 
 def main() -> int:
@@ -44,26 +44,26 @@ def take(args: argparse.Namespace) -> None:
     """Opens the window, walks through it and saves what is seen."""
     from PySide6.QtWidgets import QApplication
 
-    from clip_atelier.gui.desk import Desk
-    from clip_atelier.gui.jobs import Lanes
+    from clip_atelier.gui.app_model import AppModel
+    from clip_atelier.gui.main_window import MainWindow
     from clip_atelier.gui.pages import PAGES
-    from clip_atelier.gui.shell import Shell
     from clip_atelier.gui.state import WindowState
     from clip_atelier.gui.theme import Theme
+    from clip_atelier.gui.workers import Lanes
 
     app = QApplication([])
     state = WindowState(args.home)
     lanes = Lanes(args.home)
     theme = Theme(app, "light")
-    desk = Desk(state, lanes, theme)
-    shell = Shell(desk)
+    app_model = AppModel(state, lanes, theme)
+    shell = MainWindow(app_model)
     width, height = (int(n) for n in args.size.split("x"))
     shell.resize(width, height)
     if args.words:
         state.set_view("search.words", args.words)
     shell.show()
     if args.folder:
-        desk.open_folder(args.folder.absolute())
+        app_model.open_folder(args.folder.absolute())
     args.out.mkdir(parents=True, exist_ok=True)
     wanted = args.pages.split(",") if args.pages else [page.name for page in PAGES]
 
@@ -77,7 +77,7 @@ def take(args: argparse.Namespace) -> None:
 
     settle(60)
     if args.strength is not None:
-        desk.strength.set(args.strength)
+        app_model.strength.set(args.strength)
     if args.measure:
         measure(shell, settle)
     for language in args.languages.split(","):
@@ -99,10 +99,10 @@ def take(args: argparse.Namespace) -> None:
     lanes.close(60)
 
 
-def measure(shell: Shell, settle: Callable[[float], None]) -> None:
+def measure(shell: MainWindow, settle: Callable[[float], None]) -> None:
     """Draws the map and measures what the page of gains and losses shows."""
-    from clip_atelier.gui.pages.learned import LearnedPage
-    from clip_atelier.gui.pages.map import MapPage
+    from clip_atelier.gui.pages.learned.page import LearnedPage
+    from clip_atelier.gui.pages.map.page import MapPage
 
     shell.show_page("map")
     settle(20)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from PIL import Image, ImageDraw
 
-from clip_atelier.engine import i18n
+from clip_atelier.engine.core import i18n
 
 # What an example proves does not depend on how busy the machine is; the first one may also import or warm up torch.
 hypothesis_settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from clip_atelier.engine import processes
-from clip_atelier.engine.control import Control
+from clip_atelier.engine.core import Control
+from clip_atelier.engine.training import Group, joined
 
 LIMIT = 120  # seconds that no wait of a test may exceed, on a busy machine
 
@@ -58,7 +58,7 @@ class Companion:
 
 
 @contextmanager
-def two(home: Path, control: Control, code: str = "") -> Iterator[tuple[processes.Group, Companion]]:
+def two(home: Path, control: Control, code: str = "") -> Iterator[tuple[Group, Companion]]:
     """This process as the leader, and another one."""
     port = free_port()
     companion = Companion(home, port, code)
@@ -66,7 +66,7 @@ def two(home: Path, control: Control, code: str = "") -> Iterator[tuple[processe
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment(0, port).items():
                 patch.setenv(name, value)
-            with processes.joined(control) as group:
+            with joined(control) as group:
                 assert group is not None
                 yield group, companion
     finally:

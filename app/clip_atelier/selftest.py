@@ -24,13 +24,11 @@ from typing import TYPE_CHECKING, Any
 import clip_atelier
 from clip_atelier.cli import console
 from clip_atelier.cli.commands.doctor import no_network
-from clip_atelier.engine import i18n, paths
-from clip_atelier.engine.events import drive
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import _, drive, i18n, paths
 
 if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunFolder
-    from clip_atelier.gui.shell import Shell
+    from clip_atelier.gui.main_window import MainWindow
 
 _PAIRS = {"train": 16, "validation": 8, "test": 8}  # of the sample; enough for two steps of every batch
 _PATIENCE = 600.0  # seconds; a busy machine imports torch slowly
@@ -164,13 +162,13 @@ def part_of_sample(target: Path) -> int:
 def _whole_job(report: Report, language: str, folder: Path) -> None:
     """The job once, in one language; stops at the first thing that the next one needs and that is not there."""
     home, drawings = folder / f"집 home {language}", folder / f"견본 sample {language}"
-    with _window(home, language) as shell:
+    with _window(home, language) as main_window:
         steps: tuple[tuple[str, Callable[[], str]], ...] = (
-            ("the window opens", lambda: _opens(shell)),
+            ("the window opens", lambda: _opens(main_window)),
             ("the font has Hangul", _font_has_hangul),
-            ("the sample is read", lambda: _reads(shell, drawings)),
-            ("every page is drawn", lambda: _draws_pages(shell)),
-            ("two steps are trained", lambda: _trains(shell)),
+            ("the sample is read", lambda: _reads(main_window, drawings)),
+            ("every page is drawn", lambda: _draws_pages(main_window)),
+            ("two steps are trained", lambda: _trains(main_window)),
         )
         if not all(report.attempt(name, language, step) for name, step in steps):
             return
@@ -185,27 +183,27 @@ def _whole_job(report: Report, language: str, folder: Path) -> None:
 
 
 @contextmanager
-def _window(home: Path, language: str) -> Iterator[Shell]:
+def _window(home: Path, language: str) -> Iterator[MainWindow]:
     from PySide6.QtWidgets import QApplication
 
-    from clip_atelier.gui.desk import Desk
-    from clip_atelier.gui.jobs import Lanes
-    from clip_atelier.gui.shell import Shell
+    from clip_atelier.gui.app_model import AppModel
+    from clip_atelier.gui.main_window import MainWindow
     from clip_atelier.gui.state import WindowState
     from clip_atelier.gui.theme import Theme
+    from clip_atelier.gui.workers import Lanes
 
     application = QApplication.instance() or QApplication([paths.APP_NAME])
     assert isinstance(application, QApplication)
     state = WindowState(home)
     state.set("language", language)
     lanes = Lanes(home)
-    shell = Shell(Desk(state, lanes, Theme(application, "light")))
+    main_window = MainWindow(AppModel(state, lanes, Theme(application, "light")))
     try:
-        yield shell
+        yield main_window
     finally:
         lanes.leave()
         _until(lambda: not lanes.busy, "the work to end")
-        shell.close()
+        main_window.close()
         state.save()
         lanes.close(60)
 
@@ -228,14 +226,14 @@ def _until(holds: Callable[[], bool], what: str) -> None:
         raise _NotSo(f"waited {_PATIENCE:.0f} seconds for {what}")
 
 
-def _opens(shell: Shell) -> str:
+def _opens(main_window: MainWindow) -> str:
     from clip_atelier.gui.pages import PAGES
 
-    shell.resize(1280, 800)
-    shell.show()
-    _until(lambda: shell.pages.currentWidget() is not None, "the first page")
+    main_window.resize(1280, 800)
+    main_window.show()
+    _until(lambda: main_window.pages.currentWidget() is not None, "the first page")
     for page in PAGES:
-        shown = shell.rail.buttons[page.name].text().strip()
+        shown = main_window.rail.buttons[page.name].text().strip()
         if shown != _(page.title):
             raise _NotSo(f"the page “{page.title}” is called “{shown}” here")
         if i18n.language() == "ko" and shown == page.title:
@@ -256,54 +254,58 @@ def _font_has_hangul() -> str:
     return font.familyName()
 
 
-def _reads(shell: Shell, drawings: Path) -> str:
+def _reads(main_window: MainWindow, drawings: Path) -> str:
     count = part_of_sample(drawings)
-    desk = shell.desk
-    desk.open_folder(drawings)
+    app_model = main_window.app_model
+    app_model.open_folder(drawings)
     _until(
-        lambda: desk.split is not None or desk.scan_error is not None or desk.split_error is not None,
+        lambda: (
+            app_model.split is not None
+            or app_model.scan_error is not None
+            or app_model.split_error is not None
+        ),
         "the folder",
     )
-    if desk.split is None or desk.collection is None:
-        raise _NotSo(str(desk.scan_error or desk.split_error))
-    if len(desk.collection.items) != count:
+    if app_model.split is None or app_model.collection is None:
+        raise _NotSo(str(app_model.scan_error or app_model.split_error))
+    if len(app_model.collection.items) != count:
         raise _NotSo(
-            f"{len(desk.collection.items)} of {count} pictures were read: {desk.collection.problems[:1]}"
+            f"{len(app_model.collection.items)} of {count} pictures were read: {app_model.collection.problems[:1]}"
         )
-    return f"{count} pictures, {len(desk.collection.pairs)} pairs"
+    return f"{count} pictures, {len(app_model.collection.pairs)} pairs"
 
 
-def _draws_pages(shell: Shell) -> str:
+def _draws_pages(main_window: MainWindow) -> str:
     from clip_atelier.gui.pages import PAGES
 
     for page in PAGES:
-        shell.show_page(page.name)
-        _until(lambda: not shell.desk.lanes.busy, "the page")
-        picture = shell.grab().toImage()
+        main_window.show_page(page.name)
+        _until(lambda: not main_window.app_model.lanes.busy, "the page")
+        picture = main_window.grab().toImage()
         across, down = range(0, picture.width(), 37), range(0, picture.height(), 7)
         colours = {picture.pixel(x, y) for x in across for y in down}
         if len(colours) < 4:
             raise _NotSo(f"the page “{page.name}” is blank")
-    if not shell.trouble.isHidden():
-        raise _NotSo(shell.trouble.message.text())
+    if not main_window.trouble.isHidden():
+        raise _NotSo(main_window.trouble.message.text())
     return ", ".join(page.name for page in PAGES)
 
 
-def _trains(shell: Shell) -> str:
-    desk = shell.desk
-    desk.state.choose_preset("attention")
+def _trains(main_window: MainWindow) -> str:
+    app_model = main_window.app_model
+    app_model.state.choose_preset("attention")
     for name, value in (
         ("train.epochs", 1), ("train.batch_size", 16), ("train.checks", 1), ("train.warmup", 0.0), ("hardware.device", "cpu"),
     ):  # fmt: skip
-        desk.state.set_value(name, value)
-    _until(lambda: not desk.lanes.busy and desk.split is not None, "the folder to be read again")
-    shell.show_page("training")
-    page: Any = shell.page("training")
+        app_model.state.set_value(name, value)
+    _until(lambda: not app_model.lanes.busy and app_model.split is not None, "the folder to be read again")
+    main_window.show_page("training")
+    page: Any = main_window.page("training")
     page.begin()
     _until(lambda: not page.training, "training")
-    if not shell.trouble.isHidden():
-        raise _NotSo(f"{shell.trouble.message.text()} {shell.trouble.hint.text()}")
-    result = _only_run(desk.home).result
+    if not main_window.trouble.isHidden():
+        raise _NotSo(f"{main_window.trouble.message.text()} {main_window.trouble.hint.text()}")
+    result = _only_run(app_model.home).result
     if result is None or result["status"] != "done":
         raise _NotSo(f"the run ended as {result and result['status']}")
     if not result["base_untouched"]:
@@ -321,11 +323,11 @@ def _only_run(home: Path) -> RunFolder:
 def _reloads(run: RunFolder, home: Path) -> str:
     import numpy as np
 
-    from clip_atelier.engine import adapted, adapters, features
-    from clip_atelier.engine.models import Models
+    from clip_atelier.engine.models import Models, adapters, features
+    from clip_atelier.engine.runs import adapted_model
 
     models, caption = Models(home), ["a cat", "고양이"]
-    opened = adapted.open_run(run, models, 1.0)
+    opened = adapted_model.open_run(run, models, 1.0)
     try:
         with opened.adapter.at(0.0):
             base = features.texts(opened.clip, caption)
@@ -341,12 +343,11 @@ def _reloads(run: RunFolder, home: Path) -> str:
 
 
 def _searches(run: RunFolder, drawings: Path, home: Path, words: str) -> str:
-    from clip_atelier.engine.control import Control
-    from clip_atelier.engine.index import Lens, parse_query
-    from clip_atelier.engine.index.search import search
+    from clip_atelier.engine.core import Control
     from clip_atelier.engine.models import Models
+    from clip_atelier.engine.search import ModelRef, parse_query, search
 
-    work = search(drawings, parse_query(words), Lens(run=run.id), Models(home), Control(), top=5)
+    work = search(drawings, parse_query(words), ModelRef(run=run.id), Models(home), Control(), top=5)
     found = drive(work, lambda _event: None)
     if not len(found["base"]) == len(found["adapted"]) == 5:
         raise _NotSo(f"{len(found['base'])} and {len(found['adapted'])} results for “{words}”")
@@ -354,14 +355,14 @@ def _searches(run: RunFolder, drawings: Path, home: Path, words: str) -> str:
 
 
 def _exports(run: RunFolder, home: Path, out: Path) -> str:
-    from clip_atelier.engine import export
-    from clip_atelier.engine.control import Control
+    from clip_atelier.engine.core import Control
     from clip_atelier.engine.models import Models
+    from clip_atelier.engine.reports import exports
 
     out.mkdir()
     written: list[str] = []
     for target, name in (("adapter", "adapter"), ("merged", "merged"), ("code", "train.py")):
-        work = export.export(run, target, out / name, Models(home), Control())  # type: ignore[arg-type]
+        work = exports.export(run, target, out / name, Models(home), Control())  # type: ignore[arg-type]
         written += drive(work, lambda _event: None)["files"]
     compile((out / "train.py").read_text(encoding="utf-8"), "train.py", "exec")
     empty = [file for file in written if Path(file).stat().st_size == 0]

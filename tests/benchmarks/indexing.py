@@ -43,11 +43,10 @@ def product(model: Path, other: Path, folder: Path) -> dict[str, Any]:
     import numpy as np
 
     from clip_atelier.engine import settings
-    from clip_atelier.engine.control import Control
-    from clip_atelier.engine.events import Event, Phase
-    from clip_atelier.engine.index import Lens
-    from clip_atelier.engine.index.gallery import Gallery, open_gallery, open_lens
+    from clip_atelier.engine.core import Control, Event, Phase
     from clip_atelier.engine.models import Models
+    from clip_atelier.engine.search import ModelRef, load_model, open_gallery
+    from clip_atelier.engine.search.gallery import Gallery
 
     found: dict[str, Any] = {}
     rows: dict[str, np.ndarray] = {}
@@ -57,7 +56,7 @@ def product(model: Path, other: Path, folder: Path) -> dict[str, Any]:
             ("first", model, "auto"), ("again", other, "auto"), ("exact", model, "fp32"),
         ):  # fmt: skip
             hardware = settings.build({"hardware.precision": precision}).hardware
-            opened = open_lens(Lens(model=str(weights), hardware=hardware), models)
+            opened = load_model(ModelRef(model=str(weights), hardware=hardware), models)
             began = time.perf_counter()
             phases: list[tuple[str, float]] = []
 
@@ -142,7 +141,7 @@ def _models(wanted: str, scratch: Path) -> tuple[Path, Path]:
     from safetensors.torch import load_file, save_file
     from transformers import CLIPImageProcessor
 
-    from clip_atelier.engine import paths
+    from clip_atelier.engine.core import paths
     from clip_folder import vit_b_32
 
     if wanted == "vit-b-32":

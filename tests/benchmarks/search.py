@@ -20,8 +20,8 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from clip_atelier.engine.index.store import Space, Store
-from clip_atelier.engine.index.vectors import VectorSearch
+from clip_atelier.engine.search.embedding_store import Space, Store
+from clip_atelier.engine.search.vectors import VectorSearch
 
 LIMIT_MS = 30.0
 

@@ -208,15 +208,13 @@ def ours(model: Path, folder: Path, kind: str, epochs: int) -> dict[str, Any]:
 
     After the last epoch one more step is taken to count the operations of its matrix products, by number format.
     """
-    from clip_atelier.engine import adapters, settings
-    from clip_atelier.engine.batches import Batches
-    from clip_atelier.engine.collection import scan
-    from clip_atelier.engine.control import Control
-    from clip_atelier.engine.events import drive
-    from clip_atelier.engine.models import Models
-    from clip_atelier.engine.pictures import Pictures
-    from clip_atelier.engine.steps import Material, Stepper
-    from clip_atelier.engine.store import Store
+    from clip_atelier.engine import settings
+    from clip_atelier.engine.core import Control, drive
+    from clip_atelier.engine.data import ImageCache, scan
+    from clip_atelier.engine.models import Models, adapters
+    from clip_atelier.engine.storage import BlobCache
+    from clip_atelier.engine.training.batches import Batches
+    from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
 
     chosen = settings.build(
         {
@@ -233,20 +231,20 @@ def ours(model: Path, folder: Path, kind: str, epochs: int) -> dict[str, Any]:
         clip = Models(Path(home)).open(str(model), chosen.hardware)
         adapter = adapters.attach(clip, chosen)
         moments = [clocks()]
-        store = Store(Path(home) / "f.sqlite", 4 << 30)
-        pictures = Pictures(collection.root, collection.items, clip.image_size, chosen.data, 0, store)
+        store = BlobCache(Path(home) / "f.sqlite", 4 << 30)
+        pictures = ImageCache(collection.root, collection.items, clip.image_size, chosen.data, 0, store)
         drive(pictures.prepare(indices, Control()))
-        material = Material(clip, collection.items, indices, pictures)
-        drive(material.prepare(indices, 1, Control()))
+        inputs = TrainingInputs(clip, collection.items, indices, pictures)
+        drive(inputs.prepare(indices, 1, Control()))
         batches = Batches(collection.items, indices, indices, BATCH, 1, 0)
         total = batches.per_epoch * epochs
-        stepper = Stepper(clip, adapter, material, chosen.train, total)
+        train_step = TrainStep(clip, adapter, inputs, chosen.train, total)
         for step in range(total):
-            stepper.step(step, batches.at(step))
+            train_step.step(step, batches.at(step))
             if (step + 1) % batches.per_epoch == 0:
                 moments.append(clocks())
         found = spans(moments) | {"memory": peak_memory(), "steps": batches.per_epoch}
-        return found | {"operations": counted(lambda: stepper.step(total - 1, batches.at(total - 1)))}
+        return found | {"operations": counted(lambda: train_step.step(total - 1, batches.at(total - 1)))}
 
 
 def counted(work: Callable[[], object]) -> dict[str, int]:
@@ -381,7 +379,7 @@ def prepared(wanted: str, scratch: Path) -> Path:
     """The model's folder, with the files of a processor that the rivals need."""
     from transformers import CLIPImageProcessor, CLIPModel
 
-    from clip_atelier.engine import paths
+    from clip_atelier.engine.core import paths
     from clip_folder import vit_b_32
 
     if wanted == "vit-b-32":

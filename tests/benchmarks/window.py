@@ -40,16 +40,16 @@ def measure(home: Path, page: str, seconds: float) -> int:
     from PySide6.QtCore import QEventLoop, Qt, QTimer
     from PySide6.QtWidgets import QApplication
 
-    from clip_atelier.gui.desk import Desk
-    from clip_atelier.gui.jobs import Lanes
-    from clip_atelier.gui.shell import Shell
+    from clip_atelier.gui.app_model import AppModel
+    from clip_atelier.gui.main_window import MainWindow
     from clip_atelier.gui.state import WindowState
     from clip_atelier.gui.theme import Theme
+    from clip_atelier.gui.workers import Lanes
 
     app = QApplication([])
     state, lanes = WindowState(home), Lanes(home)
-    desk = Desk(state, lanes, Theme(app, "light"))
-    shell = Shell(desk)
+    app_model = AppModel(state, lanes, Theme(app, "light"))
+    shell = MainWindow(app_model)
     shell.resize(1280, 800)
     shell.show()
     app.processEvents()  # the first painting
@@ -88,13 +88,16 @@ def measure(home: Path, page: str, seconds: float) -> int:
     ticks.start(_DUE_MS)
 
     troubles: list[Exception] = []
-    desk.trouble.connect(troubles.append)
+    app_model.trouble.connect(troubles.append)
     state.choose_preset("attention")
-    desk.open_sample()
-    desk.warm_up()
-    say("opening the sample", spend(lambda: desk.split is not None and lanes.compute.current is None, 120))
+    app_model.open_sample()
+    app_model.warm_up()
+    say(
+        "opening the sample",
+        spend(lambda: app_model.split is not None and lanes.compute.current is None, 120),
+    )
 
-    from clip_atelier.gui.pages.training import TrainingPage  # not before the window is seen
+    from clip_atelier.gui.pages.training.page import TrainingPage  # not before the window is seen
 
     shell.show_page("training")
     job = shell.page("training")
@@ -103,7 +106,7 @@ def measure(home: Path, page: str, seconds: float) -> int:
     steps: list[float] = []
 
     def count(events: list[object]) -> None:
-        from clip_atelier.engine.events import Step
+        from clip_atelier.engine.core import Step
 
         steps.extend(time.perf_counter() for event in events if isinstance(event, Step))
 

@@ -6,8 +6,8 @@ import pytest
 
 from clip_atelier.cli.arguments import Parser, add_preset, add_settings, given
 from clip_atelier.cli.commands import COMMANDS
-from clip_atelier.engine import i18n, settings
-from clip_atelier.engine.errors import UserError
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import UserError, i18n
 from clip_atelier.engine.settings import DECLARED, Declared, written
 
 

@@ -307,7 +307,7 @@ def test_a_download_without_a_network_says_so_and_leaves_the_program_offline(
 
 
 def test_doctor_names_every_check(call: Call, said: Call, home: Path) -> None:
-    from clip_atelier.engine import paths
+    from clip_atelier.engine.core import paths
 
     whole = paths.starter_model().is_dir()
     result = call("doctor", code=0 if whole else 1)
@@ -388,7 +388,7 @@ def test_without_a_display_the_main_job_runs_in_the_terminal(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from clip_atelier.engine import paths
+    from clip_atelier.engine.core import paths
 
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         monkeypatch.delenv(name, raising=False)

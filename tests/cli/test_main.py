@@ -13,7 +13,7 @@ import pytest
 
 from clip_atelier.cli import main as program
 from clip_atelier.cli.command import Command, Outcome
-from clip_atelier.engine.errors import Stopped, UserError, WorkError
+from clip_atelier.engine.core import Stopped, UserError, WorkError
 
 HEAVY = ("torch", "transformers", "peft", "PySide6")
 

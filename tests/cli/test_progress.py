@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clip_atelier.cli.progress import Reporter
-from clip_atelier.engine import events
+from clip_atelier.engine.core import events
 
 
 class Clock:
@@ -75,7 +75,7 @@ EXAMPLES: dict[type[events.Event], dict[str, Any]] = {
     events.Scanned: dict.fromkeys(("images", "captions", "labels", "pairs", "problems"), 1) | {"caption_source": "mixed"},
     events.Started: {
         "run": "r", "steps": 10, "start_step": 5, "trainable_parameters": 99, "device": "cpu", "precision": "bf16",
-        "headline": "text_to_image/R@1", "select_by": "x",
+        "primary_metric": "text_to_image/R@1", "select_by": "x",
     },
     events.Step: {"step": 1, "epoch": 0.5, "loss": None, "learning_rate": 1e-3, "images_per_second": 3.0},
     events.Check: {"step": 1, "epoch": 0.5, "metrics": {"text_to_image/R@1": 0.5}, "loss": 1.0, "best": True},

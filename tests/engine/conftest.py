@@ -16,9 +16,9 @@ def adapted_run(home: Path, quick: Callable[..., dict[str, Any]]) -> Callable[..
     def make(folder: Path, **changes: Any) -> str:
         import torch
 
-        from clip_atelier.engine import adapters, checkpoints, settings
-        from clip_atelier.engine.models import Models
-        from clip_atelier.engine.runs import Runs
+        from clip_atelier.engine import settings
+        from clip_atelier.engine.models import Models, adapters
+        from clip_atelier.engine.runs import Runs, checkpoints
 
         chosen = settings.build(quick(**changes))
         run = Runs(home).create("", chosen, folder)

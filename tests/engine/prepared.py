@@ -6,19 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clip_atelier.engine import adapters, settings
-from clip_atelier.engine.adapters import Adapter
-from clip_atelier.engine.collection import scan, split
-from clip_atelier.engine.collection.records import Collection
-from clip_atelier.engine.collection.split import Split
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import drive
-from clip_atelier.engine.models import Models
-from clip_atelier.engine.models.clip import Clip
-from clip_atelier.engine.pictures import Pictures
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import Control, drive
+from clip_atelier.engine.data import Collection, ImageCache, Split, scan, split
+from clip_atelier.engine.models import Adapter, Clip, Models, adapters
 from clip_atelier.engine.settings import Settings
-from clip_atelier.engine.steps import Material
-from clip_atelier.engine.store import Store
+from clip_atelier.engine.storage import BlobCache
+from clip_atelier.engine.training.steps import TrainingInputs
 
 
 @dataclass(frozen=True)
@@ -30,8 +24,8 @@ class Prepared:
     parts: Split
     clip: Clip
     adapter: Adapter
-    pictures: Pictures
-    material: Material
+    pictures: ImageCache
+    inputs: TrainingInputs
 
 
 def prepared(home: Path, folder: Path, values: dict[str, Any]) -> Prepared:
@@ -41,9 +35,9 @@ def prepared(home: Path, folder: Path, values: dict[str, Any]) -> Prepared:
     parts = split(collection, chosen.data, 0)
     clip = Models(home).open(chosen.model.name, chosen.hardware)
     adapter = adapters.attach(clip, chosen)
-    store = Store(home / "cache" / "features.sqlite", 10**9)
-    pictures = Pictures(collection.root, collection.items, clip.image_size, chosen.data, 0, store)
+    store = BlobCache(home / "cache" / "features.sqlite", 10**9)
+    pictures = ImageCache(collection.root, collection.items, clip.image_size, chosen.data, 0, store)
     drive(pictures.prepare(parts.train, Control(), chosen.data.views))
-    material = Material(clip, collection.items, parts.groups, pictures)
-    drive(material.prepare(parts.train, chosen.data.views, Control()))
-    return Prepared(chosen, collection, parts, clip, adapter, pictures, material)
+    inputs = TrainingInputs(clip, collection.items, parts.groups, pictures)
+    drive(inputs.prepare(parts.train, chosen.data.views, Control()))
+    return Prepared(chosen, collection, parts, clip, adapter, pictures, inputs)

@@ -9,10 +9,9 @@ import torch
 from peft import PeftModel
 from transformers import CLIPModel
 
-from clip_atelier.engine import adapters, settings
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.models import Models, shapes
-from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import UserError
+from clip_atelier.engine.models import Clip, Models, adapters, shapes
 
 
 def opened(folder: Path, home: Path) -> Clip:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_atelier.engine.batches import Batches
-from clip_atelier.engine.collection import Item
-from clip_atelier.engine.collection.records import Role
+from clip_atelier.engine.data import Item
+from clip_atelier.engine.data.records import Role
+from clip_atelier.engine.training.batches import Batches
 
 
 def items(pairs: int, single: int) -> list[Item]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import CLIPModel
 
-from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.core import UserError
 from clip_atelier.engine.models import Models, weights
 from clip_atelier.engine.settings import HardwareSettings
 

@@ -9,23 +9,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clip_atelier.engine import comparison, metrics, settings, training
-from clip_atelier.engine.comparison import Row
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import drive
+from clip_atelier.engine import settings, training
+from clip_atelier.engine.core import Control, drive
+from clip_atelier.engine.evaluation import EvaluationSet, Row, comparison, metrics
+from clip_atelier.engine.evaluation.sets import Task
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.retrieval import Board, Task
 
 Values = Callable[..., dict[str, Any]]
 KEY = "text_to_image/R@1"
 QUERIES = 200
 
 
-def board() -> Board:
+def evaluation_set() -> EvaluationSet:
     everything = np.arange(QUERIES)
     right = np.eye(QUERIES, dtype=bool)
     task = Task("text_to_image", "text", everything, "image", everything, right, everything)
-    return Board(tuple(range(QUERIES)), (), right, (task,), "text_to_image")
+    return EvaluationSet(tuple(range(QUERIES)), (), right, (task,), "text_to_image")
 
 
 def answers(right: int, start: int = 0) -> NDArray[np.float64]:
@@ -44,7 +43,7 @@ def made(tmp_path: Path) -> Callable[..., Row]:
         folder.mkdir()
         base = answers(40)
         if stored:
-            comparison.keep(folder, board(), {KEY: base}, {KEY: adapted})
+            comparison.keep(folder, evaluation_set(), {KEY: base}, {KEY: adapted})
         change = metrics.paired_bootstrap(base, adapted)
         result = {
             "base": {KEY: base.mean()},
@@ -125,7 +124,7 @@ def test_a_real_run_keeps_the_values_behind_its_metrics(tiny_pairs: Path, home: 
                 key.rpartition("/")[2]: pytest.approx(value)
             }
         assert len(row.values["clusters/sketch_to_artwork"]) == row.result["queries"]["sketch_to_artwork"]
-    assert comparison.between(rows[0], rows[1], rows[0].headline) is not None
+    assert comparison.between(rows[0], rows[1], rows[0].primary_metric) is not None
     header, lines = comparison.table(rows)
     assert header[:4] == ["run", "name", "status", "lora.r"]
     assert [line[3] for line in lines] == ["2", "4"]

@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import Stopped
+from clip_atelier.engine.core import Control, Stopped
 
 
 def _ends(control: Control) -> bool:

@@ -10,17 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clip_atelier.engine import adapters, dial, events, features, findings, settings, strengths
-from clip_atelier.engine.adapted import open_run
-from clip_atelier.engine.collection import scan, split
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import Stopped, UserError
-from clip_atelier.engine.evaluation import evaluate
-from clip_atelier.engine.events import Event, drive
-from clip_atelier.engine.models import Models
-from clip_atelier.engine.pictures import Pictures
-from clip_atelier.engine.runs import Runs
-from clip_atelier.engine.training import Plan, train
+from clip_atelier.engine import settings
+from clip_atelier.engine.analysis import strength_sweep
+from clip_atelier.engine.core import Control, Event, Stopped, UserError, drive, events
+from clip_atelier.engine.data import ImageCache, scan, split
+from clip_atelier.engine.evaluation import findings, strengths
+from clip_atelier.engine.evaluation.run_evaluation import evaluate
+from clip_atelier.engine.models import Models, adapters, features
+from clip_atelier.engine.runs import Runs, open_run
+from clip_atelier.engine.training.run import Plan, train
 
 Run = Callable[..., str]
 
@@ -29,7 +27,9 @@ def curve(
     home: Path, run: str, probe: Path, strengths: tuple[float, ...] = (0.5, 1.0), **more: Any
 ) -> tuple[dict[str, Any], list[Event]]:
     seen: list[Event] = []
-    work = dial.curve(home, run, more.pop("models", None) or Models(home), Control(), strengths, probe)
+    work = strength_sweep.curve(
+        home, run, more.pop("models", None) or Models(home), Control(), strengths, probe
+    )
     return drive(work, seen.append), seen
 
 
@@ -54,7 +54,7 @@ def test_every_point_is_what_a_naive_ranking_gives(
     try:
         for point in result["points"]:
             opened.adapter.set_strength(point["strength"])
-            pictures = Pictures(probe.root, probe.items, 32, chosen.data)
+            pictures = ImageCache(probe.root, probe.items, 32, chosen.data)
             images = drive(features.fresh_images(opened.clip, pictures, range(24), Control()))
             texts = features.texts(opened.clip, [item.captions[0] for item in probe.items])
             ranks = [sorted(range(24), key=lambda m: -float(texts[n] @ images[m])) for n in range(24)]
@@ -62,7 +62,7 @@ def test_every_point_is_what_a_naive_ranking_gives(
                 right = sum(n in ranks[n][:cutoff] for n in range(24))
                 assert point["general"][f"R@{cutoff}"] == pytest.approx(right / 24)
             assert point["forgotten"] == point["general"]["R@10"]
-            pictures = Pictures(own.root, own.items, 32, chosen.data)
+            pictures = ImageCache(own.root, own.items, 32, chosen.data)
             rows = drive(features.fresh_images(opened.clip, pictures, held, Control()))
             items = [own.items[i] for i in held]
             works = [n for n, item in enumerate(items) if item.role == "artwork"]
@@ -111,18 +111,20 @@ def test_a_meter_says_at_once_what_measuring_says(
     run = adapted_run(tiny_pairs, data__validation=0.2, data__test=0.5, **targets)
     assert strengths.behind_features(Runs(home).open(run).summary()["settings"])
     models = Models(home)
-    meter = drive(dial.meter(home, run, models, Control()))
-    assert meter is not None
+    strength_sweep_of = drive(strength_sweep.strength_sweep_of(home, run, models, Control()))
+    assert strength_sweep_of is not None
     for strength in (0.0, 0.3, 1.0, 1.5):
-        measured = drive(dial.measure(home, run, strength, models, Control()))
-        assert meter.at(strength) == measured
-    zero = meter.at(0.0)
+        measured = drive(strength_sweep.measure(home, run, strength, models, Control()))
+        assert strength_sweep_of.at(strength) == measured
+    zero = strength_sweep_of.at(0.0)
     assert zero["R@1"]["value"] == zero["R@1"]["base"]
     assert zero["mAP"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert zero["R@1"]["verdict"] == "no measurable difference"
-    assert len({meter.at(s)["mAP"]["value"] for s in (0.0, 0.3, 1.0, 1.5)}) > 2, "the update must matter here"
+    assert len({strength_sweep_of.at(s)["mAP"]["value"] for s in (0.0, 0.3, 1.0, 1.5)}) > 2, (
+        "the update must matter here"
+    )
     curve_there, _seen = curve(home, run, tiny_collection, (0.3,), models=models)
-    assert {p["strength"]: p["held_out"] for p in curve_there["points"]}[0.3] == meter.at(0.3)
+    assert {p["strength"]: p["held_out"] for p in curve_there["points"]}[0.3] == strength_sweep_of.at(0.3)
 
 
 def test_an_update_inside_the_towers_has_no_meter_but_is_measured(
@@ -131,8 +133,8 @@ def test_an_update_inside_the_towers_has_no_meter_but_is_measured(
     run = adapted_run(tiny_pairs)
     assert not strengths.behind_features(Runs(home).open(run).summary()["settings"])
     models = Models(home)
-    assert drive(dial.meter(home, run, models, Control())) is None
-    measured = drive(dial.measure(home, run, 0.7, models, Control()))
+    assert drive(strength_sweep.strength_sweep_of(home, run, models, Control())) is None
+    measured = drive(strength_sweep.measure(home, run, 0.7, models, Control()))
     there, _seen = curve(home, run, tiny_collection, (0.7,), models=models)
     point = {p["strength"]: p for p in there["points"]}[0.7]
     assert measured == point["held_out"]
@@ -150,7 +152,9 @@ def test_a_runs_own_comparison_gives_its_two_strengths(
     known = strengths.from_result(trained)
     assert [one["strength"] for one in known] == sorted({0.0, trained["strength"]})
     for one in known:
-        measured = drive(dial.measure(home, trained["run"], one["strength"], Models(home), Control()))
+        measured = drive(
+            strength_sweep.measure(home, trained["run"], one["strength"], Models(home), Control())
+        )
         assert one == measured
     assert strengths.from_result({}) == []
 
@@ -189,7 +193,7 @@ def test_it_stops_at_once_and_leaves_nothing_attached(
             control.stop()
 
     with pytest.raises(Stopped):
-        drive(dial.curve(home, run, models, control, (0.5, 1.0), tiny_collection), stop)
+        drive(strength_sweep.curve(home, run, models, control, (0.5, 1.0), tiny_collection), stop)
     assert sum(isinstance(e, events.Strength) for e in seen) == 1
     chosen = Runs(home).open(run).settings
     assert models.open(chosen.model.name, chosen.hardware).adapter is None
@@ -262,7 +266,7 @@ def test_the_reading_admits_that_there_was_nothing_to_forget() -> None:
 
 def test_general_images_are_judged_by_r1_where_the_base_knows_them() -> None:
     values = {"text_to_image/R@1": np.array([1.0, 0.0, 0.0]), "text_to_image/R@10": np.array([1.0, 1.0, 1.0])}
-    assert dial._measure(values) == "text_to_image/R@1"
+    assert strength_sweep._measure(values) == "text_to_image/R@1"
     values["text_to_image/R@1"] = np.zeros(3)
-    assert dial._measure(values) == "text_to_image/R@10"
-    assert dial._measure({"text_to_image/R@1": np.zeros(3)}) == "text_to_image/R@1"
+    assert strength_sweep._measure(values) == "text_to_image/R@10"
+    assert strength_sweep._measure({"text_to_image/R@1": np.zeros(3)}) == "text_to_image/R@1"

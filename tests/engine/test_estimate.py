@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 import torch
 
-from clip_atelier.engine import estimate as room
 from clip_atelier.engine import settings
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.estimate import estimate
-from clip_atelier.engine.events import drive
+from clip_atelier.engine.core import Control, drive
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
-from clip_atelier.engine.steps import Stepper
-from clip_atelier.engine.training import Plan, train
+from clip_atelier.engine.training import estimate
+from clip_atelier.engine.training import estimation as room
+from clip_atelier.engine.training.run import Plan, train
+from clip_atelier.engine.training.steps import TrainStep
 
 Quick = Callable[..., dict[str, Any]]
 
@@ -42,10 +41,10 @@ def test_it_counts_the_steps_that_training_takes(
 def test_out_of_memory_proposes_a_chunk(
     home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Stepper, step: int, batch: object) -> torch.Tensor:
+    def full(self: TrainStep, step: int, batch: object) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(Stepper, "step", full)
+    monkeypatch.setattr(TrainStep, "step", full)
     chosen = settings.build(quick(train__batch_size=16))
     found = drive(estimate(tiny_pairs, chosen, home, Models(home), Control()))
     assert not found["fits"]

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_atelier.engine import events
-from clip_atelier.engine.events import EVENTS, Event
+from clip_atelier.engine.core import Event, events
+from clip_atelier.engine.core.events import EVENTS
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 FLOAT = st.floats(allow_nan=False, allow_infinity=False)

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from clip_atelier.engine import events, experiments, settings, training
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import Cell, Event, Started, drive
-from clip_atelier.engine.experiments import Grid
+from clip_atelier.engine import settings, training
+from clip_atelier.engine.core import Cell, Control, Event, Started, UserError, drive, events
+from clip_atelier.engine.experiments import Grid, table
+from clip_atelier.engine.experiments import fill as fill_grid
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
 
@@ -20,7 +19,7 @@ VARY = {"lora.r": ["2", "4"], "lora.target_modules": [["q_proj", "v_proj"], ["vi
 
 
 def fill(grid: Grid, home: Path, control: Control | None = None, on_event: Any = None) -> dict[str, Any]:
-    return drive(experiments.fill(grid, home, Models(home), control or Control()), on_event)
+    return drive(fill_grid(grid, home, Models(home), control or Control()), on_event)
 
 
 def statuses(result: dict[str, Any]) -> list[str]:
@@ -94,7 +93,7 @@ def test_a_cell_stopped_before_its_first_step_leaves_no_run(
 
 def test_a_queue_whose_process_died_goes_on(tiny_pairs: Path, home: Path, quick: Values) -> None:
     grid = Grid(tiny_pairs, quick(train__epochs=1), {"lora.r": [2, 4]})
-    work = experiments.fill(grid, home, Models(home), Control())
+    work = fill_grid(grid, home, Models(home), Control())
     for event in work:
         if isinstance(event, events.Step):
             break
@@ -168,7 +167,7 @@ def test_wrong_values_are_refused_before_anything_is_trained(
 
 def test_a_grid_that_another_process_fills_is_refused(tiny_pairs: Path, home: Path, quick: Values) -> None:
     grid = Grid(tiny_pairs, quick(train__epochs=1), {"lora.r": [2]})
-    first = experiments.fill(grid, home, Models(home), Control())
+    first = fill_grid(grid, home, Models(home), Control())
     for event in first:
         if isinstance(event, Cell):
             break
@@ -199,7 +198,7 @@ def test_the_briefs_grid_has_its_eight_cells() -> None:
 
 def test_the_table_has_every_metric_with_its_interval(tiny_pairs: Path, home: Path, quick: Values) -> None:
     result = fill(Grid(tiny_pairs, quick(train__epochs=1), {"lora.r": [2]}), home)
-    header, rows = experiments.table(result)
+    header, rows = table(result)
     assert len(rows) == 1
     assert len(rows[0]) == len(header)
     row = dict(zip(header, rows[0], strict=True))

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from clip_atelier.engine import adapters, export, settings, training
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError, WorkError
-from clip_atelier.engine.events import drive
-from clip_atelier.engine.models import Models
+from clip_atelier.engine import settings, training
+from clip_atelier.engine.core import Control, UserError, WorkError, drive
+from clip_atelier.engine.models import Models, adapters
+from clip_atelier.engine.reports import exports
 from clip_atelier.engine.runs import RunFolder, Runs
 
 CONFIGURATIONS = [
@@ -31,7 +30,7 @@ def test_the_code_of_a_configuration_runs_and_makes_the_same_model(
     preset = values.pop("preset", None)
     built = settings.build(values, preset)
     left: dict[str, Any] = {}
-    exec(compile(export.python_code(built, str(tiny_clip)), "code.py", "exec"), left)
+    exec(compile(exports.python_code(built, str(tiny_clip)), "code.py", "exec"), left)
 
     models = Models(tmp_path)
     adapter = adapters.attach(models.open(built.model.name, built.hardware), built)
@@ -53,7 +52,7 @@ def test_the_codes_update_size_is_the_one_that_training_weighs(
 
     built = settings.build(quick(lora__use_rslora=True))
     left: dict[str, Any] = {}
-    exec(export.python_code(built, str(tiny_clip)), left)
+    exec(exports.python_code(built, str(tiny_clip)), left)
     adapter = adapters.attach(Models(tmp_path).open(built.model.name, built.hardware), built)
     theirs = dict(left["model"].base_model.model.named_parameters())
     generator = torch.Generator().manual_seed(1)
@@ -65,7 +64,7 @@ def test_the_codes_update_size_is_the_one_that_training_weighs(
 
 
 def test_the_code_of_the_brief_is_what_the_brief_says() -> None:
-    code = export.python_code(settings.build({}, "attention"))
+    code = exports.python_code(settings.build({}, "attention"))
     for line in (
         "r=8,",
         "lora_alpha=16,",
@@ -74,7 +73,7 @@ def test_the_code_of_the_brief_is_what_the_brief_says() -> None:
         'bias="none",',
     ):
         assert f"    {line}\n" in code
-    code = export.python_code(settings.build({}, "projection"))
+    code = exports.python_code(settings.build({}, "projection"))
     for line in ("r=8,", "lora_alpha=32,", 'target_modules=["visual_projection"],', "lora_dropout=0.1,"):
         assert f"    {line}\n" in code
 
@@ -84,7 +83,7 @@ def test_showing_the_code_needs_no_torch() -> None:
     import sys
 
     check = (
-        "import sys; from clip_atelier.engine import export, settings; export.python_code(settings.Settings());"
+        "import sys; from clip_atelier.engine import settings; from clip_atelier.engine.reports import python_code; python_code(settings.Settings());"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'peft')))"
     )
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
@@ -117,7 +116,7 @@ def trained(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 def exported(trained: tuple[RunFolder, Models], to: Any, out: Path) -> list[Path]:
     run, models = trained
-    return [Path(file) for file in drive(export.export(run, to, out, models, Control()))["files"]]
+    return [Path(file) for file in drive(exports.export(run, to, out, models, Control()))["files"]]
 
 
 def embeddings(net: Any, size: int = 32) -> Any:
@@ -204,7 +203,7 @@ def test_onnx_gives_the_same_embeddings_or_names_what_is_missing(
     np.testing.assert_allclose(np.concatenate([images, texts]), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("to", export.TARGETS)
+@pytest.mark.parametrize("to", exports.TARGETS)
 def test_nothing_is_overwritten(trained: tuple[RunFolder, Models], to: str, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(UserError, match="taken"):
@@ -215,4 +214,4 @@ def test_nothing_is_overwritten(trained: tuple[RunFolder, Models], to: str, tmp_
 def test_a_run_without_an_adapter_says_so(trained: tuple[RunFolder, Models], tmp_path: Path) -> None:
     run = Runs(tmp_path).create("", trained[0].settings, tmp_path)
     with pytest.raises(UserError, match="no adapter"):
-        drive(export.export(run, "merged", tmp_path / "out", trained[1], Control()))
+        drive(exports.export(run, "merged", tmp_path / "out", trained[1], Control()))

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clip_atelier.engine import words
-from clip_atelier.engine.collection import scan
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.evaluation import evaluate
-from clip_atelier.engine.events import Event, Notice, drive
-from clip_atelier.engine.heldout import open_on
+from clip_atelier.engine.analysis import word_changes
+from clip_atelier.engine.core import Control, Event, Notice, drive
+from clip_atelier.engine.data import scan
+from clip_atelier.engine.evaluation import open_on
+from clip_atelier.engine.evaluation.run_evaluation import evaluate
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
 
@@ -58,7 +57,7 @@ def test_everything_that_measures_decides_alike(home: Path, tiny_collection: Pat
     run = trained_on(home, tiny_collection, adapted_run(tiny_collection))
     (tiny_collection / "red-circle.png").unlink()
     measured: dict[str, Any] = drive(evaluate(home, run, tiny_collection, Models(home), Control()))
-    asked = drive(words.words(home, run, Models(home), Control(), tiny_collection, templates=("{}",)))
+    asked = drive(word_changes.words(home, run, Models(home), Control(), tiny_collection, templates=("{}",)))
     for name in ("images", "measured_on"):
         assert measured[name] == asked[name]
     assert measured["measured_on"] == "validation"

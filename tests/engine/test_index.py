@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clip_atelier.engine.errors import UserError, WorkError
-from clip_atelier.engine.index.query import Query, Term, parse_query
-from clip_atelier.engine.index.store import Space, Store
-from clip_atelier.engine.index.vectors import VectorSearch
+from clip_atelier.engine.core import UserError, WorkError
+from clip_atelier.engine.search import Query, Term, parse_query
+from clip_atelier.engine.search.embedding_store import EmbeddingStore, Space
+from clip_atelier.engine.search.vectors import VectorSearch
 
 BASE = Space("model", "letterbox")
 
@@ -92,7 +92,7 @@ def test_equal_rows_score_equally_in_a_large_gallery():
 
 
 def test_many_queries_find_what_each_finds_alone(monkeypatch):
-    monkeypatch.setattr("clip_atelier.engine.index.vectors._BLOCK_CELLS", 700)
+    monkeypatch.setattr("clip_atelier.engine.search.vectors._BLOCK_CELLS", 700)
     rng = np.random.default_rng(1)
     search = VectorSearch(rng.standard_normal((300, 24)))
     queries = rng.standard_normal((7, 24))
@@ -132,7 +132,7 @@ def test_an_empty_gallery_has_no_results():
 
 
 def filled(path, count=20, space=BASE):
-    store = Store(path)
+    store = EmbeddingStore(path)
     store.add(space, [digest(i) for i in range(count)], np.stack([vector(i) for i in range(count)]))
     return store
 
@@ -142,7 +142,7 @@ def test_vectors_come_back_bit_for_bit_in_the_order_asked_for(tmp_path):
         order = [7, 3, 3, 19, 0]
         found = store.load(BASE, [digest(i) for i in order], 8)
     np.testing.assert_array_equal(found, np.stack([vector(i) for i in order]))
-    with Store(tmp_path / "index" / "index.sqlite") as store:
+    with EmbeddingStore(tmp_path / "index" / "index.sqlite") as store:
         np.testing.assert_array_equal(store.load(BASE, [digest(5)], 8)[0], vector(5))
 
 
@@ -210,7 +210,7 @@ def test_a_full_disk_is_named_and_the_old_index_stays(tmp_path):
             store.add(BASE, [digest(i) for i in many], np.stack([vector(i) for i in many]))
         assert str(path) in caught.value.message
         assert not store.missing(BASE, [digest(i) for i in range(5)])
-    with Store(path) as store:
+    with EmbeddingStore(path) as store:
         np.testing.assert_array_equal(store.load(BASE, [digest(4)], 8)[0], vector(4))
 
 
@@ -218,8 +218,8 @@ _WRITE_WITH_LIMIT = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from clip_atelier.engine.errors import WorkError
-from clip_atelier.engine.index.store import Space, Store
+from clip_atelier.engine.core import WorkError
+from clip_atelier.engine.search.embedding_store import EmbeddingStore as Store, Space
 with Store(Path(sys.argv[1])) as store:
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -239,7 +239,7 @@ def test_a_file_that_may_not_grow_is_an_error_not_a_crash(tmp_path):
     )
     count, _, message = ended.stdout.partition(" ")
     assert str(path) in message
-    with Store(path) as store:
+    with EmbeddingStore(path) as store:
         assert store.missing(BASE, [f"{i:064x}" for i in range(int(count))]) == []
 
 
@@ -247,7 +247,7 @@ _WRITE_FOREVER = """
 import sys
 from pathlib import Path
 import numpy as np
-from clip_atelier.engine.index.store import Space, Store
+from clip_atelier.engine.search.embedding_store import EmbeddingStore as Store, Space
 batch, start = 16, int(sys.argv[2])
 with Store(Path(sys.argv[1])) as store:
     while True:
@@ -273,7 +273,7 @@ def test_killed_at_any_time_the_index_holds_every_whole_batch(tmp_path):
         child.send_signal(signal.SIGKILL)
         said = child.communicate()[0].split()
         start = int(said[-1]) if said else start
-        with Store(path) as store:
+        with EmbeddingStore(path) as store:
             digests = [f"{i:064x}" for i in range(start)]
             assert store.missing(BASE, digests) == []
             found = store.load(BASE, digests, 256)
@@ -283,7 +283,7 @@ def test_killed_at_any_time_the_index_holds_every_whole_batch(tmp_path):
 
 def test_two_writers_do_not_disturb_each_other(tmp_path):
     path = tmp_path / "index.sqlite"
-    with filled(path, 4) as one, Store(path) as other:
+    with filled(path, 4) as one, EmbeddingStore(path) as other:
         other.add(BASE, [digest(10)], vector(10)[None])
         one.add(BASE, [digest(10)], vector(10)[None])
         assert one.missing(BASE, [digest(10)]) == other.missing(BASE, [digest(10)]) == []
@@ -304,7 +304,7 @@ def test_damage_inside_is_said_and_names_the_file(tmp_path):
     data = bytearray(path.read_bytes())
     data[16384:] = b"\xaa" * (len(data) - 16384)
     path.write_bytes(data)
-    with pytest.raises(WorkError, match="damaged") as caught, Store(path) as store:
+    with pytest.raises(WorkError, match="damaged") as caught, EmbeddingStore(path) as store:
         store.load(BASE, [digest(i) for i in range(3000)], 8)
     assert str(path) in caught.value.message
 
@@ -316,14 +316,14 @@ def test_an_index_of_a_newer_version_is_left_alone(tmp_path):
         db.execute("PRAGMA user_version = 99")
     db.close()
     with pytest.raises(UserError, match="newer version"):
-        Store(path)
+        EmbeddingStore(path)
     assert not path.with_suffix(".damaged").exists()
 
 
 def test_a_home_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "home").write_text("a file where the folder should be")
     with pytest.raises(WorkError) as caught:
-        Store(tmp_path / "home" / "index" / "index.sqlite")
+        EmbeddingStore(tmp_path / "home" / "index" / "index.sqlite")
     assert "index.sqlite" in caught.value.message
 
 
@@ -337,7 +337,7 @@ def test_a_small_disk_fills_without_a_crash(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     check = (
-        "import sys, pathlib; from clip_atelier.engine.index.store import *; store = Store(pathlib.Path(sys.argv[1]));"
+        "import sys, pathlib; from clip_atelier.engine.search.embedding_store import *; store = EmbeddingStore(pathlib.Path(sys.argv[1]));"
         "print('kept', len(store._known(Space('model', 'letterbox'))))"
     )
     ended = subprocess.run(

@@ -8,11 +8,8 @@ import pytest
 import torch
 from transformers.activations import QuickGELUActivation
 
-from clip_atelier.engine import adapters, settings
-from clip_atelier.engine.adapters import Adapter
-from clip_atelier.engine.models import Models, layers
-from clip_atelier.engine.models.clip import Clip
-from clip_atelier.engine.models.halves import Halves
+from clip_atelier.engine import settings
+from clip_atelier.engine.models import Adapter, Clip, Halves, Models, adapters, layers
 
 TEXTS = [
     "a red circle",

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
 
-from clip_atelier.engine import metrics
-from clip_atelier.engine.metrics import METRICS, Interval
+from clip_atelier.engine.evaluation import METRICS, Interval, metrics
 
 
 def naive(name, order, relevant):

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prepared import prepared
 
-from clip_atelier.engine.batches import Batches
-from clip_atelier.engine.objective import contrast, objective
-from clip_atelier.engine.steps import Material, Stepper
+from clip_atelier.engine.training.batches import Batches
+from clip_atelier.engine.training.losses import contrast, objective
+from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
 
 
 def test_one_positive_each_is_clips_own_loss() -> None:
@@ -75,7 +75,7 @@ def _no_pairs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 Quick = Callable[..., dict[str, Any]]
 
 
-def _stepper(home: Path, folder: Path, values: dict[str, Any]) -> tuple[Stepper, Batches, Material]:
+def _stepper(home: Path, folder: Path, values: dict[str, Any]) -> tuple[TrainStep, Batches, TrainingInputs]:
     ready = prepared(home, folder, values)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
@@ -85,14 +85,14 @@ def _stepper(home: Path, folder: Path, values: dict[str, Any]) -> tuple[Stepper,
     batches = Batches(
         ready.collection.items, parts.train, parts.groups, train.batch_size, ready.chosen.data.views, 0
     )
-    return Stepper(ready.clip, ready.adapter, ready.material, train, 100), batches, ready.material
+    return TrainStep(ready.clip, ready.adapter, ready.inputs, train, 100), batches, ready.inputs
 
 
-def _gradients(stepper: Stepper, batches: Batches) -> tuple[float, dict[str, torch.Tensor]]:
-    before = stepper.adapter.state()
-    loss = stepper.step(0, batches.at(0))
-    found = {n: p.grad.clone() for n, p in stepper.adapter.trainable.items() if p.grad is not None}
-    stepper.adapter.load_state(before)  # so that the next one starts where this one did
+def _gradients(train_step: TrainStep, batches: Batches) -> tuple[float, dict[str, torch.Tensor]]:
+    before = train_step.adapter.state()
+    loss = train_step.step(0, batches.at(0))
+    found = {n: p.grad.clone() for n, p in train_step.adapter.trainable.items() if p.grad is not None}
+    train_step.adapter.load_state(before)  # so that the next one starts where this one did
     return float(loss), found
 
 
@@ -112,13 +112,13 @@ EXACT = {"hardware__precision": "fp32", "train__max_grad_norm": 0, "lora__lora_d
 def test_what_is_computed_once_changes_neither_loss_nor_gradients(
     home: Path, tiny_pairs: Path, quick: Quick, changes: dict[str, Any]
 ) -> None:
-    stepper, batches, material = _stepper(home, tiny_pairs, quick(**EXACT, **changes))
-    stored = _gradients(stepper, batches)
+    train_step, batches, material = _stepper(home, tiny_pairs, quick(**EXACT, **changes))
+    stored = _gradients(train_step, batches)
     # The plain computation: both towers whole, from pixels and token ids.
     material.image_cut = material.text_cut = 0
     captions = list(material._text_rows)
     material._ids = [material.clip.tokens([caption])[0] for caption in captions]
-    plain = _gradients(stepper, batches)
+    plain = _gradients(train_step, batches)
     assert stored[0] == pytest.approx(plain[0], rel=1e-5)
     for name, gradient in plain[1].items():
         torch.testing.assert_close(stored[1][name], gradient, rtol=1e-3, atol=1e-6)
@@ -140,15 +140,15 @@ def test_chunks_give_the_exact_gradients_of_the_whole_batch(
 
 
 def test_the_temperature_never_exceeds_its_limit(home: Path, tiny_pairs: Path, quick: Quick) -> None:
-    stepper, _batches, _material = _stepper(home, tiny_pairs, quick(train__temperature="trained"))
+    train_step, _batches, _material = _stepper(home, tiny_pairs, quick(train__temperature="trained"))
     with torch.no_grad():
-        stepper.adapter.trainable["logit_scale"].fill_(9.0)
-    assert float(torch.as_tensor(stepper.scale()).detach()) == pytest.approx(100.0)
+        train_step.adapter.trainable["logit_scale"].fill_(9.0)
+    assert float(torch.as_tensor(train_step.scale()).detach()) == pytest.approx(100.0)
 
 
 def test_the_schedule_warms_up_and_falls(home: Path, tiny_pairs: Path, quick: Quick) -> None:
-    stepper, _batches, _material = _stepper(home, tiny_pairs, quick(train__warmup=0.1))
-    rates = [stepper.learning_rate(step) for step in range(100)]
+    train_step, _batches, _material = _stepper(home, tiny_pairs, quick(train__warmup=0.1))
+    rates = [train_step.learning_rate(step) for step in range(100)]
     assert rates[0] < rates[9] < rates[10] == max(rates)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0 < rates[-1] < 0.01 * rates[10]

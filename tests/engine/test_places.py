@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from clip_atelier.engine import adapters, features, places
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import drive
-from clip_atelier.engine.index.gallery import open_gallery, open_lens
-from clip_atelier.engine.index.lens import Lens
-from clip_atelier.engine.models import Models
-from clip_atelier.engine.places import own_places
+from clip_atelier.engine.analysis import own_ranks
+from clip_atelier.engine.core import Control, drive
+from clip_atelier.engine.models import Models, adapters, features
 from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.search import ModelRef, load_model, open_gallery
 
 
 def test_places_are_what_counting_gives(
@@ -22,18 +19,18 @@ def test_places_are_what_counting_gives(
 ) -> None:
     run = adapted_run(tiny_pairs)
     models = Models(home)
-    found = drive(own_places(tiny_pairs, Lens(run, 1.0), models, Control()))
+    found = drive(own_ranks(tiny_pairs, ModelRef(run, 1.0), models, Control()))
     chosen = Runs(home).open(run).settings
     assert models.open(chosen.model.name, chosen.hardware).adapter is None
-    lens = open_lens(Lens(run, 1.0), models)
-    assert lens.adapter is not None
+    model_ref = load_model(ModelRef(run, 1.0), models)
+    assert model_ref.adapter is not None
     try:
-        gallery = drive(open_gallery(tiny_pairs, lens, home, Control()))
+        gallery = drive(open_gallery(tiny_pairs, model_ref, home, Control()))
         assert set(found) == {item.path for item in gallery.items}
         for side, strength, images in (("before", 0.0, gallery.base), ("after", 1.0, gallery.adapted)):
-            lens.adapter.set_strength(strength)
+            model_ref.adapter.set_strength(strength)
             for n, item in enumerate(gallery.items):
-                text = features.texts(lens.clip, [item.captions[0]])[0]
+                text = features.texts(model_ref.clip, [item.captions[0]])[0]
                 ahead = sum(
                     float(images[m] @ text) > float(images[n] @ text)
                     for m, other in enumerate(gallery.items)
@@ -41,10 +38,10 @@ def test_places_are_what_counting_gives(
                 )
                 assert getattr(found[item.path], side) == ahead + 1, (item.path, side)
     finally:
-        adapters.detach(lens.clip)
+        adapters.detach(model_ref.clip)
     assert any(place.before != place.after for place in found.values())
     base = drive(
-        own_places(tiny_pairs, Lens(model=str(tiny_clip), hardware=chosen.hardware), models, Control())
+        own_ranks(tiny_pairs, ModelRef(model=str(tiny_clip), hardware=chosen.hardware), models, Control())
     )
     assert {k: v.before for k, v in base.items()} == {k: v.before for k, v in found.items()}
     assert {v.after for v in base.values()} == {None}
@@ -53,8 +50,8 @@ def test_places_are_what_counting_gives(
 def test_of_very_many_images_only_the_captions_are_told(
     home: Path, tiny_pairs: Path, adapted_run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "MOST", 47)
-    found = drive(own_places(tiny_pairs, Lens(adapted_run(tiny_pairs)), Models(home), Control()))
+    monkeypatch.setattr("clip_atelier.engine.analysis.ranks.MOST", 47)
+    found = drive(own_ranks(tiny_pairs, ModelRef(adapted_run(tiny_pairs)), Models(home), Control()))
     assert len(found) == 48
     assert {(place.before, place.after) for place in found.values()} == {(None, None)}
     assert found["sketches/red ring.png"].caption == "red ring"

@@ -18,16 +18,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_atelier.engine import checkpoints, processes, settings
-from clip_atelier.engine.batches import Batch
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import Check, Event, Progress, Step, drive
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import Check, Control, Event, Progress, Step, UserError, drive, launch
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.runs import Runs
-from clip_atelier.engine.steps import Stepper
-from clip_atelier.engine.together import parts_of
-from clip_atelier.engine.training import Plan, resume, train
+from clip_atelier.engine.runs import Runs, checkpoints
+from clip_atelier.engine.training import Group, joined
+from clip_atelier.engine.training.batches import Batch
+from clip_atelier.engine.training.distributed.trainer import parts_of
+from clip_atelier.engine.training.run import Plan, resume, train
+from clip_atelier.engine.training.steps import TrainStep
 from two_processes import LIMIT, free_port, two
 
 Quick = Callable[..., dict[str, Any]]
@@ -43,7 +42,7 @@ CLOSE = {"rtol": 1e-3, "atol": 2e-5}
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[processes.Group]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
     """Two processes that train one run after another."""
     home = tmp_path_factory.mktemp("second") / "home"
     with two(home, Control()) as (group, companion):
@@ -64,7 +63,7 @@ def last_update(home: Path, run_id: str) -> dict[str, torch.Tensor]:
 
 
 def trained(
-    home: Path, folder: Path, values: dict[str, Any], group: processes.Group | None, control: Control | None = None,
+    home: Path, folder: Path, values: dict[str, Any], group: Group | None, control: Control | None = None,
     on_event: Callable[[Event], None] = lambda _event: None,
 ) -> tuple[dict[str, Any], list[Event]]:  # fmt: skip
     seen: list[Event] = []
@@ -92,23 +91,26 @@ def test_two_processes_train_as_one(
     home: Path,
     tiny_pairs: Path,
     quick: Quick,
-    pair: processes.Group,
+    pair: Group,
     monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, Any],
 ) -> None:
     values = quick(**EXACT | changes)
     first: list[dict[str, torch.Tensor | None]] = []
-    step = Stepper.step
+    step = TrainStep.step
 
-    def recorded(stepper: Stepper, number: int, batch: Batch) -> torch.Tensor:
-        loss = step(stepper, number, batch)
+    def recorded(train_step: TrainStep, number: int, batch: Batch) -> torch.Tensor:
+        loss = step(train_step, number, batch)
         if number == 0:
             first.append(
-                {n: None if p.grad is None else p.grad.clone() for n, p in stepper.adapter.trainable.items()}
+                {
+                    n: None if p.grad is None else p.grad.clone()
+                    for n, p in train_step.adapter.trainable.items()
+                }
             )
         return loss
 
-    monkeypatch.setattr(Stepper, "step", recorded)
+    monkeypatch.setattr(TrainStep, "step", recorded)
     alone, seen_alone = trained(home, tiny_pairs, values, None)
     shared, seen = trained(home, tiny_pairs, values, pair)
     assert first[0].keys() == first[1].keys()
@@ -141,7 +143,7 @@ def test_two_processes_train_as_one(
 
 @pytest.mark.parametrize("first_alone", [True, False])
 def test_a_run_goes_on_with_another_number_of_processes(
-    home: Path, tiny_pairs: Path, quick: Quick, pair: processes.Group, first_alone: bool
+    home: Path, tiny_pairs: Path, quick: Quick, pair: Group, first_alone: bool
 ) -> None:
     values = quick(**EXACT)
     straight, _seen = trained(home, tiny_pairs, values, None)
@@ -162,7 +164,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
 
 
 def test_with_dropout_the_same_processes_give_the_same_run(
-    home: Path, tiny_pairs: Path, quick: Quick, pair: processes.Group
+    home: Path, tiny_pairs: Path, quick: Quick, pair: Group
 ) -> None:
     values = quick(**EXACT | {"lora__lora_dropout": 0.5})
     first, _seen = trained(home, tiny_pairs, values, pair)
@@ -192,7 +194,7 @@ def test_a_launcher_starts_them_and_one_speaks(home: Path, tiny_pairs: Path, qui
 
 
 def test_a_batch_smaller_than_the_processes_is_refused(home: Path, tiny_pairs: Path, quick: Quick) -> None:
-    many = processes.Group.__new__(processes.Group)
+    many = Group.__new__(Group)
     many.size = 16
     with pytest.raises(UserError, match="8 cannot be shared by 16") as error:
         trained(home, tiny_pairs, quick(), many)
@@ -203,13 +205,13 @@ def test_a_batch_smaller_than_the_processes_is_refused(home: Path, tiny_pairs: P
 def test_alone_there_is_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
-    with processes.joined(Control()) as group:
+    with joined(Control()) as group:
         assert group is None
     # Some queues of clusters set these for every job.
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert processes.leads()
-    with processes.joined(Control()) as group:
+    assert launch.leads()
+    with joined(Control()) as group:
         assert group is None
 
 

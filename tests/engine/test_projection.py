@@ -15,18 +15,15 @@ from openTSNE import TSNEEmbedding
 from PIL import Image
 from sklearn import manifold
 
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import Stopped, UserError, WorkError
-from clip_atelier.engine.events import Event, Phase, Progress, drive
-from clip_atelier.engine.index import Lens
+from clip_atelier.engine.analysis import map_folder, reading
+from clip_atelier.engine.analysis.projection import layouts, quality
+from clip_atelier.engine.analysis.projection.drawing import draw
+from clip_atelier.engine.analysis.projection.neighbours import nearest
+from clip_atelier.engine.core import Control, Event, Phase, Progress, Stopped, UserError, WorkError, drive
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.projection import quality, tsne
-from clip_atelier.engine.projection.drawing import draw
-from clip_atelier.engine.projection.folder import map_folder
-from clip_atelier.engine.projection.neighbours import nearest
-from clip_atelier.engine.projection.reading import reading
+from clip_atelier.engine.search import ModelRef
 from clip_atelier.engine.settings import HardwareSettings
-from clip_atelier.engine.store import Store
+from clip_atelier.engine.storage import BlobCache
 
 CPU = HardwareSettings(device="cpu", threads=1)
 
@@ -53,7 +50,7 @@ def test_neighbours_are_those_of_all_distances(count: int, dim: int, seed: int, 
         vectors[: count // 2] = vectors[-(count // 2) :]
     k = int(rng.integers(1, count))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clip_atelier.engine.projection.neighbours._CELLS", 3 * count)
+        patch.setattr("clip_atelier.engine.analysis.projection.neighbours._CELLS", 3 * count)
         indices, distances = drive(nearest(vectors, k, Control()))
     exact = np.linalg.norm(vectors[:, None].astype(float) - vectors[None], axis=2)
     np.fill_diagonal(exact, np.inf)
@@ -111,7 +108,7 @@ def test_turning_moving_and_scaling_a_map_is_no_motion() -> None:
 
 def test_a_map_shows_the_groups_of_the_embedding() -> None:
     vectors, of = clusters(240, 6)
-    result = drive(tsne.tsne(vectors, None, Control()))
+    result = drive(layouts.tsne(vectors, None, Control()))
     assert result.adapted is None
     assert result.scores["base/trustworthiness"] > 0.9
     near = quality.map_neighbours(result.base, 5)
@@ -122,8 +119,8 @@ def test_a_map_shows_the_groups_of_the_embedding() -> None:
 def test_the_same_seed_gives_the_same_map_and_another_one_another() -> None:
     vectors, _of = clusters(80, 4)
     other = unit(vectors + 0.1)
-    first, second = (drive(tsne.tsne(vectors, other, Control())) for _ in range(2))
-    third = drive(tsne.tsne(vectors, other, Control(), seed=5))
+    first, second = (drive(layouts.tsne(vectors, other, Control())) for _ in range(2))
+    third = drive(layouts.tsne(vectors, other, Control(), seed=5))
     np.testing.assert_array_equal(first.base, second.base)
     np.testing.assert_array_equal(first.adapted, second.adapted)
     assert first.scores == second.scores
@@ -134,7 +131,7 @@ def test_where_nothing_was_learned_the_control_shows_all_the_motion() -> None:
     vectors, _of = clusters(200, 5)
     # Not quite the same vectors, or there would be nothing to draw.
     noise = 1e-6 * np.random.default_rng(0).standard_normal(vectors.shape)
-    nothing = drive(tsne.tsne(vectors, unit(vectors + noise), Control()))
+    nothing = drive(layouts.tsne(vectors, unit(vectors + noise), Control()))
     assert nothing.scores["neighbours_kept"] > 0.999
     assert nothing.scores["motion_in_control"] > 0.6
     assert nothing.scores["moved"] < 0.15
@@ -142,7 +139,7 @@ def test_where_nothing_was_learned_the_control_shows_all_the_motion() -> None:
 
 def test_equal_embeddings_have_the_same_map() -> None:
     vectors, _of = clusters(80, 4)
-    same = drive(tsne.tsne(vectors, vectors.copy(), Control()))
+    same = drive(layouts.tsne(vectors, vectors.copy(), Control()))
     np.testing.assert_array_equal(same.adapted, same.base)
     assert same.scores["motion"] == same.scores["moved"] == 0
     assert same.scores["neighbours_kept"] == same.scores["motion_in_control"] == 1
@@ -159,22 +156,22 @@ def phases(work: Any) -> tuple[Any, list[str]]:
 def test_the_map_before_and_its_control_are_drawn_once_for_all_strengths(tmp_path: Path) -> None:
     vectors, _of = clusters(80, 4)
     weak, strong = unit(vectors + 0.02), unit(vectors + 0.1)
-    store = Store(tmp_path / "kept.sqlite", 10**9)
+    store = BlobCache(tmp_path / "kept.sqlite", 10**9)
     try:
-        alone, titles = phases(tsne.tsne(vectors, None, Control(), store=store))
+        alone, titles = phases(layouts.tsne(vectors, None, Control(), store=store))
         assert titles == ["Finding neighbours", "Drawing the map of the base"]
-        first, titles = phases(tsne.tsne(vectors, strong, Control(), store=store))
+        first, titles = phases(layouts.tsne(vectors, strong, Control(), store=store))
         assert "Drawing the map of the base" not in titles
         assert sum("control" in title for title in titles) == 1
-        second, titles = phases(tsne.tsne(vectors, weak, Control(), store=store))
+        second, titles = phases(layouts.tsne(vectors, weak, Control(), store=store))
         assert titles == ["Finding neighbours after the adaptation", "Drawing the map of the adapted model"]
-        again, titles = phases(tsne.tsne(vectors, strong, Control(), store=store))
+        again, titles = phases(layouts.tsne(vectors, strong, Control(), store=store))
         assert titles == []
     finally:
         store.close()
     # The same as with nothing kept, whatever was drawn in between.
     for result, adapted in ((first, strong), (second, weak), (again, strong)):
-        fresh = drive(tsne.tsne(vectors, adapted, Control()))
+        fresh = drive(layouts.tsne(vectors, adapted, Control()))
         for name in ("base", "adapted", "control", "motion", "control_motion"):
             np.testing.assert_array_equal(getattr(result, name), getattr(fresh, name))
         assert result.scores == fresh.scores
@@ -183,13 +180,13 @@ def test_the_map_before_and_its_control_are_drawn_once_for_all_strengths(tmp_pat
 
 def test_a_kept_map_that_is_damaged_is_drawn_again(tmp_path: Path) -> None:
     vectors, _of = clusters(40, 4)
-    store = Store(tmp_path / "kept.sqlite", 10**9)
+    store = BlobCache(tmp_path / "kept.sqlite", 10**9)
     try:
-        first = drive(tsne.tsne(vectors, None, Control(), store=store))
+        first = drive(layouts.tsne(vectors, None, Control(), store=store))
         ((key,),) = store._db.execute("SELECT key FROM blobs").fetchall()
         for damage in (b"", b"PK\x03\x04", store.get([key])[key][:-200]):
             store.put({key: damage})
-            again, titles = phases(tsne.tsne(vectors, None, Control(), store=store))
+            again, titles = phases(layouts.tsne(vectors, None, Control(), store=store))
             assert titles
             np.testing.assert_array_equal(again.base, first.base)
     finally:
@@ -200,7 +197,7 @@ def test_what_was_learned_moves_farther_than_the_control() -> None:
     vectors, of = clusters(200, 5)
     moved = vectors.copy()
     moved[of == 2] = vectors[of == 3] + 0.05 * vectors[of == 2]  # one group joins another
-    learned = drive(tsne.tsne(vectors, unit(moved), Control()))
+    learned = drive(layouts.tsne(vectors, unit(moved), Control()))
     assert learned.motion is not None
     assert learned.control_motion is not None
     noise = np.percentile(learned.control_motion, 95)
@@ -212,13 +209,13 @@ def test_what_was_learned_moves_farther_than_the_control() -> None:
 
 def test_working_in_slices_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, _of = clusters(60, 3)
-    affinities = tsne._affinities(drive(nearest(vectors, 59, Control())), 20)
+    affinities = layouts._affinities(drive(nearest(vectors, 59, Control())), 20)
     weights = affinities.P.data.copy()
-    start = tsne._principal(vectors, 0)
+    start = layouts._principal(vectors, 0)
     phases = ((50, 12.0), (50, 1.0))
-    monkeypatch.setattr(tsne, "_SLICE", (7, 7))
+    monkeypatch.setattr(layouts, "_SLICE", (7, 7))
     seen: list[Event] = []
-    ours = drive(tsne._optimise(affinities, start.copy(), phases, Control()), seen.append)
+    ours = drive(layouts._optimise(affinities, start.copy(), phases, Control()), seen.append)
     assert len(seen) == 16
     np.testing.assert_array_equal(affinities.P.data, weights)
     straight = TSNEEmbedding(start.copy(), affinities, n_jobs=1)
@@ -232,7 +229,7 @@ def test_working_in_slices_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 def test_few_or_equal_images_make_a_finite_map(count: int) -> None:
     vectors, _of = clusters(count, 2)
     for before in (vectors, np.tile(vectors[:1], (count, 1))):
-        result = drive(tsne.tsne(before, vectors, Control()))
+        result = drive(layouts.tsne(before, vectors, Control()))
         assert result.adapted is not None
         assert np.isfinite(result.base).all()
         assert np.isfinite(result.adapted).all()
@@ -242,7 +239,7 @@ def test_few_or_equal_images_make_a_finite_map(count: int) -> None:
 
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(UserError, match="at least 5"):
-        drive(tsne.tsne(clusters(4, 2)[0], None, Control()))
+        drive(layouts.tsne(clusters(4, 2)[0], None, Control()))
 
 
 def test_a_stop_ends_it_at_the_next_boundary() -> None:
@@ -254,7 +251,7 @@ def test_a_stop_ends_it_at_the_next_boundary() -> None:
             control.stop()
 
     with pytest.raises(Stopped):
-        drive(tsne.tsne(clusters(60, 3)[0], clusters(60, 3, 1)[0], control), stop)
+        drive(layouts.tsne(clusters(60, 3)[0], clusters(60, 3, 1)[0], control), stop)
     assert isinstance(seen[-1], Progress)
     assert 50 <= seen[-1].done < 100
 
@@ -268,7 +265,7 @@ def do_map(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
         options = {"model": str(tiny_clip)} | options if "run" not in options else options
         looked = {name: options.pop(name) for name in ("run", "strength", "model") if name in options}
         return drive(
-            map_folder(folder, Lens(**looked, hardware=CPU), Models(home), Control(), **options), on_event
+            map_folder(folder, ModelRef(**looked, hardware=CPU), Models(home), Control(), **options), on_event
         )
 
     return go
@@ -347,7 +344,7 @@ def test_a_wrong_place_to_write_is_said_before_the_work(
 def test_a_large_folder_is_sampled_and_says_so(
     tiny_collection: Path, do_map: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clip_atelier.engine.projection.folder.MOST", 10)
+    monkeypatch.setattr("clip_atelier.engine.analysis.projection.folder_map.MOST", 10)
     seen: list[Event] = []
     first = do_map(tiny_collection, seen.append)
     assert len(first["points"]) == 10
@@ -357,7 +354,7 @@ def test_a_large_folder_is_sampled_and_says_so(
 
 def test_the_picture_takes_any_label() -> None:
     vectors, of = clusters(30, 10)
-    result = drive(tsne.tsne(vectors, None, Control()))
+    result = drive(layouts.tsne(vectors, None, Control()))
     names = ["", "<table>", "그림 " * 60, "a\nb", "\udcff.png", *(f"label {i}" for i in range(5))]
     picture = draw(result, [names[i] for i in of])
     assert picture.mode == "RGB"

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clip_atelier.cli.main import main
-from clip_atelier.engine import comparison, figures, i18n, report, settings, training
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError, WorkError
-from clip_atelier.engine.events import drive
-from clip_atelier.engine.metrics import METRICS
+from clip_atelier.engine import settings, training
+from clip_atelier.engine.core import Control, UserError, WorkError, drive, i18n
+from clip_atelier.engine.evaluation import METRICS, comparison
 from clip_atelier.engine.models import Models
+from clip_atelier.engine.reports import page, plots
 from clip_atelier.engine.runs import RunFolder, Runs
 
 ODD = '<img src=x onerror=alert(1)> & "quoted" \'=1+1'
@@ -66,7 +65,7 @@ class Reader(HTMLParser):
 
 
 def written(runs: list[RunFolder], out: Path, **more: Any) -> str:
-    result = drive(report.report(runs, out, **more))
+    result = drive(page.report(runs, out, **more))
     assert result["path"] == str(out)
     assert result["runs"] == [run.id for run in runs]
     return out.read_text(encoding="utf-8")
@@ -77,7 +76,7 @@ def test_the_page_says_what_was_done_and_how_it_was_measured(trained: Runs, tmp_
     page = written(runs, tmp_path / "new folder" / "report.html")
     seen = Reader(page)
     rows = [comparison.row(run) for run in runs]
-    key = rows[0].headline
+    key = rows[0].primary_metric
     for row in rows:
         assert f"{row.value(key):.3f}" in seen.text
         assert comparison.spoken(row.difference(key), key) in seen.text
@@ -137,7 +136,7 @@ def test_the_page_is_written_in_the_current_language(trained: Runs, tmp_path: Pa
 def test_one_run_alone_and_another_measure(trained: Runs, tmp_path: Path) -> None:
     (run, _other) = trained.list()
     key = next(iter(comparison.row(run).result["base"])).rpartition("/")[0] + "/median_rank"
-    result = drive(report.report([run], tmp_path / "one.htm", key))
+    result = drive(page.report([run], tmp_path / "one.htm", key))
     assert result["measure"] == key
     seen = Reader((tmp_path / "one.htm").read_text(encoding="utf-8"))
     assert comparison.spoken(comparison.row(run).difference(key), key) in seen.text
@@ -152,12 +151,12 @@ def test_a_run_that_was_never_compared_is_told_as_such(home: Path, tmp_path: Pat
 
 def test_wrong_requests_are_refused_with_the_way_out(trained: Runs, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.html"):
-        drive(report.report(trained.list(), tmp_path / "report.pdf"))
+        drive(page.report(trained.list(), tmp_path / "report.pdf"))
     with pytest.raises(UserError, match="no run"):
-        drive(report.report([], tmp_path / "report.html"))
+        drive(page.report([], tmp_path / "report.html"))
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkError, match="cannot be written"):
-        drive(report.report(trained.list(), tmp_path / "file" / "report.html"))
+        drive(page.report(trained.list(), tmp_path / "file" / "report.html"))
 
 
 def test_the_command_reports_on_all_runs_or_on_named_ones(
@@ -179,7 +178,7 @@ def test_the_command_reports_on_all_runs_or_on_named_ones(
 @given(st.floats(-100, 100), st.floats(1e-6, 1e6), st.integers(2, 8))
 def test_ticks_are_round_evenly_spaced_and_inside(start: float, span: float, count: int) -> None:
     low, high = start * span, start * span + span
-    found = figures.ticks(low, high, count)
+    found = plots.ticks(low, high, count)
     assert len(found) <= count + 1
     assert all(low - span * 1e-6 <= tick <= high + span * 1e-6 for tick in found)
     assert len({round((b - a) / span, 5) for a, b in pairwise(found)}) <= 1
@@ -187,8 +186,8 @@ def test_ticks_are_round_evenly_spaced_and_inside(start: float, span: float, cou
 
 @given(st.text(max_size=60))
 def test_any_text_can_stand_in_a_plot(words: str) -> None:
-    bar = figures.Bar(words, 0.1, 0.05, 0.15, mark=words)
-    tree = ET.fromstring(figures.intervals([bar], words))
+    bar = plots.Bar(words, 0.1, 0.05, 0.15, mark=words)
+    tree = ET.fromstring(plots.intervals([bar], words))
     assert tree.tag.endswith("svg")
 
 

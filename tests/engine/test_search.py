@@ -14,20 +14,16 @@ import torch
 from PIL import Image
 from transformers import AutoTokenizer, CLIPModel
 
-from clip_atelier.engine.collection import images, scan
-from clip_atelier.engine.collection.pixels import Fit
-from clip_atelier.engine.collection.reading import read
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import Stopped, UserError
-from clip_atelier.engine.events import Event, Phase, ProblemFound, Progress, drive
-from clip_atelier.engine.index import Lens, Query, parse_query
-from clip_atelier.engine.index import gallery as gallery_module
-from clip_atelier.engine.index.gallery import index
-from clip_atelier.engine.index.search import open_search, search
+from clip_atelier.engine.core import Control, Event, Phase, ProblemFound, Progress, Stopped, UserError, drive
+from clip_atelier.engine.data import Fitted, ImageCache, image_gate, scan
+from clip_atelier.engine.data.image_facts import read
+from clip_atelier.engine.data.pixels import Fit
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.pictures import Fitted, Pictures
+from clip_atelier.engine.search import ModelRef, Query, open_search, parse_query, search
+from clip_atelier.engine.search import gallery as gallery_module
+from clip_atelier.engine.search.gallery import index
 from clip_atelier.engine.settings import DataSettings, HardwareSettings
-from clip_atelier.engine.store import Store
+from clip_atelier.engine.storage import BlobCache
 
 CPU = HardwareSettings(device="cpu", threads=1)
 EXACT = HardwareSettings(device="cpu", threads=1, precision="fp32")
@@ -39,7 +35,7 @@ def do_index(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
     def go(folder: Path, on_event: Callable[[Event], object] | None = None, **options: Any) -> dict[str, Any]:
         options = {"model": str(tiny_clip)} | options if "run" not in options else options
         control = options.pop("control", None) or Control()
-        return drive(index(folder, Lens(**options, hardware=CPU), Models(home), control), on_event)
+        return drive(index(folder, ModelRef(**options, hardware=CPU), Models(home), control), on_event)
 
     return go
 
@@ -50,7 +46,9 @@ def find(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
         options = {"model": str(tiny_clip)} | options if "run" not in options else options
         query = parse_query(query) if isinstance(query, str) else query
         top = options.pop("top", 10)
-        return drive(search(folder, query, Lens(**{"hardware": CPU} | options), Models(home), Control(), top))
+        return drive(
+            search(folder, query, ModelRef(**{"hardware": CPU} | options), Models(home), Control(), top)
+        )
 
     return go
 
@@ -59,7 +57,9 @@ def embeddings(tiny_clip: Path, paths: list[Path], text: str) -> tuple[np.ndarra
     """Unit embeddings by plain transformers: images [N, dim] and one text [dim]."""
     model = CLIPModel.from_pretrained(tiny_clip).eval()
     tokens = AutoTokenizer.from_pretrained(tiny_clip)([text], return_tensors="pt")
-    pixels = np.stack([images.fit(images.load(path), 32) for path in paths]).transpose(0, 3, 1, 2) / 255
+    pixels = (
+        np.stack([image_gate.fit(image_gate.load(path), 32) for path in paths]).transpose(0, 3, 1, 2) / 255
+    )
     mean, std = (np.array(v).reshape(1, 3, 1, 1) for v in (
         (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)))  # fmt: skip
     with torch.no_grad():
@@ -193,7 +193,7 @@ def test_half_precision_moves_vectors_little_and_is_never_mixed_with_the_exact_o
     run, models = adapted_run(tiny_pairs), Models(home)
     found = {}
     for hardware in (HALF, EXACT):
-        opened = gallery_module.open_lens(Lens(run, 1.0, hardware=hardware), models)
+        opened = gallery_module.load_model(ModelRef(run, 1.0, hardware=hardware), models)
         gallery = drive(gallery_module.open_gallery(tiny_pairs, opened, home, Control()))
         assert gallery.embedded == 48  # the other format's vectors are not taken
         found[hardware.precision] = gallery
@@ -256,10 +256,10 @@ def test_a_search_leaves_the_model_untouched(
     home: Path, tiny_pairs: Path, adapted_run: Callable[..., str]
 ) -> None:
     run, models = adapted_run(tiny_pairs), Models(home)
-    opened = drive(open_search(tiny_pairs, Lens(run, 1.0, hardware=CPU), models, Control()))
-    clip = opened.lens.clip
+    opened = drive(open_search(tiny_pairs, ModelRef(run, 1.0, hardware=CPU), models, Control()))
+    clip = opened.model_ref.clip
     assert clip.adapter is not None
-    drive(search(tiny_pairs, Query.of("ring"), Lens(run, hardware=CPU), models, Control()))
+    drive(search(tiny_pairs, Query.of("ring"), ModelRef(run, hardware=CPU), models, Control()))
     assert clip.adapter is None
 
 
@@ -267,10 +267,10 @@ def test_an_open_search_survives_other_work_with_its_model(
     home: Path, tiny_clip: Path, tiny_pairs: Path, adapted_run: Callable[..., str]
 ) -> None:
     run, models = adapted_run(tiny_pairs), Models(home)
-    opened = drive(open_search(tiny_pairs, Lens(run, 1.0, hardware=CPU), models, Control()))
+    opened = drive(open_search(tiny_pairs, ModelRef(run, 1.0, hardware=CPU), models, Control()))
     before = opened.find(Query.of("a green ring"))
     models.open(str(tiny_clip), CPU)  # takes the update off
-    assert opened.lens.clip.adapter is None
+    assert opened.model_ref.clip.adapter is None
     assert opened.find(Query.of("a green ring")) == before
     shutil.rmtree(home / "runs" / run)
     models.open(str(tiny_clip), CPU)
@@ -296,20 +296,20 @@ def test_what_a_scan_fits_is_what_would_be_decoded(tmp_path: Path, kind: str, si
     noise = np.random.default_rng(0).integers(0, 256, (41, 57, 3), np.uint8)
     path = tmp_path / f"drawing.{kind}"
     Image.fromarray(noise).resize((2280, 1640)).save(path)
-    with contextlib.closing(Store(tmp_path / "store.sqlite", 1 << 30)) as store:
+    with contextlib.closing(BlobCache(tmp_path / "store.sqlite", 1 << 30)) as store:
         _reading, picture = read(path, Fitted(lambda: store, size, how))
-    assert (picture is None) == (kind == "jpg" and size > images.REDUCED)
+    assert (picture is None) == (kind == "jpg" and size > image_gate.REDUCED)
     if picture is not None:
-        assert np.array_equal(picture, images.fit(images.load(path, target=size), size, how))
+        assert np.array_equal(picture, image_gate.fit(image_gate.load(path, target=size), size, how))
 
 
 def test_a_first_index_decodes_each_drawing_once(
     tiny_pairs: Path, do_index: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def decode(self: Pictures, index: int, view: int) -> None:
+    def decode(self: ImageCache, index: int, view: int) -> None:
         raise AssertionError(f"decoded again: {self.items[index].path}")
 
-    monkeypatch.setattr(Pictures, "_decode", decode)
+    monkeypatch.setattr(ImageCache, "_decode", decode)
     assert do_index(tiny_pairs)["skipped"] == 0
 
 
@@ -321,6 +321,6 @@ def test_a_folder_that_is_known_needs_no_pictures(
     def opened(home: Path, gigabytes: float) -> None:
         raise AssertionError("the store of pictures was opened")
 
-    monkeypatch.setattr(Store, "of_features", opened)
+    monkeypatch.setattr(BlobCache, "of_features", opened)
     again = do_index(tiny_pairs)
     assert (again["images"], again["embedded"]) == (first["images"], 0)

@@ -9,7 +9,7 @@ import pytest
 from peft import LoraConfig
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.core import UserError
 from clip_atelier.engine.settings import DECLARED, PRESETS, Declared
 
 ALL = list(DECLARED.values())

@@ -11,10 +11,11 @@ import pytest
 import torch
 from prepared import prepared
 
-from clip_atelier.engine import export, settings, starts
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import Work, drive
-from clip_atelier.engine.retrieval import Features
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import Control, Work, drive
+from clip_atelier.engine.models import Features
+from clip_atelier.engine.reports import exports
+from clip_atelier.engine.training import initialization
 
 Quick = Callable[..., dict[str, Any]]
 
@@ -26,10 +27,10 @@ class Fresh:
         ready = prepared(home, folder, values)
         self.collection, self.train = ready.collection, ready.parts.train
         self.clip, self.adapter = ready.clip, ready.adapter
-        self.pictures, self.material = ready.pictures, ready.material
+        self.pictures, self.inputs = ready.pictures, ready.inputs
 
     def start(self) -> int:
-        return drive(starts.from_pairs(self.adapter, self.material, self.train, Control()))
+        return drive(initialization.from_pairs(self.adapter, self.inputs, self.train, Control()))
 
     def embeddings(self) -> torch.Tensor:
         """Of the training images, not normalised: [N, dim]."""
@@ -114,7 +115,7 @@ def test_without_pairs_or_their_matrix_the_update_starts_at_nothing(
 
 
 def test_equal_drawings_give_no_direction() -> None:
-    assert starts.principal(np.zeros((5, 4), np.float32), 2).shape == (0, 4)
+    assert initialization.principal(np.zeros((5, 4), np.float32), 2).shape == (0, 4)
 
 
 def test_the_exported_code_starts_from_the_same_pairs(
@@ -123,7 +124,7 @@ def test_the_exported_code_starts_from_the_same_pairs(
     values = quick(lora__target_modules="visual_projection", lora__r=3, hardware__precision="fp32")
     fresh = Fresh(home, tiny_pairs, values)
     left: dict[str, Any] = {}
-    exec(export.python_code(settings.build(values), str(tiny_clip)), left)
+    exec(exports.python_code(settings.build(values), str(tiny_clip)), left)
     items = fresh.collection.items
     rows = {(items[i].pair, items[i].role): i for i in fresh.train}
     sketches, artworks = (
@@ -149,13 +150,13 @@ def test_only_pairs_that_are_learned_from_decide(home: Path, tiny_pairs: Path, q
     fresh = Fresh(home, tiny_pairs, quick(lora__target_modules="visual_projection", lora__r=3))
     asked: list[int] = []
     assert len(fresh.train) < len(fresh.collection.items)
-    pooled = fresh.material.pooled
+    pooled = fresh.inputs.pooled
 
     def watched(indices: Sequence[int], control: Control) -> Work[Features]:
         asked.extend(indices)
         return (yield from pooled(indices, control))
 
-    fresh.material.pooled = watched  # type: ignore[method-assign]
+    fresh.inputs.pooled = watched  # type: ignore[method-assign]
     fresh.start()
     assert set(asked) <= set(fresh.train)
     assert len(asked) == len(set(asked)) == 2 * len(fresh.differences())

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from clip_atelier.engine.errors import WorkError
-from clip_atelier.engine.store import Store
+from clip_atelier.engine.core import WorkError
+from clip_atelier.engine.storage import BlobCache
 
 
 def test_it_survives_a_restart(tmp_path: Path) -> None:
-    store = Store(tmp_path / "cache" / "x.sqlite", 10_000)
+    store = BlobCache(tmp_path / "cache" / "x.sqlite", 10_000)
     store.put({"a": b"1", "b": b"22"})
     store.close()
-    again = Store(tmp_path / "cache" / "x.sqlite", 10_000)
+    again = BlobCache(tmp_path / "cache" / "x.sqlite", 10_000)
     assert again.get(["a", "b", "c"]) == {"a": b"1", "b": b"22"}
     again.close()
 
 
 def test_it_stays_within_its_limit_and_forgets_what_was_not_used(tmp_path: Path) -> None:
-    store = Store(tmp_path / "x.sqlite", 1000)
+    store = BlobCache(tmp_path / "x.sqlite", 1000)
     for n in range(9):
         store.put({f"k{n}": bytes(100)})
     assert store.known(["k0"]) == {"k0"}  # used just now
@@ -39,7 +39,7 @@ def test_it_stays_within_its_limit_and_forgets_what_was_not_used(tmp_path: Path)
 
 
 def test_replacing_a_blob_counts_it_once(tmp_path: Path) -> None:
-    store = Store(tmp_path / "x.sqlite", 1000)
+    store = BlobCache(tmp_path / "x.sqlite", 1000)
     for _ in range(50):
         store.put({"same": bytes(400), "other": bytes(400)})
     assert len(store.get(["same", "other"])) == 2
@@ -48,7 +48,7 @@ def test_replacing_a_blob_counts_it_once(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_an_error_with_the_path_and_keeps_what_was_there(tmp_path: Path) -> None:
     file = tmp_path / "x.sqlite"
-    store = Store(file, 10**9)
+    store = BlobCache(file, 10**9)
     store.put({"old": b"kept"})
     store.close()
     child = os.fork()
@@ -56,7 +56,7 @@ def test_a_full_disk_is_an_error_with_the_path_and_keeps_what_was_there(tmp_path
         code = 1
         try:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            full = Store(file, 10**9)
+            full = BlobCache(file, 10**9)
             resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
             try:
                 full.put({"new": os.urandom(1_000_000)})
@@ -66,7 +66,7 @@ def test_a_full_disk_is_an_error_with_the_path_and_keeps_what_was_there(tmp_path
             os._exit(code)
     _pid, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    again = Store(file, 10**9)
+    again = BlobCache(file, 10**9)
     assert again.get(["old", "new"]) == {"old": b"kept"}
     again.close()
 
@@ -74,4 +74,4 @@ def test_a_full_disk_is_an_error_with_the_path_and_keeps_what_was_there(tmp_path
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.sqlite").write_bytes(b"this is not a database, whatever its name says" * 100)
     with pytest.raises(WorkError, match=r"x\.sqlite"):
-        Store(tmp_path / "x.sqlite", 1000)
+        BlobCache(tmp_path / "x.sqlite", 1000)

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_atelier.engine import tables
-from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.core import UserError, tables
 
 DANGEROUS = st.one_of(
     st.sampled_from(

@@ -15,14 +15,26 @@ import torch
 from peft import PeftModel
 from transformers import CLIPModel
 
-from clip_atelier.engine import checkpoints, events, settings
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import Stopped, UserError, WorkError
-from clip_atelier.engine.events import Check, Event, Finished, Saved, Step, Strength, Work, drive
-from clip_atelier.engine.loop import Loop
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import (
+    Check,
+    Control,
+    Event,
+    Finished,
+    Saved,
+    Step,
+    Stopped,
+    Strength,
+    UserError,
+    Work,
+    WorkError,
+    drive,
+    events,
+)
 from clip_atelier.engine.models import Models, layers
-from clip_atelier.engine.runs import Runs
-from clip_atelier.engine.training import Plan, resume, train
+from clip_atelier.engine.runs import Runs, checkpoints
+from clip_atelier.engine.training.loop import Loop
+from clip_atelier.engine.training.run import Plan, resume, train
 
 Quick = Callable[..., dict[str, Any]]
 
@@ -192,16 +204,16 @@ def test_shuffled_captions_gain_nothing_and_say_so(home: Path, tiny_collection: 
 def test_an_image_replaced_after_the_scan_is_skipped_and_named(
     home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clip_atelier.engine import training
+    from clip_atelier.engine.training import run as run_module
 
-    real = training.scan
+    real = run_module.scan
 
     def scan_then_break(*args: Any, **kwargs: Any) -> Any:
         collection = yield from real(*args, **kwargs)
         (collection.root / collection.items[0].path).write_bytes(b"no image any more")
         return collection
 
-    monkeypatch.setattr(training, "scan", scan_then_break)
+    monkeypatch.setattr("clip_atelier.engine.training.run.scan", scan_then_break)
     result, seen = run(home, tiny_pairs, quick(train__epochs=1))
     named = [e.path for e in seen if isinstance(e, events.ProblemFound)]
     assert named == ["artworks/blue circle.png"]
@@ -211,15 +223,15 @@ def test_an_image_replaced_after_the_scan_is_skipped_and_named(
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clip_atelier.engine.steps import Stepper
+    from clip_atelier.engine.training.steps import TrainStep
 
-    real = Stepper.step
+    real = TrainStep.step
 
-    def poisoned(self: Stepper, step: int, batch: Any) -> torch.Tensor:
+    def poisoned(self: TrainStep, step: int, batch: Any) -> torch.Tensor:
         loss = real(self, step, batch)
         return loss * float("nan") if step == 4 else loss
 
-    monkeypatch.setattr(Stepper, "step", poisoned)
+    monkeypatch.setattr(TrainStep, "step", poisoned)
     seen: list[Event] = []
     plan = Plan(tiny_pairs, settings.build(quick(train__epochs=4, train__checks=4)), home)
     with pytest.raises(WorkError, match="step 5"):
@@ -228,19 +240,19 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     assert seen[-1].status == "failed"
     assert any(isinstance(e, Saved) for e in seen)
     assert Runs(home).list()[0].status == "failed"
-    monkeypatch.setattr(Stepper, "step", real)
+    monkeypatch.setattr(TrainStep, "step", real)
     assert drive(resume(home, Runs(home).list()[0].id, Models(home), Control()))["status"] == "done"
 
 
 def test_out_of_memory_proposes_a_chunk_size_and_changes_nothing(
     home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clip_atelier.engine.steps import Stepper
+    from clip_atelier.engine.training.steps import TrainStep
 
-    def full(self: Stepper, step: int, batch: Any) -> torch.Tensor:
+    def full(self: TrainStep, step: int, batch: Any) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(Stepper, "step", full)
+    monkeypatch.setattr(TrainStep, "step", full)
     plan = Plan(tiny_pairs, settings.build(quick()), home)
     with pytest.raises(WorkError) as caught:
         drive(train(plan, Models(home), Control()))

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clip_atelier.engine import experiments, unfinished
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import Cell, Event, drive
-from clip_atelier.engine.experiments import Grid
+from clip_atelier.engine.core import Cell, Control, Event, drive
+from clip_atelier.engine.experiments import Grid, forget, unfinished
+from clip_atelier.engine.experiments import fill as fill_grid
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
 
@@ -17,7 +16,7 @@ Values = Callable[..., dict[str, Any]]
 
 
 def fill(grid: Grid, home: Path, control: Control | None = None, on_event: Any = None) -> dict[str, Any]:
-    return drive(experiments.fill(grid, home, Models(home), control or Control()), on_event)
+    return drive(fill_grid(grid, home, Models(home), control or Control()), on_event)
 
 
 def test_an_unfinished_grid_is_offered_with_all_that_it_asked_for(
@@ -31,12 +30,12 @@ def test_an_unfinished_grid_is_offered_with_all_that_it_asked_for(
             control.stop()
 
     result = fill(grid, home, control, stop_in_the_second)
-    (offered,) = unfinished.unfinished(home)
+    (offered,) = unfinished(home)
     assert (offered.id, offered.total, offered.done, offered.failed) == (result["grid"], 4, 1, 0)
     assert offered.grid == grid
 
     assert fill(offered.grid, home)["grid"] == result["grid"]
-    assert unfinished.unfinished(home) == []
+    assert unfinished(home) == []
     done = [run.name for run in Runs(home).list() if run.status == "done"]
     assert sorted(done) == ["r=2 seed=3", "r=2 seed=4", "r=4 seed=3", "r=4 seed=4"]
 
@@ -44,29 +43,29 @@ def test_an_unfinished_grid_is_offered_with_all_that_it_asked_for(
 def test_a_grid_that_is_being_filled_or_was_forgotten_is_not_offered(
     tiny_pairs: Path, home: Path, quick: Values
 ) -> None:
-    work = experiments.fill(Grid(tiny_pairs, quick(), {"lora.r": [2, 4]}), home, Models(home), Control())
+    work = fill_grid(Grid(tiny_pairs, quick(), {"lora.r": [2, 4]}), home, Models(home), Control())
     for event in work:
         if isinstance(event, Cell):
             break
-    assert unfinished.unfinished(home) == []
+    assert unfinished(home) == []
     work.close()
-    (offered,) = unfinished.unfinished(home)
-    unfinished.forget(home, offered.id)
-    assert unfinished.unfinished(home) == []
+    (offered,) = unfinished(home)
+    forget(home, offered.id)
+    assert unfinished(home) == []
 
 
 def test_a_grid_file_that_cannot_be_read_hides_no_other(tiny_pairs: Path, home: Path, quick: Values) -> None:
-    work = experiments.fill(Grid(tiny_pairs, quick(), {"lora.r": [2]}), home, Models(home), Control())
+    work = fill_grid(Grid(tiny_pairs, quick(), {"lora.r": [2]}), home, Models(home), Control())
     next(event for event in work if isinstance(event, Cell))
     work.close()
     (home / "grids" / "broken.json").write_text('{"entries": 3', encoding="utf-8")
     (home / "grids" / "other.json").write_text("[]", encoding="utf-8")
-    assert len(unfinished.unfinished(home)) == 1
+    assert len(unfinished(home)) == 1
 
 
 def test_looking_at_grids_and_rows_loads_no_torch() -> None:
     code = (
-        "import sys; from clip_atelier.engine import comparison, experiments, unfinished; "
-        "experiments.Grid(experiments.Path()).cells(); sys.exit('torch' in sys.modules)"
+        "import sys; from clip_atelier.engine.evaluation import comparison; from clip_atelier.engine.experiments import Grid, unfinished; from pathlib import Path; "
+        "Grid(Path()).cells(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clip_atelier.engine.verdict import price
+from clip_atelier.engine.evaluation import price
 
 
 def change(value: float, by: float) -> dict[str, float]:

@@ -11,22 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clip_atelier.engine import adapters, events, features, findings, words
-from clip_atelier.engine.adapted import open_run
-from clip_atelier.engine.collection import scan, split
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import Stopped, UserError
-from clip_atelier.engine.events import Event, drive
-from clip_atelier.engine.models import Models
-from clip_atelier.engine.pictures import Pictures
-from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.analysis import word_changes
+from clip_atelier.engine.core import Control, Event, Stopped, UserError, drive, events
+from clip_atelier.engine.data import ImageCache, scan, split
+from clip_atelier.engine.evaluation import findings
+from clip_atelier.engine.models import Models, adapters, features
+from clip_atelier.engine.runs import Runs, open_run
 
 Run = Callable[..., str]
 TEMPLATES = ("{}", "a drawing of {}")
 
 
 def asked(home: Path, run: str, **more: Any) -> dict[str, Any]:
-    return drive(words.words(home, run, Models(home), Control(), templates=TEMPLATES, **more))
+    return drive(word_changes.words(home, run, Models(home), Control(), templates=TEMPLATES, **more))
 
 
 def _place(text: np.ndarray, images: np.ndarray, right: list[bool]) -> int:
@@ -54,7 +51,7 @@ def test_places_are_those_of_a_naive_ranking_of_the_held_out_images(
     try:
         for side, strength in (("before", 0.0), ("after", 1.0)):
             opened.adapter.set_strength(strength)
-            pictures = Pictures(collection.root, collection.items, 32, chosen.data)
+            pictures = ImageCache(collection.root, collection.items, 32, chosen.data)
             images = drive(features.fresh_images(opened.clip, pictures, held, Control()))
             for entry in result["words"]:
                 text = features.texts(opened.clip, [entry["word"]])[0]
@@ -144,7 +141,7 @@ def test_it_stops_between_texts_and_leaves_the_model_bare(
             control.stop()
 
     with pytest.raises(Stopped):
-        drive(words.words(home, run, models, control, templates=TEMPLATES), stop)
+        drive(word_changes.words(home, run, models, control, templates=TEMPLATES), stop)
     chosen = Runs(home).open(run).settings
     assert models.open(chosen.model.name, chosen.hardware).adapter is None
 

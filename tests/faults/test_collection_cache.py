@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clip_atelier.engine.collection import Collection, scan
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import drive
+from clip_atelier.engine.core import Control, drive
+from clip_atelier.engine.data import Collection, scan
 from clip_atelier.engine.settings import DataSettings
 
 
@@ -122,9 +121,9 @@ def test_a_replaced_file_is_read_again_though_size_and_time_are_the_same(
 KILLED = """
 import sys
 from pathlib import Path
-from clip_atelier.engine.collection import scan
+from clip_atelier.engine.data import scan
 from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import drive
+from clip_atelier.engine.core import drive
 from clip_atelier.engine.settings import DataSettings
 print("ready", flush=True)
 while True:

@@ -17,9 +17,8 @@ from typing import BinaryIO
 import pytest
 from PIL import Image
 
-from clip_atelier.engine.collection import Collection, images, scan
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import Event, drive, to_json
+from clip_atelier.engine.core import Control, Event, drive, to_json
+from clip_atelier.engine.data import Collection, image_gate, scan
 from clip_atelier.engine.settings import DataSettings
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
@@ -63,8 +62,8 @@ def test_pipes_sockets_and_devices_do_not_block(tmp_path: Path) -> None:
 
 def test_a_file_that_becomes_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(images.ImageProblem, match="not a regular file"):
-        images.load(tmp_path / "a.png")
+    with pytest.raises(image_gate.ImageProblem, match="not a regular file"):
+        image_gate.load(tmp_path / "a.png")
 
 
 def test_link_loops_show_each_file_once(tmp_path: Path) -> None:
@@ -175,7 +174,7 @@ def test_odd_names(tmp_path: Path, name: bytes) -> None:
     for _time in range(2):  # read, and out of the cache
         (item,) = drive(scan(tmp_path, DataSettings(), Control(), cache), found.append).items
         assert os.fsencode(item.path) == name
-        assert images.load(tmp_path / item.path).size == (32, 32)
+        assert image_gate.load(tmp_path / item.path).size == (32, 32)
         assert item.captions
         assert all(caption.encode() for caption in item.captions)
     assert all(to_json(event) for event in found)
@@ -187,8 +186,8 @@ def test_odd_names_in_problems_can_be_shown(tmp_path: Path) -> None:
         pass
     document = scanned(tmp_path).summary()
     assert document["problems"] == [{"path": "\\xff.png", "reason": "The file is empty."}]
-    with pytest.raises(images.ImageProblem) as caught:
-        images.load(tmp_path / os.fsdecode(b"\xff.png"))
+    with pytest.raises(image_gate.ImageProblem) as caught:
+        image_gate.load(tmp_path / os.fsdecode(b"\xff.png"))
     assert str(caught.value).encode()
 
 
@@ -244,7 +243,7 @@ def test_a_file_gone_between_listing_and_reading_is_named(
 ) -> None:
     drawing(tmp_path / "a.png", 1)
     drawing(tmp_path / "b.png", 25)
-    module = sys.modules["clip_atelier.engine.collection.scan"]
+    module = sys.modules["clip_atelier.engine.data.scanning"]
     real = module.walk
 
     def walk_then_lose(root: Path, control: Control) -> object:

@@ -16,10 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clip_atelier.engine.collection import Collection, images, layered, scan
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import drive
+from clip_atelier.engine.core import Control, UserError, drive
+from clip_atelier.engine.data import Collection, image_gate, layered, scan
 from clip_atelier.engine.settings import DataSettings
 
 APP = Path(__file__).parents[2] / "app"
@@ -60,10 +58,10 @@ def flat_png(width: int, height: int, kind: int = 6) -> bytes:
 PEAK = """
 import resource, sys
 from pathlib import Path
-from clip_atelier.engine.collection import images, scan
+from clip_atelier.engine.data import image_gate as images, scan
 from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import drive
+from clip_atelier.engine.core import UserError
+from clip_atelier.engine.core import drive
 from clip_atelier.engine.settings import DataSettings
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
@@ -111,8 +109,8 @@ def test_several_large_images_are_held_one_at_a_time(tmp_path: Path) -> None:
 def test_large_images_are_shrunk_in_bands_that_show_no_seam(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    monkeypatch.setattr(images, "BIG_PIXELS", 1000)
-    monkeypatch.setattr("clip_atelier.engine.collection.pixels._BAND", 3000)
+    monkeypatch.setattr(image_gate, "BIG_PIXELS", 1000)
+    monkeypatch.setattr("clip_atelier.engine.data.pixels._BAND", 3000)
     ramp = np.add.outer(np.arange(301), np.arange(403)).astype(np.float32)
     if mode in ("I;16", "I", "F"):
         image = Image.fromarray(
@@ -123,24 +121,24 @@ def test_large_images_are_shrunk_in_bands_that_show_no_seam(
         if mode in ("LA", "RGBA"):
             image.putalpha(Image.fromarray((ramp % 256).astype(np.uint8)))
     image.save(tmp_path / "a.tif")
-    whole = images.load(tmp_path / "a.tif")
-    small = images.load(tmp_path / "a.tif", 30)
+    whole = image_gate.load(tmp_path / "a.tif")
+    small = image_gate.load(tmp_path / "a.tif", 30)
     if mode not in ("I", "F"):
         assert small.size == (81, 61)
         assert np.abs(np.asarray(small).astype(int) - np.asarray(whole.reduce(5))).max() <= 1
 
 
 def test_a_jpeg_beyond_the_limit_is_decoded_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 100_000)
-    monkeypatch.setattr(images, "MAX_REDUCED_PIXELS", 1_000_000)
+    monkeypatch.setattr(image_gate, "MAX_PIXELS", 100_000)
+    monkeypatch.setattr(image_gate, "MAX_REDUCED_PIXELS", 1_000_000)
     Image.new("RGB", (800, 600), "red").save(tmp_path / "a.jpg")
-    assert images.load(tmp_path / "a.jpg").size == (100, 75)
+    assert image_gate.load(tmp_path / "a.jpg").size == (100, 75)
     Image.new("RGB", (800, 600), "red").save(tmp_path / "b.jpg", progressive=True)
-    with pytest.raises(images.ImageProblem, match="million pixels"):
-        images.load(tmp_path / "b.jpg")
+    with pytest.raises(image_gate.ImageProblem, match="million pixels"):
+        image_gate.load(tmp_path / "b.jpg")
     Image.new("RGB", (1200, 900), "red").save(tmp_path / "c.jpg")
-    with pytest.raises(images.ImageProblem, match="million pixels"):
-        images.load(tmp_path / "c.jpg")
+    with pytest.raises(image_gate.ImageProblem, match="million pixels"):
+        image_gate.load(tmp_path / "c.jpg")
 
 
 @pytest.mark.parametrize(("kind", "options"), [
@@ -154,8 +152,8 @@ def test_truncated_files_are_problems(
     content = encoded(kind, **options)
     (tmp_path / "a.png").write_bytes(content[: int(len(content) * share)])
     for target in (None, 8):
-        with pytest.raises(images.ImageProblem):
-            images.load(tmp_path / "a.png", target)
+        with pytest.raises(image_gate.ImageProblem):
+            image_gate.load(tmp_path / "a.png", target)
 
 
 def test_the_first_three_are_named_and_the_good_one_is_read(tmp_path: Path) -> None:
@@ -188,16 +186,16 @@ def test_flipped_bytes_give_an_image_or_a_problem(tmp_path: Path, kind: str) -> 
                 chance.randrange(256)
             )
         (tmp_path / "a").write_bytes(content)
-        with contextlib.suppress(images.ImageProblem):  # and nothing else
-            assert images.load(tmp_path / "a").mode == "RGB"
+        with contextlib.suppress(image_gate.ImageProblem):  # and nothing else
+            assert image_gate.load(tmp_path / "a").mode == "RGB"
 
 
 @pytest.mark.parametrize("start", [b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xc5\xd0\xd3\xc6"])
 @pytest.mark.parametrize("suffix", ["eps", "png"])
 def test_postscript_is_never_opened(tmp_path: Path, start: bytes, suffix: str) -> None:
     (tmp_path / f"a.{suffix}").write_bytes(start + b"%%BoundingBox: 0 0 10 10\n" * 20)
-    with pytest.raises(images.ImageProblem, match="PostScript"):
-        images.load(tmp_path / f"a.{suffix}")
+    with pytest.raises(image_gate.ImageProblem, match="PostScript"):
+        image_gate.load(tmp_path / f"a.{suffix}")
 
 
 def test_of_a_tiff_with_many_frames_one_is_read(tmp_path: Path) -> None:
@@ -206,7 +204,7 @@ def test_of_a_tiff_with_many_frames_one_is_read(tmp_path: Path) -> None:
     content = bytearray((tmp_path / "a.tif").read_bytes())
     content[-300:] = bytes(300)  # the last frames are damaged; nobody looks
     (tmp_path / "a.tif").write_bytes(content)
-    assert images.load(tmp_path / "a.tif").getpixel((0, 0)) == (0, 0, 0)
+    assert image_gate.load(tmp_path / "a.tif").getpixel((0, 0)) == (0, 0, 0)
 
 
 def zipped(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> None:
@@ -234,8 +232,8 @@ def test_a_large_picture_in_a_small_zip_is_refused(tmp_path: Path) -> None:
     struct.pack_into(">II", content, 16, 30_000, 30_000)
     struct.pack_into(">I", content, 29, zlib.crc32(content[12:29]))
     zipped(tmp_path / "a.kra", {"mergedimage.png": bytes(content)})
-    with pytest.raises(images.ImageProblem, match="900 million pixels"):
-        images.load(tmp_path / "a.kra")
+    with pytest.raises(image_gate.ImageProblem, match="900 million pixels"):
+        image_gate.load(tmp_path / "a.kra")
 
 
 def test_a_zip_that_lies_about_sizes(tmp_path: Path) -> None:
@@ -244,11 +242,11 @@ def test_a_zip_that_lies_about_sizes(tmp_path: Path) -> None:
     entry = content.index(b"PK\x01\x02")
     struct.pack_into("<I", content, entry + 24, 10)
     (tmp_path / "a.ora").write_bytes(content)
-    with pytest.raises(images.ImageProblem):
-        images.load(tmp_path / "a.ora")
+    with pytest.raises(image_gate.ImageProblem):
+        image_gate.load(tmp_path / "a.ora")
     struct.pack_into("<I", content, entry + 24, 2**32 - 2)
     (tmp_path / "a.ora").write_bytes(content)
-    assert images.load(tmp_path / "a.ora").size == (64, 48)
+    assert image_gate.load(tmp_path / "a.ora").size == (64, 48)
 
 
 def test_nothing_is_extracted(tmp_path: Path) -> None:
@@ -257,7 +255,7 @@ def test_nothing_is_extracted(tmp_path: Path) -> None:
         {"../outside.png": encoded("PNG"), "/abs.png": b"x", "mergedimage.png": encoded("PNG")},
     )
     before = sorted(tmp_path.parent.iterdir())
-    assert images.load(tmp_path / "a.kra").size == (64, 48)
+    assert image_gate.load(tmp_path / "a.kra").size == (64, 48)
     assert [path.name for path in tmp_path.iterdir()] == ["a.kra"]
     assert sorted(tmp_path.parent.iterdir()) == before
 
@@ -265,15 +263,15 @@ def test_nothing_is_extracted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("members", [{}, {"../mergedimage.png": b"x"}, {"data/layer0.png": b"x"}])
 def test_no_preview(tmp_path: Path, members: dict[str, bytes]) -> None:
     zipped(tmp_path / "a.kra", {"mimetype": b"application/x-krita", **members})
-    with pytest.raises(images.ImageProblem, match="no merged picture"):
-        images.load(tmp_path / "a.kra")
+    with pytest.raises(image_gate.ImageProblem, match="no merged picture"):
+        image_gate.load(tmp_path / "a.kra")
 
 
 @pytest.mark.parametrize("inner", [b"", b"garbage", b"%!PS-Adobe", b"PK\x03\x04"])
 def test_what_is_inside_is_no_image(tmp_path: Path, inner: bytes) -> None:
     zipped(tmp_path / "a.kra", {"mergedimage.png": inner})
-    with pytest.raises(images.ImageProblem):
-        images.load(tmp_path / "a.kra")
+    with pytest.raises(image_gate.ImageProblem):
+        image_gate.load(tmp_path / "a.kra")
 
 
 def test_damaged_zips(tmp_path: Path) -> None:
@@ -285,5 +283,5 @@ def test_damaged_zips(tmp_path: Path) -> None:
         for place in (chance.randrange(60), len(content) - 1 - chance.randrange(120)):
             content[place] = chance.randrange(256)
         (tmp_path / "a.kra").write_bytes(content)
-        with contextlib.suppress(images.ImageProblem):  # and nothing else
-            assert images.load(tmp_path / "a.kra").mode == "RGB"
+        with contextlib.suppress(image_gate.ImageProblem):  # and nothing else
+            assert image_gate.load(tmp_path / "a.kra").mode == "RGB"

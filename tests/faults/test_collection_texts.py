@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clip_atelier.engine.collection import Collection, captions, scan
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import drive
+from clip_atelier.engine.core import Control, drive
+from clip_atelier.engine.data import Collection, captions, scan
 from clip_atelier.engine.settings import DataSettings
 
 KOREAN = "빨간 고양이가 앉아 있다"

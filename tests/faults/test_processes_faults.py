@@ -13,13 +13,11 @@ from typing import Any
 import pytest
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import WorkError
-from clip_atelier.engine.events import Event, Saved, drive
+from clip_atelier.engine.core import Control, Event, Saved, WorkError, drive
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.processes import Group
 from clip_atelier.engine.runs import Runs
-from clip_atelier.engine.training import Plan, resume, train
+from clip_atelier.engine.training import Group
+from clip_atelier.engine.training.run import Plan, resume, train
 from two_processes import Companion, environment, free_port, two
 
 Quick = Callable[..., dict[str, Any]]
@@ -59,7 +57,7 @@ def test_a_stop_asked_of_another_process_reaches_the_leader(
 
 
 FAILS = """
-from clip_atelier.engine import steps
+from clip_atelier.engine.training import steps
 share = steps.Stepper.share
 count = iter(range(4))
 def failing(*args):

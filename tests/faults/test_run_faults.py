@@ -16,14 +16,12 @@ from typing import Any
 import pytest
 import torch
 
-from clip_atelier.engine import checkpoints, settings
-from clip_atelier.engine.checkpoints import State
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError, WorkError
-from clip_atelier.engine.events import Notice, Step, drive
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import Control, Notice, Step, UserError, WorkError, drive
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.runs import Runs, write_json
-from clip_atelier.engine.training import Plan, resume, train
+from clip_atelier.engine.runs import Runs, checkpoints, write_json
+from clip_atelier.engine.runs.checkpoints import State
+from clip_atelier.engine.training.run import Plan, resume, train
 
 Quick = Callable[..., dict[str, Any]]
 TENSORS = {"a": torch.arange(1000.0)}
@@ -33,7 +31,7 @@ import sys, json
 from pathlib import Path
 from clip_atelier.engine import settings
 from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import Saved, drive
+from clip_atelier.engine.core import Saved, drive
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.training import Plan, train, resume
 home, folder, values = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])

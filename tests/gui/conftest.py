@@ -11,11 +11,11 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.gui.desk import Desk
-from clip_atelier.gui.jobs import Lanes
-from clip_atelier.gui.shell import Shell
+from clip_atelier.gui.app_model import AppModel
+from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.state import WindowState
 from clip_atelier.gui.theme import Theme
+from clip_atelier.gui.workers import Lanes
 
 
 @pytest.fixture(scope="session")
@@ -38,16 +38,16 @@ def lanes(home: Path) -> Iterator[Lanes]:
 
 
 @pytest.fixture
-def desk(state: WindowState, lanes: Lanes, theme_of_tests: Theme) -> Desk:
-    return Desk(state, lanes, theme_of_tests)
+def app_model(state: WindowState, lanes: Lanes, theme_of_tests: Theme) -> AppModel:
+    return AppModel(state, lanes, theme_of_tests)
 
 
 @pytest.fixture
-def open_window(home: Path, qtbot: QtBot, theme_of_tests: Theme) -> Iterator[Callable[..., Shell]]:
+def open_window(home: Path, qtbot: QtBot, theme_of_tests: Theme) -> Iterator[Callable[..., MainWindow]]:
     """Opens a window; keyword arguments are written into window.json first."""
-    opened: list[Shell] = []
+    opened: list[MainWindow] = []
 
-    def open_one(**remembered: Any) -> Shell:
+    def open_one(**remembered: Any) -> MainWindow:
         file = home / "window.json"
         home.mkdir(parents=True, exist_ok=True)
         if remembered:
@@ -55,21 +55,21 @@ def open_window(home: Path, qtbot: QtBot, theme_of_tests: Theme) -> Iterator[Cal
             file.write_text(json.dumps({**before, **remembered}))
         state = WindowState(home)
         theme_of_tests.choose(state.get("theme"))
-        shell = Shell(Desk(state, Lanes(home), theme_of_tests))
-        opened.append(shell)
-        qtbot.addWidget(shell)
-        shell.resize(1280, 800)
-        shell.show()
-        qtbot.waitUntil(lambda: bool(shell._made), timeout=5000)
-        return shell
+        main_window = MainWindow(AppModel(state, Lanes(home), theme_of_tests))
+        opened.append(main_window)
+        qtbot.addWidget(main_window)
+        main_window.resize(1280, 800)
+        main_window.show()
+        qtbot.waitUntil(lambda: bool(main_window._made), timeout=5000)
+        return main_window
 
     yield open_one
-    for shell in opened:
-        shell.desk.lanes.leave()
-        assert shell.desk.lanes.close(60), "a lane did not end"
-        shell.desk.state.save()
+    for main_window in opened:
+        main_window.app_model.lanes.leave()
+        assert main_window.app_model.lanes.close(60), "a lane did not end"
+        main_window.app_model.state.save()
 
 
 @pytest.fixture
-def window(open_window: Callable[..., Shell]) -> Shell:
+def window(open_window: Callable[..., MainWindow]) -> MainWindow:
     return open_window(language="en", theme="light")

@@ -11,15 +11,15 @@ from PySide6.QtGui import QHelpEvent
 from PySide6.QtWidgets import QApplication, QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.gui.shell import Shell
+from clip_atelier.gui.main_window import MainWindow
 
 
 @pytest.fixture
-def page(window: Shell, tiny_collection: Path, qtbot: QtBot) -> Any:
+def page(window: MainWindow, tiny_collection: Path, qtbot: QtBot) -> Any:
     shutil.copy(tiny_collection / "red-circle.png", tiny_collection / "twin.png")
     (tiny_collection / "broken.png").write_bytes(b"\x89PNG")
-    window.desk.open_folder(tiny_collection)
-    qtbot.waitUntil(lambda: window.desk.collection is not None, timeout=30_000)
+    window.app_model.open_folder(tiny_collection)
+    qtbot.waitUntil(lambda: window.app_model.collection is not None, timeout=30_000)
     return window.page("collection")
 
 
@@ -58,13 +58,13 @@ def test_captions_are_edited_in_place_and_saved_on_request(
     assert table.model().index(row, 1).data() == "파란 고리\na ring of <b>ink</b>, blue"
     before = (tiny_collection / "metadata.csv").read_text()
     assert "ink" not in before
-    readings = page.desk.readings
+    readings = page.app_model.readings
     qtbot.mouseClick(page.save, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(
-        lambda: page.desk.readings > readings and not page.desk.lanes.reading.busy, timeout=30_000
+        lambda: page.app_model.readings > readings and not page.app_model.lanes.reading.busy, timeout=30_000
     )
     assert page.save_row.isHidden()
-    item = next(i for i in page.desk.collection.items if i.path == "blue-ring.png")
+    item = next(i for i in page.app_model.collection.items if i.path == "blue-ring.png")
     assert item.captions == ("파란 고리", "a ring of <b>ink</b>, blue")
     with (tiny_collection / "metadata.csv").open(encoding="utf-8-sig", newline="") as stream:
         assert {r["file_name"] for r in csv.DictReader(stream)} >= {"blue-ring.png", "red-circle.png"}
@@ -81,21 +81,21 @@ def test_edits_can_be_discarded(page: Any) -> None:
 
 def test_a_changed_share_is_seen_without_reading_the_pictures_again(page: Any, qtbot: QtBot) -> None:
     before = page.figures["validation"].number.text()
-    page.desk.state.set_value("data.validation", 0.5)
+    page.app_model.state.set_value("data.validation", 0.5)
     qtbot.waitUntil(lambda: page.figures["validation"].number.text() != before, timeout=10_000)
 
 
 def test_the_pictures_are_kept_within_a_limit(
     page: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clip_atelier.gui.widgets import pictures
+    from clip_atelier.gui.parts import pictures
 
-    store = page.desk.store
-    qtbot.waitUntil(lambda: len(store._kept) >= 20 and not page.desk.lanes.pictures.busy, timeout=30_000)
+    store = page.app_model.store
+    qtbot.waitUntil(lambda: len(store._kept) >= 20 and not page.app_model.lanes.pictures.busy, timeout=30_000)
     monkeypatch.setattr(pictures, "_KEPT_BYTES", store._bytes // 2)
-    for item in page.desk.collection.items:
-        store.get(page.desk.collection.absolute(item), 50)
-    qtbot.waitUntil(lambda: not page.desk.lanes.pictures.busy, timeout=30_000)
+    for item in page.app_model.collection.items:
+        store.get(page.app_model.collection.absolute(item), 50)
+    qtbot.waitUntil(lambda: not page.app_model.lanes.pictures.busy, timeout=30_000)
     qtbot.waitUntil(lambda: store._bytes <= pictures._KEPT_BYTES, timeout=5000)
     assert store._bytes == sum(p.width() * p.height() * 4 for p in store._kept.values() if p is not None)
 

@@ -7,7 +7,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractSpinBox, QComboBox
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine import i18n, settings
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import i18n
 from clip_atelier.engine.settings import DECLARED, Declared
 from clip_atelier.gui.form import Form, limits, make_input, shown_value
 from clip_atelier.gui.state import WindowState

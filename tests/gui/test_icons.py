@@ -5,7 +5,7 @@ import re
 import pytest
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine import paths
+from clip_atelier.engine.core import paths
 from clip_atelier.gui.pages import PAGES
 from clip_atelier.gui.widgets.icons import icon, pixmap
 

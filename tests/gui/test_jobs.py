@@ -7,10 +7,8 @@ from typing import Any
 from PySide6.QtCore import QThread
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import Event, Progress, Work
-from clip_atelier.gui.jobs import Job, Lanes, Tools
+from clip_atelier.engine.core import Control, Event, Progress, UserError, Work
+from clip_atelier.gui.workers import Job, Lanes, Tools
 
 
 def counting(to: int) -> Any:

@@ -11,16 +11,16 @@ from hands import LONG
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine import findings, i18n, paths, settings
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import drive
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import Control, drive, i18n, paths
+from clip_atelier.engine.evaluation import findings
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.training import Plan, train
-from clip_atelier.gui.pages.learned import LearnedPage
-from clip_atelier.gui.shell import Shell
-from clip_atelier.gui.widgets.learned_tradeoff import Tradeoff, _ticks
-from clip_atelier.gui.widgets.learned_words import WordTable
-from clip_atelier.gui.widgets.reading import Reading
+from clip_atelier.engine.training.run import Plan, train
+from clip_atelier.gui.main_window import MainWindow
+from clip_atelier.gui.pages.learned.page import LearnedPage
+from clip_atelier.gui.pages.learned.tradeoff import Tradeoff, _ticks
+from clip_atelier.gui.pages.learned.words import WordTable
+from clip_atelier.gui.widgets.sentences import Reading
 from clip_atelier.gui.widgets.text import Label
 
 LEFT = Qt.MouseButton.LeftButton
@@ -34,7 +34,7 @@ def trained(home: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]]) 
 
 @pytest.fixture
 def probe(tiny_collection: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(paths, "probe_collection", lambda: tiny_collection)
+    monkeypatch.setattr(paths, "control_collection", lambda: tiny_collection)
     return tiny_collection
 
 
@@ -43,16 +43,20 @@ def sentences(reading: Reading) -> list[str]:
     return [line.text() for line in lines if isinstance(line, Label)]
 
 
-def learned(window: Shell, qtbot: QtBot) -> LearnedPage:
+def learned(window: MainWindow, qtbot: QtBot) -> LearnedPage:
     window.show_page("learned")
     page = window.page("learned")
     assert isinstance(page, LearnedPage)
-    qtbot.waitUntil(lambda: bool(window.desk.runs), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(window.app_model.runs), timeout=10_000)
     return page
 
 
 def test_both_are_measured_shown_and_there_at_the_next_start(
-    open_window: Callable[..., Shell], trained: dict[str, Any], probe: Path, tiny_pairs: Path, qtbot: QtBot
+    open_window: Callable[..., MainWindow],
+    trained: dict[str, Any],
+    probe: Path,
+    tiny_pairs: Path,
+    qtbot: QtBot,
 ) -> None:
     window = open_window(language="en", folder=str(tiny_pairs), run=trained["run"])
     page = learned(window, qtbot)
@@ -77,7 +81,7 @@ def test_both_are_measured_shown_and_there_at_the_next_start(
     assert page.words.table.model().rowCount() == len(words["words"])
     # A word is searched for where it is opened.
     page.words.table.opened.emit("red ring")
-    assert window.desk.state.get("page") == "search"
+    assert window.app_model.state.get("page") == "search"
     assert window.page("search").words.text() == "red ring"  # type: ignore[attr-defined]
     window.show_page("learned")
     # In the other language at once, without being measured again.
@@ -93,20 +97,20 @@ def test_both_are_measured_shown_and_there_at_the_next_start(
     assert again.strengths.result == strengths
 
 
-def test_without_a_run_there_is_nothing_to_measure(window: Shell, qtbot: QtBot) -> None:
+def test_without_a_run_there_is_nothing_to_measure(window: MainWindow, qtbot: QtBot) -> None:
     window.show_page("learned")
     page = window.page("learned")
     assert isinstance(page, LearnedPage)
-    qtbot.waitUntil(lambda: not window.desk.lanes.files.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not window.app_model.lanes.files.busy, timeout=10_000)
     assert not page.strengths.measurement.start.isEnabled()
     assert page.words.nothing.text() == "Train a run first. It can be looked at here when it is done."
 
 
 def test_a_missing_probe_is_told_in_the_window(
-    open_window: Callable[..., Shell], trained: dict[str, Any], tmp_path: Path, qtbot: QtBot,
+    open_window: Callable[..., MainWindow], trained: dict[str, Any], tmp_path: Path, qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(paths, "probe_collection", lambda: tmp_path / "not-there")
+    monkeypatch.setattr(paths, "control_collection", lambda: tmp_path / "not-there")
     window = open_window(language="en", run=trained["run"])
     page = learned(window, qtbot)
     qtbot.waitUntil(page.strengths.measurement.start.isEnabled, timeout=10_000)

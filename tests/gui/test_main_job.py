@@ -13,23 +13,23 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from clip_atelier.engine.runs import Runs
-from clip_atelier.gui.shell import Shell
-from clip_atelier.gui.widgets.pictures import TILE
+from clip_atelier.gui.main_window import MainWindow
+from clip_atelier.gui.parts.pictures import TILE
 
 Quick = Callable[..., dict[str, object]]
 LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def ready(open_window: Callable[..., Shell], quick: Quick, tiny_pairs: Path, qtbot: QtBot) -> Shell:
+def ready(open_window: Callable[..., MainWindow], quick: Quick, tiny_pairs: Path, qtbot: QtBot) -> MainWindow:
     """A window with the tiny model chosen and the tiny pairs dropped on it."""
     window = open_window(language="en", theme="light", draft=quick(), page="collection")
     assert drop(window, tiny_pairs)
-    qtbot.waitUntil(lambda: window.desk.split is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: window.app_model.split is not None, timeout=30_000)
     return window
 
 
-def page(window: Shell, name: str) -> Any:
+def page(window: MainWindow, name: str) -> Any:
     return window.page(name)
 
 
@@ -37,17 +37,19 @@ def finish(training: Any, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: not training.training, timeout=LONG)
 
 
-def test_from_a_dropped_folder_to_a_search(ready: Shell, home: Path, tiny_pairs: Path, qtbot: QtBot) -> None:
+def test_from_a_dropped_folder_to_a_search(
+    ready: MainWindow, home: Path, tiny_pairs: Path, qtbot: QtBot
+) -> None:
     window = ready
     collection = page(window, "collection")
     assert collection.figures["images"].number.text() == "48"
     assert collection.figures["pairs"].number.text() == "24"
-    qtbot.waitUntil(lambda: not window.desk.lanes.pictures.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not window.app_model.lanes.pictures.busy, timeout=30_000)
 
     qtbot.mouseClick(collection.onward, LEFT)
     form = page(window, "settings")
     qtbot.mouseClick(form.presets["projection"], LEFT)
-    assert window.desk.state.get("preset") == "projection"
+    assert window.app_model.state.get("preset") == "projection"
     # Marked with the click, not with the estimates that come a moment later.
     assert [name for name, card in form.presets.items() if card.property("chosen")] == ["projection"]
     rank = form.form.rows["lora.r"].control
@@ -73,13 +75,13 @@ def test_from_a_dropped_folder_to_a_search(ready: Shell, home: Path, tiny_pairs:
     assert window.trouble.isHidden(), window.trouble.message.text()
     record = training._shown
     assert record.started is not None
-    assert record.started.headline == "sketch_to_artwork/R@1"
+    assert record.started.primary_metric == "sketch_to_artwork/R@1"
     assert list(record.steps)[-1] == record.started.steps
     assert record.base is not None
     assert record.result["status"] == "done"
     assert training.tabs.current == "result"
     assert training.result.verdict.text()
-    qtbot.waitUntil(lambda: len(window.desk.runs) == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: len(window.app_model.runs) == 1, timeout=10_000)
     run = Runs(home).list()[0]
     assert run.settings.lora.r == 4
     assert run.settings.lora.target_modules == ("visual_projection",)
@@ -135,17 +137,17 @@ def test_from_a_dropped_folder_to_a_search(ready: Shell, home: Path, tiny_pairs:
     assert search.picture.path == wanted
 
 
-def long_run(window: Shell) -> None:
+def long_run(window: MainWindow) -> None:
     for name, value in (
         ("train.epochs", 5000),
         ("train.checks", 1000),
         ("train.patience", 0),
         ("lora.lora_dropout", 0.0),
     ):
-        window.desk.state.set_value(name, value)
+        window.app_model.state.set_value(name, value)
 
 
-def test_pause_go_on_evaluate_and_stop(ready: Shell, home: Path, qtbot: QtBot) -> None:
+def test_pause_go_on_evaluate_and_stop(ready: MainWindow, home: Path, qtbot: QtBot) -> None:
     window = ready
     long_run(window)
     window.show_page("training")
@@ -176,7 +178,7 @@ def test_pause_go_on_evaluate_and_stop(ready: Shell, home: Path, qtbot: QtBot) -
 
 
 def test_closing_while_it_trains_keeps_the_checkpoint_and_the_run_goes_on_later(
-    ready: Shell, open_window: Callable[..., Shell], home: Path, qtbot: QtBot
+    ready: MainWindow, open_window: Callable[..., MainWindow], home: Path, qtbot: QtBot
 ) -> None:
     window = ready
     long_run(window)
@@ -189,14 +191,14 @@ def test_closing_while_it_trains_keeps_the_checkpoint_and_the_run_goes_on_later(
     window.close()
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=10_000)
     assert time.monotonic() - began < 5
-    assert window.desk.lanes.close(60)
+    assert window.app_model.lanes.close(60)
     run = Runs(home).list()[0]
     assert run.status in ("stopped", "interrupted")
     reached = max(int(p.name.rpartition("-")[2]) for p in (run.path / "checkpoints").iterdir() if p.is_dir())
     assert reached > 0
 
     again = open_window()
-    assert again.desk.state.get("page") == "training"
+    assert again.app_model.state.get("page") == "training"
     training = page(again, "training")
     qtbot.waitUntil(lambda: training._shown.last is not None, timeout=30_000)
     qtbot.waitUntil(training.resume.isVisible, timeout=10_000)
@@ -211,12 +213,12 @@ def test_closing_while_it_trains_keeps_the_checkpoint_and_the_run_goes_on_later(
 
 
 def test_what_the_engine_refuses_is_told_and_the_window_stays(
-    ready: Shell, qtbot: QtBot, tmp_path: Path
+    ready: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
     window = ready
     empty = tmp_path / "no-model"
     empty.mkdir()
-    window.desk.state.set_value("model.name", str(empty))
+    window.app_model.state.set_value("model.name", str(empty))
     window.show_page("training")
     training = page(window, "training")
     qtbot.mouseClick(training.start, LEFT)
@@ -226,25 +228,27 @@ def test_what_the_engine_refuses_is_told_and_the_window_stays(
 
 
 def test_a_run_can_be_taken_over_exported_and_deleted(
-    ready: Shell, home: Path, tmp_path: Path, qtbot: QtBot
+    ready: MainWindow, home: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     window = ready
-    window.desk.state.set_value("lora.r", 3)
+    window.app_model.state.set_value("lora.r", 3)
     window.show_page("training")
     training = page(window, "training")
     qtbot.waitUntil(training.start.isEnabled, timeout=5000)
     qtbot.mouseClick(training.start, LEFT)
     finish(training, qtbot)
     run = Runs(home).list()[0]
-    qtbot.waitUntil(lambda: bool(window.desk.runs and window.desk.runs[0]["result"]), timeout=10_000)
+    qtbot.waitUntil(
+        lambda: bool(window.app_model.runs and window.app_model.runs[0]["result"]), timeout=10_000
+    )
 
-    window.desk.state.set_value("lora.r", 12)
+    window.app_model.state.set_value("lora.r", 12)
     training.menu.aboutToShow.emit()
     actions = [action.text() for action in training.menu.actions()]
     assert actions[0] == "Use its settings"
     training.menu.actions()[0].trigger()
-    assert window.desk.state.value("lora.r") == 3
-    assert window.desk.state.get("page") == "settings"
+    assert window.app_model.state.value("lora.r") == 3
+    assert window.app_model.state.get("page") == "settings"
 
     # What an earlier run lets expect stands there in full.
     shown = page(window, "settings").readouts.values
@@ -262,7 +266,7 @@ def test_a_run_can_be_taken_over_exported_and_deleted(
     assert "exists already" in window.trouble.message.text()
 
     training.menu.delete(run.id)
-    qtbot.waitUntil(lambda: not window.desk.runs and not window.desk.lanes.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not window.app_model.runs and not window.app_model.lanes.busy, timeout=10_000)
     assert not run.path.exists()
     window.show_page("training")
     assert training.stack.currentIndex() == 0

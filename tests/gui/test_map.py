@@ -21,26 +21,25 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QPolygonF
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine import adapters, checkpoints, dial, settings
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import drive
-from clip_atelier.engine.index import Lens
-from clip_atelier.engine.models import Models
-from clip_atelier.engine.projection.folder import map_folder
-from clip_atelier.engine.runs import Runs
-from clip_atelier.engine.training import Plan, train
+from clip_atelier.engine import settings
+from clip_atelier.engine.analysis import map_folder, strength_sweep
+from clip_atelier.engine.core import Control, drive
+from clip_atelier.engine.models import Models, adapters
+from clip_atelier.engine.runs import Runs, checkpoints
+from clip_atelier.engine.search import ModelRef
+from clip_atelier.engine.training.run import Plan, train
 from clip_atelier.gui import theme
-from clip_atelier.gui.desk import Desk
-from clip_atelier.gui.mapdata import Entry, MapData
+from clip_atelier.gui.app_model import AppModel
+from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.measuring import Subject
-from clip_atelier.gui.pages.map import MapPage
-from clip_atelier.gui.shell import Shell
+from clip_atelier.gui.pages.map.page import MapPage
+from clip_atelier.gui.pages.map.points import Entry, MapData
+from clip_atelier.gui.pages.map.scatter import Scatter
+from clip_atelier.gui.parts.pictures import PictureStore
 from clip_atelier.gui.widgets.lasso import inside
-from clip_atelier.gui.widgets.pictures import PictureStore
-from clip_atelier.gui.widgets.scatter import Scatter
 
 LEFT = Qt.MouseButton.LeftButton
-WINDOW = Callable[..., Shell]
+WINDOW = Callable[..., MainWindow]
 
 
 def result_of(
@@ -55,8 +54,8 @@ def result_of(
 
 
 @pytest.fixture
-def scatter(desk: Desk, qtbot: QtBot) -> Scatter:
-    made = Scatter(PictureStore(desk.lanes.pictures))
+def scatter(app_model: AppModel, qtbot: QtBot) -> Scatter:
+    made = Scatter(PictureStore(app_model.lanes.pictures))
     qtbot.addWidget(made)
     made.resize(600, 400)
     made.show()
@@ -253,11 +252,11 @@ def trained(home: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]]) 
     return drive(train(Plan(tiny_pairs, chosen, home), Models(home), Control()))
 
 
-def shown_map(window: Shell, qtbot: QtBot) -> MapPage:
+def shown_map(window: MainWindow, qtbot: QtBot) -> MapPage:
     window.show_page("map")
     page = window.page("map")
     assert isinstance(page, MapPage)
-    qtbot.waitUntil(lambda: bool(window.desk.runs) and page._subject is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: bool(window.app_model.runs) and page._subject is not None, timeout=10_000)
     return page
 
 
@@ -278,7 +277,7 @@ def test_a_map_from_the_button_to_the_next_start(
     assert len(data.points) == 48
     assert data.adapted is not None
     assert page.result is not None
-    assert page.result["strength"] == trained["strength"] == window.desk.strength.value
+    assert page.result["strength"] == trained["strength"] == window.app_model.strength.value
     assert data.scores["perplexity"] == pytest.approx(8)
     said = [label.text() for label in page.reading.findChildren(type(page.count)) if label.text()]
     if trained["strength"]:
@@ -382,7 +381,7 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
     run = changed_run(home, tiny_pairs, settings.build(quick(lora__target_modules=targets)))
     window = open_window(language="en", folder=str(tiny_pairs), run=run)
     page = shown_map(window, qtbot)
-    strength = window.desk.strength
+    strength = window.app_model.strength
     assert strength.value == strength.recommended == 1.0
     page.perplexity.set_value(8)
     page.draw_map()
@@ -401,7 +400,7 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
         lambda: strength.reading is not None and strength.reading["strength"] == now, timeout=LONG
     )
     assert (strength._meter is not None) == (targets == ["visual_projection"])
-    measured = drive(dial.measure(home, run, now, Models(home), Control()))
+    measured = drive(strength_sweep.measure(home, run, now, Models(home), Control()))
     assert strength.reading == measured
     assert told(page)[0] == f"Sketch → artwork at strength {now:g}:"
     assert told(page)[1].startswith(f"R@1 {measured['R@1']['base']:.3f} → {measured['R@1']['value']:.3f}, ")
@@ -413,7 +412,7 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
     assert page.list.tiles.rowCount() == 5, "what was chosen stays"
 
     # The command line's map at that strength is the same one.
-    lens = Lens(run, now)
+    lens = ModelRef(run, now)
     again = drive(map_folder(tiny_pairs, lens, Models(home), Control(), perplexity=8))
     assert [p["adapted"] for p in again["points"]] == page.data.adapted.tolist()
     assert {k: again["scores"][k] for k in again["scores"]} == dict(page.data.scores)
@@ -455,8 +454,8 @@ def test_what_is_not_measured_is_shown_as_the_nearest_that_is(
 ) -> None:
     window = open_window(language="en", folder=str(tiny_pairs), run=trained["run"])
     page = shown_map(window, qtbot)
-    strength = window.desk.strength
-    qtbot.waitUntil(lambda: not window.desk.lanes.files.busy, timeout=10_000)
+    strength = window.app_model.strength
+    qtbot.waitUntil(lambda: not window.app_model.lanes.files.busy, timeout=10_000)
     strength._rest.setInterval(10**6)
     strength.set(1.3)
     known = max({0.0, trained["strength"]})
@@ -471,8 +470,8 @@ def test_what_is_not_measured_is_shown_as_the_nearest_that_is(
     # It is remembered.
     again = open_window(language="en")
     shown_map(again, qtbot)
-    assert again.desk.strength.value == 1.3
-    qtbot.waitUntil(lambda: again.desk.strength.reading["strength"] == 1.3, timeout=10_000)  # type: ignore[index]
+    assert again.app_model.strength.value == 1.3
+    qtbot.waitUntil(lambda: again.app_model.strength.reading["strength"] == 1.3, timeout=10_000)  # type: ignore[index]
 
 
 def test_a_map_that_is_stopped_says_what_it_shows(
@@ -481,11 +480,11 @@ def test_a_map_that_is_stopped_says_what_it_shows(
     run = changed_run(home, tiny_pairs, settings.build(quick()))
     window = open_window(language="en", folder=str(tiny_pairs), run=run)
     page = shown_map(window, qtbot)
-    window.desk.strength.set(1.0)
+    window.app_model.strength.set(1.0)
     page.draw_map()
     qtbot.waitUntil(lambda: page.data is not None and not page.measurement.busy, timeout=LONG)
-    monkeypatch.setattr("clip_atelier.gui.pages.map._QUICK", 10)
-    window.desk.strength.set(0.5)
+    monkeypatch.setattr("clip_atelier.gui.pages.map.page._QUICK", 10)
+    window.app_model.strength.set(0.5)
     assert page._job is None, "a large map waits until the dial rests"
     page._rest.timeout.emit()
     assert page.measurement.busy
@@ -496,7 +495,7 @@ def test_a_map_that_is_stopped_says_what_it_shows(
     assert page.result is not None
     assert page.result["strength"] == 1.0
     assert page.behind.text() == "The map still shows strength 1."
-    window.desk.strength.set(0.6)
+    window.app_model.strength.set(0.6)
     page._rest.timeout.emit()
     qtbot.waitUntil(lambda: page.result is not None and page.result["strength"] == 0.6, timeout=LONG)
     assert page.behind.text() == ""
@@ -514,7 +513,7 @@ def test_a_damaged_kept_map_is_as_none(
         window.show_page("map")
         page = window.page("map")
         assert isinstance(page, MapPage)
-        qtbot.waitUntil(lambda w=window: not w.desk.lanes.files.busy, timeout=10_000)
+        qtbot.waitUntil(lambda w=window: not w.app_model.lanes.files.busy, timeout=10_000)
         assert page._subject == subject
         assert page.data is None
         window.close()

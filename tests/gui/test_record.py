@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from clip_atelier.engine.events import (
-    EVENTS,
+from clip_atelier.engine.core import (
     Check,
     Event,
     Finished,
@@ -19,7 +18,8 @@ from clip_atelier.engine.events import (
     from_json,
     to_json,
 )
-from clip_atelier.gui.record import RunRecord
+from clip_atelier.engine.core.events import EVENTS
+from clip_atelier.gui.run_progress import RunRecord
 from clip_atelier.gui.widgets.plots import Smoother
 
 
@@ -30,7 +30,7 @@ def step(n: int, loss: float | None = 1.0) -> Step:
 def a_run(steps: int = 10, start: int = 0) -> list[Event]:
     started = Started(
         run="r", steps=steps, start_step=start, trainable_parameters=5, device="cpu", precision="fp32",
-        headline="text_to_image/R@1", select_by="text_to_image/mAP",
+        primary_metric="text_to_image/R@1", select_by="text_to_image/mAP",
     )  # fmt: skip
     checks = [
         Check(step=n, epoch=0, metrics={"text_to_image/R@1": n / 100}, loss=2.0, best=n < 8)

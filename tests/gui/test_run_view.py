@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine.events import Check, Event, Finished, Phase, Started, Step
-from clip_atelier.gui.desk import Desk
-from clip_atelier.gui.record import RunRecord
-from clip_atelier.gui.widgets.run_view import RunView
+from clip_atelier.engine.core import Check, Event, Finished, Phase, Started, Step
+from clip_atelier.gui.app_model import AppModel
+from clip_atelier.gui.pages.training.run_view import RunView
+from clip_atelier.gui.run_progress import RunRecord
 
 HEADLINE = "text_to_image/R@1"
 
@@ -20,7 +20,7 @@ def long_run(steps: int) -> list[Event]:
         Phase(name="train", title="Training"),
         Started(
             run="r", steps=steps, start_step=0, trainable_parameters=1, device="cpu", precision="fp32",
-            headline=HEADLINE, select_by="text_to_image/mAP",
+            primary_metric=HEADLINE, select_by="text_to_image/mAP",
         ),
     ]  # fmt: skip
     for n in range(1, steps + 1):
@@ -31,8 +31,8 @@ def long_run(steps: int) -> list[Event]:
     return events
 
 
-def test_each_tick_of_a_long_replay_is_short(desk: Desk, qtbot: QtBot) -> None:
-    view = RunView(desk)
+def test_each_tick_of_a_long_replay_is_short(app_model: AppModel, qtbot: QtBot) -> None:
+    view = RunView(app_model)
     qtbot.addWidget(view)
     view.show()
     record, events, slowest = RunRecord(), long_run(50_000), 0.0
@@ -45,8 +45,8 @@ def test_each_tick_of_a_long_replay_is_short(desk: Desk, qtbot: QtBot) -> None:
     assert view.figures["step"].number.text() == "50,000 / 50,000"
 
 
-def test_it_says_how_the_run_stands(desk: Desk, qtbot: QtBot) -> None:
-    view = RunView(desk)
+def test_it_says_how_the_run_stands(app_model: AppModel, qtbot: QtBot) -> None:
+    view = RunView(app_model)
     qtbot.addWidget(view)
     record = RunRecord()
     view.draw(record, Path(), "starting")
@@ -64,8 +64,8 @@ def test_it_says_how_the_run_stands(desk: Desk, qtbot: QtBot) -> None:
     assert view.notes.text() == "The disk is full. Make room."
 
 
-def test_values_are_read_off_under_the_pointer(desk: Desk, qtbot: QtBot) -> None:
-    view = RunView(desk)
+def test_values_are_read_off_under_the_pointer(app_model: AppModel, qtbot: QtBot) -> None:
+    view = RunView(app_model)
     qtbot.addWidget(view)
     record = RunRecord()
     record.feed(long_run(1000))
@@ -78,8 +78,10 @@ def test_values_are_read_off_under_the_pointer(desk: Desk, qtbot: QtBot) -> None
     assert view.curves.loss_note.text() == ""
 
 
-def test_curves_of_a_live_run_follow_once_a_second_and_its_numbers_at_once(desk: Desk, qtbot: QtBot) -> None:
-    view = RunView(desk)
+def test_curves_of_a_live_run_follow_once_a_second_and_its_numbers_at_once(
+    app_model: AppModel, qtbot: QtBot
+) -> None:
+    view = RunView(app_model)
     qtbot.addWidget(view)
     view.show()
     record, events = RunRecord(), long_run(300)

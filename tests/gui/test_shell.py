@@ -12,22 +12,22 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine import i18n, paths
-from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.core import UserError, i18n, paths
 from clip_atelier.gui import theme
+from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages import PAGES
-from clip_atelier.gui.shell import Shell
 from clip_atelier.gui.widgets.text import Button, Label, plain_tooltip
 
 
-def read_all(window: Shell, qtbot: QtBot) -> None:
+def read_all(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(
-        lambda: window.desk.collection is not None or window.desk.scan_error is not None, timeout=30_000
+        lambda: window.app_model.collection is not None or window.app_model.scan_error is not None,
+        timeout=30_000,
     )
 
 
 @pytest.mark.parametrize("number", range(len(PAGES)))
-def test_every_page_opens_by_keyboard_and_by_mouse(number: int, window: Shell, qtbot: QtBot) -> None:
+def test_every_page_opens_by_keyboard_and_by_mouse(number: int, window: MainWindow, qtbot: QtBot) -> None:
     page = PAGES[number]
     qtbot.waitExposed(window)
     window.activateWindow()
@@ -37,14 +37,14 @@ def test_every_page_opens_by_keyboard_and_by_mouse(number: int, window: Shell, q
     window.show_page(PAGES[number - 1].name)
     qtbot.mouseClick(window.rail.buttons[page.name], Qt.MouseButton.LeftButton)
     assert window.pages.currentWidget() is window.page(page.name)
-    assert window.desk.state.get("page") == page.name
+    assert window.app_model.state.get("page") == page.name
 
 
-def test_language_changes_at_once_everywhere(window: Shell, qtbot: QtBot) -> None:
+def test_language_changes_at_once_everywhere(window: MainWindow, qtbot: QtBot) -> None:
     for page in PAGES:
         window.show_page(page.name)
     qtbot.mouseClick(window.rail.languages.button("ko"), Qt.MouseButton.LeftButton)
-    assert window.desk.state.get("language") == "ko"
+    assert window.app_model.state.get("language") == "ko"
     said = [w for w in window.findChildren(Label) if w._message is not None and w._message.text]
     assert len(said) > 100
     for label in said:
@@ -56,7 +56,7 @@ def test_language_changes_at_once_everywhere(window: Shell, qtbot: QtBot) -> Non
     assert window.rail.buttons["collection"].text().strip() == "Collection"
 
 
-def test_theme_changes_at_once(window: Shell, qtbot: QtBot) -> None:
+def test_theme_changes_at_once(window: MainWindow, qtbot: QtBot) -> None:
     for choice, wanted in (("dark", theme.DARK), ("light", theme.LIGHT)):
         qtbot.mouseClick(window.rail.themes.button(choice), Qt.MouseButton.LeftButton)
         assert theme.tokens(window.palette()) == wanted
@@ -85,27 +85,27 @@ def test_words_can_be_read_on_what_they_stand_on(t: theme.Tokens) -> None:
     assert contrast(t.text, t.loss_soft) >= 4.5
 
 
-def test_dropping_a_folder_anywhere_opens_it(window: Shell, tiny_collection: Path, qtbot: QtBot) -> None:
+def test_dropping_a_folder_anywhere_opens_it(window: MainWindow, tiny_collection: Path, qtbot: QtBot) -> None:
     window.show_page("settings")
     assert drop(window, tiny_collection)
     read_all(window, qtbot)
-    assert window.desk.state.get("page") == "collection"
-    assert len(window.desk.collection.items) == 24  # type: ignore[union-attr]
+    assert window.app_model.state.get("page") == "collection"
+    assert len(window.app_model.collection.items) == 24  # type: ignore[union-attr]
     assert window.folder_name.full_text() == "shapes"
-    assert window.desk.state.get("recent") == [str(tiny_collection)]
+    assert window.app_model.state.get("recent") == [str(tiny_collection)]
 
 
 def test_dropping_a_picture_outside_the_search_opens_its_folder(
-    window: Shell, tiny_collection: Path, qtbot: QtBot
+    window: MainWindow, tiny_collection: Path, qtbot: QtBot
 ) -> None:
     assert drop(window, tiny_collection / "red-circle.png")
     read_all(window, qtbot)
-    assert window.desk.state.folder == str(tiny_collection)
+    assert window.app_model.state.folder == str(tiny_collection)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 def test_names_are_shown_as_they_are_and_odd_bytes_survive(
-    window: Shell, tmp_path: Path, qtbot: QtBot
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
     folder = tmp_path / "<b>bold & co"
     folder.mkdir()
@@ -114,7 +114,7 @@ def test_names_are_shown_as_they_are_and_odd_bytes_survive(
     (folder / "broken <i>.png").write_bytes(b"")
     assert drop(window, folder)
     read_all(window, qtbot)
-    collection = window.desk.collection
+    collection = window.app_model.collection
     assert collection is not None
     assert len(collection.items) == 5
     assert window.folder_name.full_text() == "<b>bold & co"
@@ -129,7 +129,7 @@ def test_names_are_shown_as_they_are_and_odd_bytes_survive(
     assert "<img" not in plain_tooltip("<img src=x>")
 
 
-def test_trouble_is_told_in_words_and_beside_its_setting(window: Shell) -> None:
+def test_trouble_is_told_in_words_and_beside_its_setting(window: MainWindow) -> None:
     window.tell(UserError("There is no folder.", "Choose another."))
     assert window.trouble.message.text() == "There is no folder."
     assert window.trouble.hint.text() == "Choose another."
@@ -137,15 +137,17 @@ def test_trouble_is_told_in_words_and_beside_its_setting(window: Shell) -> None:
     window.trouble.dismiss.click()
     assert window.trouble.isHidden()
     window.tell(UserError("Too large.", "Make it smaller.", "train.batch_size"))
-    assert window.desk.state.get("page") == "settings"
+    assert window.app_model.state.get("page") == "settings"
     form = window.page("settings").form  # type: ignore[attr-defined]
     assert form.rows["train.batch_size"].problem.text() == "Too large."
     window.tell(RuntimeError("boom <b>"))
     assert "boom <b>" in window.trouble.message.text()
 
 
-def test_a_folder_that_is_gone_is_told_with_the_way_out(window: Shell, tmp_path: Path, qtbot: QtBot) -> None:
-    window.desk.open_folder(tmp_path / "gone")
+def test_a_folder_that_is_gone_is_told_with_the_way_out(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window.app_model.open_folder(tmp_path / "gone")
     read_all(window, qtbot)
     page = window.page("collection")
     assert page.stack.currentIndex() == 2  # type: ignore[attr-defined]
@@ -153,12 +155,12 @@ def test_a_folder_that_is_gone_is_told_with_the_way_out(window: Shell, tmp_path:
 
 
 def test_the_window_comes_back_as_it_was(
-    open_window: Callable[..., Shell], tiny_collection: Path, qtbot: QtBot
+    open_window: Callable[..., MainWindow], tiny_collection: Path, qtbot: QtBot
 ) -> None:
     first = open_window()
     first.set_theme("dark")
     first.set_language("ko")
-    first.desk.open_folder(tiny_collection)
+    first.app_model.open_folder(tiny_collection)
     first.show_page("settings")
     first.resize(1100, 720)
     first.close()
@@ -166,11 +168,11 @@ def test_the_window_comes_back_as_it_was(
     second = open_window()
     assert i18n.language() == "ko"
     assert theme.tokens(second.palette()) == theme.DARK
-    assert second.desk.state.folder == str(tiny_collection)
+    assert second.app_model.state.folder == str(tiny_collection)
     assert second.pages.currentWidget() is second.page("settings")
 
 
-def test_none_is_not_used_up(window: Shell, qtbot: QtBot) -> None:
+def test_none_is_not_used_up(window: MainWindow, qtbot: QtBot) -> None:
     """PySide6 6.12 on Python 3.11 drops a reference to None at each void call, until the interpreter aborts."""
     label = Label("one")
     qtbot.addWidget(label)

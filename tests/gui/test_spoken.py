@@ -19,9 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages import PAGES
-from clip_atelier.gui.shell import Shell
-from clip_atelier.gui.widgets.curves import Curves
+from clip_atelier.gui.pages.training.curves import Curves
 from clip_atelier.gui.widgets.inputs import Switch
 
 SPOKEN = (
@@ -38,7 +38,7 @@ def inputs(page: QWidget) -> Iterator[QWidget]:
             yield widget
 
 
-def test_every_input_of_every_page_has_a_name(open_window: Callable[..., Shell]) -> None:
+def test_every_input_of_every_page_has_a_name(open_window: Callable[..., MainWindow]) -> None:
     window = open_window(language="en")
     pages = {entry.name: window.page(entry.name) for entry in PAGES}
     named = {name: [w.accessibleName() for w in inputs(page)] for name, page in pages.items()}
@@ -49,7 +49,7 @@ def test_every_input_of_every_page_has_a_name(open_window: Callable[..., Shell])
     assert not any(nameless.values()), nameless
 
 
-def test_names_follow_the_language(open_window: Callable[..., Shell]) -> None:
+def test_names_follow_the_language(open_window: Callable[..., MainWindow]) -> None:
     window = open_window(language="en")
     (curves,) = window.page("training").findChildren(Curves)
     assert (curves.smoothing.accessibleName(), curves.log.accessibleName()) == ("Smoothing", "Log scale")

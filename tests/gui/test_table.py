@@ -15,23 +15,23 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine import comparison, experiments, i18n, settings, training, unfinished
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import Cell, Started, Step, Work, drive
+from clip_atelier.engine import experiments, settings, training
+from clip_atelier.engine.core import Cell, Control, Started, Step, Work, drive, i18n
+from clip_atelier.engine.evaluation import comparison
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
 from clip_atelier.gui import theme
-from clip_atelier.gui.jobs import Tools
-from clip_atelier.gui.shell import Shell
-from clip_atelier.gui.widgets import heatmap, table_pdf
-from clip_atelier.gui.widgets.heatmap import Heat, HeatMap, Panel
-from clip_atelier.gui.widgets.overlay import MOST, Curve, Overlay
-from clip_atelier.gui.widgets.table_fill import brief, read_values
-from clip_atelier.gui.widgets.table_model import RunTable
-from clip_atelier.gui.widgets.table_queue import GridRecord
+from clip_atelier.gui.main_window import MainWindow
+from clip_atelier.gui.pages.table import heatmap, pdf
+from clip_atelier.gui.pages.table.fill import brief, read_values
+from clip_atelier.gui.pages.table.heatmap import Heat, HeatMap, Panel
+from clip_atelier.gui.pages.table.overlay import MOST, Curve, Overlay
+from clip_atelier.gui.pages.table.queue import GridRecord
+from clip_atelier.gui.parts.table_model import RunTable
+from clip_atelier.gui.workers import Tools
 
 LEFT = Qt.MouseButton.LeftButton
-Open = Callable[..., Shell]
+Open = Callable[..., MainWindow]
 Quick = Callable[..., dict[str, object]]
 
 
@@ -68,7 +68,7 @@ def filled(made: tuple[Path, Path], home: Path, open_window: Open, qtbot: QtBot)
 
 def settle(page: Any, qtbot: QtBot) -> None:
     """Waits until all that was read is shown."""
-    qtbot.waitUntil(lambda: page._known and not page.desk.lanes.files.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: page._known and not page.app_model.lanes.files.busy, timeout=30_000)
 
 
 def names(page: Any) -> list[str]:
@@ -93,7 +93,7 @@ def test_every_run_stands_in_the_table_with_its_numbers(filled: Any) -> None:
     )
     table = filled.view.table
     for place, row in enumerate(table.rows):
-        key = f"{filled.direction.value()}/mAP"
+        key = f"{filled.task.value()}/mAP"
         cell = table.cell(row, table.columns[titles(filled).index("mAP")])
         assert cell.first == f"{row.value(key, 'base'):.3f} → {row.value(key):.3f}"
         assert cell.second == comparison.spoken(row.difference(key), key)
@@ -106,7 +106,7 @@ def test_a_click_on_a_head_sorts_and_what_is_missing_stays_last(
     Runs(home).create("begun", settings.build({}), home)
     filled.read()
     settle(filled, qtbot)
-    key = f"{filled.direction.value()}/R@1"
+    key = f"{filled.task.value()}/R@1"
     click_head(filled, "R@1")
     values = [row.value(key) for row in filled.view.table.rows[:4]]
     assert values == sorted(values, reverse=True)
@@ -134,7 +134,7 @@ def test_order_columns_and_measure_survive_a_restart(filled: Any, open_window: O
     order = names(filled)
     filled.measure.set_value("MRR")
     filled.measure.edited.emit()
-    filled.desk.state.save()
+    filled.app_model.state.save()
 
     again = open_window(page="table").page("table")
     settle(again, qtbot)
@@ -145,10 +145,10 @@ def test_order_columns_and_measure_survive_a_restart(filled: Any, open_window: O
 
 
 def test_another_direction_shows_its_own_numbers(filled: Any, qtbot: QtBot) -> None:
-    assert filled.direction.count() == 2  # no pairs in this collection
-    other = next(d for d in ("text_to_image", "image_to_text") if d != filled.direction.value())
-    filled.direction.set_value(other)
-    filled.direction.edited.emit()
+    assert filled.task.count() == 2  # no pairs in this collection
+    other = next(d for d in ("text_to_image", "image_to_text") if d != filled.task.value())
+    filled.task.set_value(other)
+    filled.task.edited.emit()
     settle(filled, qtbot)
     row = filled.view.table.rows[0]
     cell = filled.view.table.cell(row, filled.view.table.columns[titles(filled).index("R@1")])
@@ -303,11 +303,11 @@ def test_open_in_training_and_search(filled: Any) -> None:
     run = filled.view.table.rows[1].run
     filled.view.choose([run])
     filled.run.to_training.click()
-    assert window.desk.state.get("run") == run
-    assert window.desk.state.get("page") == "training"
+    assert window.app_model.state.get("run") == run
+    assert window.app_model.state.get("page") == "training"
     window.show_page("table")
     filled.run.to_search.click()
-    assert window.desk.state.get("page") == "search"
+    assert window.app_model.state.get("page") == "search"
 
 
 def test_deleting_asks_first(filled: Any, home: Path, qtbot: QtBot) -> None:
@@ -370,10 +370,10 @@ def test_a_table_of_eight_runs_is_one_page_of_pdf(
     i18n.set_language(language)
     runs = [run.id for run in Runs(home).list()] * 2
     assert len(runs) == 8
-    drive(table_pdf.write(runs, tmp_path / "one.pdf", Tools(home), Control()))
+    drive(pdf.write(runs, tmp_path / "one.pdf", Tools(home), Control()))
     assert (tmp_path / "one.pdf").read_bytes().count(b"/Type /Page\n") == 1
     # What nobody could read on one page is not made smaller still.
-    drive(table_pdf.write(runs * 8, tmp_path / "many.pdf", Tools(home), Control()))
+    drive(pdf.write(runs * 8, tmp_path / "many.pdf", Tools(home), Control()))
     assert (tmp_path / "many.pdf").read_bytes().count(b"/Type /Page\n") > 1
 
 
@@ -405,8 +405,8 @@ def ready(open_window: Open, quick: Quick, tiny_pairs: Path, qtbot: QtBot) -> An
     window = open_window(
         language="en", theme="light", page="table", draft=quick(train__epochs=1), folder=str(tiny_pairs)
     )
-    window.desk.rescan()
-    qtbot.waitUntil(lambda: window.desk.split is not None, timeout=30_000)
+    window.app_model.rescan()
+    qtbot.waitUntil(lambda: window.app_model.split is not None, timeout=30_000)
     page = window.page("table")
     settle(page, qtbot)
     return page
@@ -513,10 +513,10 @@ def test_a_stopped_table_is_offered_again_after_a_restart_and_goes_on(
     ready.queue.stop.click()
     filled_up(ready, qtbot)
     monkeypatch.setattr(training, "train", train)
-    assert [(one.done, one.failed, one.total) for one in unfinished.unfinished(home)] == [(1, 0, 3)]
+    assert [(one.done, one.failed, one.total) for one in experiments.unfinished(home)] == [(1, 0, 3)]
     assert ready.queue.isVisible()
     assert "1 of 3" in ready.queue.words.text()
-    ready.desk.state.save()
+    ready.app_model.state.save()
 
     page = open_window(page="table").page("table")
     settle(page, qtbot)
@@ -531,7 +531,7 @@ def test_a_stopped_table_is_offered_again_after_a_restart_and_goes_on(
         ("r=4", "done"),
         ("r=8", "done"),
     ]
-    assert unfinished.unfinished(home) == []
+    assert experiments.unfinished(home) == []
 
 
 def test_a_failed_cell_does_not_end_the_table_and_can_be_tried_again(
@@ -573,7 +573,7 @@ def test_an_unfinished_table_can_be_left(
     ready.queue.forget.click()
     settle(ready, qtbot)
     assert ready.queue.isHidden()
-    assert unfinished.unfinished(home) == []
+    assert experiments.unfinished(home) == []
 
 
 def test_pause_waits_and_goes_on(ready: Any, qtbot: QtBot) -> None:
@@ -595,7 +595,7 @@ def test_how_far_a_grid_is_and_how_long_it_takes() -> None:
     def cell(number: int, status: str, left: float | None, at: float) -> Cell:
         return Cell(number=number, total=4, title="", status=status, seconds_left=left, time=at)
 
-    started = Started(run="a", steps=10, start_step=0, trainable_parameters=1, device="", precision="", headline="", select_by="")  # fmt: skip
+    started = Started(run="a", steps=10, start_step=0, trainable_parameters=1, device="", precision="", primary_metric="", select_by="")  # fmt: skip
     step = Step(step=5, epoch=1.0, loss=1.0, learning_rate=0.1, images_per_second=1.0, seconds_left=7.0)
     assert not record.feed([cell(1, "running", None, 0.0)])
     assert record.feed([started, step])

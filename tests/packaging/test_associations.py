@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from clip_atelier.engine.models.modelpacks import MODEL
-from clip_atelier.engine.runpacks import RUN
+from clip_atelier.engine.models import MODEL
+from clip_atelier.engine.runs import RUN
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
 ENDINGS = {MODEL.suffix, RUN.suffix}

@@ -10,7 +10,9 @@ from types import ModuleType
 
 import pytest
 
-from clip_atelier.engine import i18n, metrics, retrieval, settings
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import i18n
+from clip_atelier.engine.evaluation import metrics, sets
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,7 +57,7 @@ def test_the_program_finds_the_translations(language: str) -> None:
             assert not text or text in ("LoRA", "GB") or i18n._(text) != text, text
     for metric in metrics.METRICS.values():
         assert i18n._(metric.explanation) != metric.explanation
-    for title in retrieval.DIRECTIONS.values():
+    for title in sets.TASKS.values():
         assert i18n._(title) != title
 
 

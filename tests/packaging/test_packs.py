@@ -13,14 +13,13 @@ from pathlib import Path
 import pytest
 
 from clip_atelier.cli.main import main
-from clip_atelier.engine import packs, runpacks, settings
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import drive, to_json
-from clip_atelier.engine.models import Models, modelpacks
-from clip_atelier.engine.runs import Runs
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import Control, UserError, drive, to_json
+from clip_atelier.engine.models import Models, model_packs
+from clip_atelier.engine.runs import Runs, run_packs
 from clip_atelier.engine.settings import HardwareSettings
-from clip_atelier.engine.training import Plan, train
+from clip_atelier.engine.storage import packs
+from clip_atelier.engine.training.run import Plan, train
 
 ROOT = Path(__file__).resolve().parents[2]
 Change = Callable[[dict[str, bytes]], None]
@@ -29,7 +28,7 @@ Change = Callable[[dict[str, bytes]], None]
 @pytest.fixture
 def pack(tiny_clip: Path, tmp_path: Path) -> Path:
     out = tmp_path / "작은 모델.clipmodel"
-    modelpacks.make(tiny_clip, out)
+    model_packs.make(tiny_clip, out)
     return out
 
 
@@ -63,7 +62,7 @@ def test_a_pack_brings_the_same_model(pack: Path, tiny_clip: Path, home: Path) -
 
 def test_the_same_folder_gives_the_same_bytes(pack: Path, tiny_clip: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.clipmodel"
-    modelpacks.make(tiny_clip, again)
+    model_packs.make(tiny_clip, again)
     assert again.read_bytes() == pack.read_bytes()
 
 
@@ -166,7 +165,7 @@ def test_a_folder_that_is_no_model_makes_no_pack(tmp_path: Path) -> None:
     (folder / "config.json").write_text('{"model_type": "clip"}')
     (folder / "pytorch_model.bin").write_bytes(struct.pack("<Q", 1))
     with pytest.raises(UserError, match="pickle"):
-        modelpacks.make(folder, tmp_path / "out.clipmodel")
+        model_packs.make(folder, tmp_path / "out.clipmodel")
     assert not list(tmp_path.glob("out*"))
 
 
@@ -222,7 +221,7 @@ def test_what_is_not_a_whole_run_is_refused_by_name(
     bad = changed(run_pack, change)
     other = tmp_path / "other home"
     with pytest.raises(UserError) as refusal:
-        runpacks.add(bad, other)
+        run_packs.add(bad, other)
     assert str(bad) in refusal.value.message
     assert named in refusal.value.message
     assert Runs(other).list() == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clip_atelier import selftest
-from clip_atelier.engine import paths
+from clip_atelier.engine.core import paths
 
 
 def run(place: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -10,9 +10,8 @@ from typing import Any, NoReturn
 
 from clip_atelier.cli.text import width as columns
 from clip_atelier.cli.text import wrap
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import N_, _
-from clip_atelier.engine.index.lens import Lens
+from clip_atelier.engine.core import N_, UserError, _
+from clip_atelier.engine.search import ModelRef
 from clip_atelier.engine.settings import DECLARED, GROUP_TITLES, PRESETS, Declared, build, written
 
 # argparse's own words, so that its help and its errors speak the user's language too.
@@ -160,7 +159,7 @@ def add_lens(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, ("hardware",))
 
 
-def lens(args: argparse.Namespace) -> Lens:
+def model_ref(args: argparse.Namespace) -> ModelRef:
     """What `add_lens` read.
 
     Raises:
@@ -175,7 +174,7 @@ def lens(args: argparse.Namespace) -> Lens:
             _("A run brings its own model; --run and --model exclude each other."), "", "model.name"
         )
     hardware = given(args)
-    return Lens(args.run, strength(args), args.model, build(hardware).hardware if hardware else None)
+    return ModelRef(args.run, strength(args), args.model, build(hardware).hardware if hardware else None)
 
 
 def strength(args: argparse.Namespace) -> float | None:

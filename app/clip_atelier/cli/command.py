@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from clip_atelier.cli.progress import Reporter
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import Work, drive
+from clip_atelier.engine.core import Control, Work, drive
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, TextIO
 
-from clip_atelier.engine.events import plain
+from clip_atelier.engine.core import plain
 
 
 def write(stream: TextIO | None, text: str) -> None:

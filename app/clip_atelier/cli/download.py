@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clip_atelier.engine.errors import UserError, WorkError
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import UserError, WorkError, _
 
 # Weights as safetensors only: a pickle file can run any code.
 _WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.md", "LICENSE*")

@@ -19,10 +19,7 @@ from clip_atelier.cli.command import FAILED, STOPPED, WRONG_INPUT, Outcome, Sess
 from clip_atelier.cli.commands import COMMANDS
 from clip_atelier.cli.progress import Reporter
 from clip_atelier.cli.signals import stopping
-from clip_atelier.engine import i18n, paths, processes
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import Stopped, UserError, WorkError
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import Control, Stopped, UserError, WorkError, _, i18n, launch, paths
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Deprecations inside libraries are no news for users; tests pass arguments and keep them.
     if argv is None and not sys.warnoptions and not common.debug:
         warnings.simplefilter("ignore")
-    if not processes.leads() and not common.debug:
+    if not launch.leads() and not common.debug:
         # One of several processes speaks; what fails in the others it is told.
         sys.stdout = sys.stderr = None
     i18n.set_language(common.language if common.language in i18n.LANGUAGES else i18n.system_language())

@@ -10,8 +10,7 @@ from typing import TextIO
 from clip_atelier.cli import console
 from clip_atelier.cli.report import status_word
 from clip_atelier.cli.text import duration, number, shorten, visible, width
-from clip_atelier.engine import events
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import _, events
 
 _BAR = 24
 _REDRAW_SECONDS = 0.1
@@ -83,7 +82,7 @@ class Reporter:
             case events.ProblemFound():
                 self._problem(event)
             case events.Started():
-                self._steps, self._headline = event.steps, event.headline
+                self._steps, self._headline = event.steps, event.primary_metric
                 self._line(self._started(event))
             case events.Step():
                 self._passing(self._step(event), last=event.step == self._steps)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clip_atelier.cli.text import duration, number, table
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import _
 
 # What is shown where not everything is asked for; `runs show` and `--json` have every metric.
 _SHORT = ("R@1", "R@5", "R@10", "mAP", "MRR", "median_rank")
@@ -43,22 +43,22 @@ def _sizes(result: Mapping[str, Any]) -> list[str]:
     queries, gallery = result.get("queries") or {}, result.get("gallery") or {}
     return [
         _("{direction}: {queries} queries, each against {gallery} images or captions").format(
-            direction=direction, queries=count, gallery=gallery.get(direction, "–")
+            direction=task, queries=count, gallery=gallery.get(task, "–")
         )
-        for direction, count in queries.items()
+        for task, count in queries.items()
     ]
 
 
 def verdict(result: Mapping[str, Any]) -> str:
     """What may be said about the result, in one sentence; empty where nothing was compared."""
-    word, headline = str(result.get("verdict") or ""), result.get("headline")
+    word, primary_metric = str(result.get("verdict") or ""), result.get("headline")
     text = verdict_word(word)
-    if word and headline:
+    if word and primary_metric:
         # The stored sentence is in the language of the training; this one is in the reader's.
-        from clip_atelier.engine.verdict import sentence
+        from clip_atelier.engine.evaluation import sentence
 
-        before, after = result["base"][headline], result["adapted"][headline]
-        text = sentence(word, headline, before, after, result["difference"])
+        before, after = result["base"][primary_metric], result["adapted"][primary_metric]
+        text = sentence(word, primary_metric, before, after, result["difference"])
     return _("Verdict: {verdict}").format(verdict=text) if text else ""
 
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import Control, _
 
 
 @contextmanager

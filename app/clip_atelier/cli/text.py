@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from clip_atelier.engine.events import plain
+from clip_atelier.engine.core import plain
 
 # Control characters and direction overrides in a file name or caption are shown, never obeyed.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from clip_atelier.cli import console
 from clip_atelier.cli.command import STOPPED, Outcome, Session
-from clip_atelier.engine.errors import WorkError
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import WorkError, _
 
 
 def has_display() -> bool:
@@ -44,10 +43,10 @@ def main_job_in_terminal(session: Session) -> Outcome:
     """Adapts the starter to the bundled sample with the preset of the brief, and shows what changed."""
     from clip_atelier.cli import report
     from clip_atelier.cli.commands.search import listing
-    from clip_atelier.engine import paths, settings, training
-    from clip_atelier.engine.index import Lens, parse_query
-    from clip_atelier.engine.index.search import search
+    from clip_atelier.engine import settings, training
+    from clip_atelier.engine.core import paths
     from clip_atelier.engine.models import Models
+    from clip_atelier.engine.search import ModelRef, parse_query, search
 
     folder = paths.sample_collection()
     console.err(
@@ -62,7 +61,7 @@ def main_job_in_terminal(session: Session) -> Outcome:
     if result["status"] == "stopped":
         return Outcome(result, report.run(result), STOPPED)
     words = _("cherry blossom")
-    looking = search(folder, parse_query(words), Lens(run=result["run"]), models, session.control, top=5)
+    looking = search(folder, parse_query(words), ModelRef(run=result["run"]), models, session.control, top=5)
     found = session.drive(looking)
     heading = _("Example search for “{query}”:").format(query=words)
     return Outcome({**result, "search": found}, f"{report.run(result)}\n\n{heading}\n{listing(found)}")

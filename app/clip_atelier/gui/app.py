@@ -16,13 +16,12 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QFileOpenEvent, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from clip_atelier.engine import i18n, paths
-from clip_atelier.engine.i18n import _
-from clip_atelier.gui.desk import Desk
-from clip_atelier.gui.jobs import Lanes
-from clip_atelier.gui.shell import Shell
+from clip_atelier.engine.core import _, i18n, paths
+from clip_atelier.gui.app_model import AppModel
+from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.state import WindowState
 from clip_atelier.gui.theme import Theme
+from clip_atelier.gui.workers import Lanes
 
 log = logging.getLogger("clip_atelier.gui")
 
@@ -57,17 +56,17 @@ def main(home: Path | None = None, folder: Path | None = None, language: str | N
         return 2
     _log_to(home)
     lanes = Lanes(home)
-    desk = Desk(state, lanes, theme)
-    shell = Shell(desk)
-    _catch_all(desk)
-    timer = _listen_to_signals(shell)
-    shell.show()
+    app_model = AppModel(state, lanes, theme)
+    main_window = MainWindow(app_model)
+    _catch_all(app_model)
+    timer = _listen_to_signals(main_window)
+    main_window.show()
     if sys.platform == "darwin":  # a filter in Python sees every event, so only where it is needed
-        app.installEventFilter(_Opener(shell))
+        app.installEventFilter(_Opener(main_window))
     if folder is not None:
-        shell.open_path(folder.absolute())
+        main_window.open_path(folder.absolute())
     elif state.folder:
-        QTimer.singleShot(0, desk.rescan)
+        QTimer.singleShot(0, app_model.rescan)
     code = app.exec()
     timer.stop()
     state.save()
@@ -85,9 +84,9 @@ def main(home: Path | None = None, folder: Path | None = None, language: str | N
 class _Opener(QObject):
     """macOS hands over what is opened with the program as an event, not as an argument."""
 
-    def __init__(self, shell: Shell) -> None:
-        super().__init__(shell)
-        self._shell = shell
+    def __init__(self, main_window: MainWindow) -> None:
+        super().__init__(main_window)
+        self._shell = main_window
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
         if isinstance(event, QFileOpenEvent) and event.file():
@@ -117,12 +116,12 @@ def _log_to(home: Path) -> None:
     root.setLevel(logging.INFO)
 
 
-def _catch_all(desk: Desk) -> None:
+def _catch_all(app_model: AppModel) -> None:
     """What nobody caught is logged and told in plain words; the window stays."""
 
     def told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, Exception):
-            desk.report(error.with_traceback(trace))
+            app_model.report(error.with_traceback(trace))
         else:
             sys.__excepthook__(kind, error, trace)
 
@@ -133,16 +132,16 @@ def _catch_all(desk: Desk) -> None:
     threading.excepthook = told_in_thread
 
 
-def _listen_to_signals(shell: Shell) -> QTimer:
+def _listen_to_signals(main_window: MainWindow) -> QTimer:
     """SIGTERM and Ctrl+C close the window as its cross does."""
 
     def close(_number: int, _frame: FrameType | None) -> None:
-        QTimer.singleShot(0, shell.close)
+        QTimer.singleShot(0, main_window.close)
 
     signal.signal(signal.SIGTERM, close)
     signal.signal(signal.SIGINT, close)
     # Python looks at signals only between its own instructions; Qt's loop may run none for minutes.
-    timer = QTimer(shell)
+    timer = QTimer(main_window)
     timer.timeout.connect(lambda: None)
     timer.start(200)
     return timer

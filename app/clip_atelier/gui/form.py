@@ -10,7 +10,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QFrame, QSizePolicy, QWidget
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, _
 from clip_atelier.engine.settings import Declared
 from clip_atelier.gui import theme
 from clip_atelier.gui.state import WindowState

@@ -15,16 +15,12 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice
 from PySide6.QtGui import QImage, QImageWriter
 
-from clip_atelier.engine import paths
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import WorkError
-from clip_atelier.engine.events import Work, plain
-from clip_atelier.engine.i18n import _
-from clip_atelier.gui.jobs import Tools
+from clip_atelier.engine.core import Control, Work, WorkError, _, paths, plain
 from clip_atelier.gui.work import at_once
+from clip_atelier.gui.workers import Tools
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.strengths import Meter
+    from clip_atelier.engine.evaluation import StrengthSweep
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +101,7 @@ def measure_strength(
     subject: Subject, strength: float, tools: Tools, control: Control
 ) -> Work[Mapping[str, Any]]:
     """Measures one strength of a run, and keeps it with the others."""
-    from clip_atelier.engine.dial import measure as measure_one
+    from clip_atelier.engine.analysis import measure as measure_one
 
     found = yield from measure_one(tools.home, subject.run, strength, tools.models, control)
     kept = (_read(subject.file(tools.home)) or {}).get("readings", [])
@@ -114,16 +110,18 @@ def measure_strength(
     return found
 
 
-def open_meter(run: str, tools: Tools, control: Control) -> Work[Meter | None]:
+def open_meter(run: str, tools: Tools, control: Control) -> Work[StrengthSweep | None]:
     """What answers a run's held-out questions at any strength at once, where that is possible."""
-    from clip_atelier.engine.dial import meter
+    from clip_atelier.engine.analysis import strength_sweep_of
 
-    return meter(tools.home, run, tools.models, control)
+    return strength_sweep_of(tools.home, run, tools.models, control)
 
 
-def read_meter(meter: Meter, strength: float, _tools: Tools, _control: Control) -> Work[Mapping[str, Any]]:
+def read_meter(
+    strength_sweep_of: StrengthSweep, strength: float, _tools: Tools, _control: Control
+) -> Work[Mapping[str, Any]]:
     """One strength, read from a meter: no model is needed."""
-    return at_once(lambda: meter.at(strength))
+    return at_once(lambda: strength_sweep_of.at(strength))
 
 
 def measure(
@@ -143,11 +141,11 @@ def _measure(
     subject: Subject, perplexity: float, strength: float | None, tools: Tools, control: Control
 ) -> Work[dict[str, Any]]:
     if subject.kind == "dial":
-        from clip_atelier.engine.dial import curve
+        from clip_atelier.engine.analysis import curve
 
         result = yield from curve(tools.home, subject.run, tools.models, control)
     elif subject.kind == "words":
-        from clip_atelier.engine.words import words
+        from clip_atelier.engine.analysis import words
 
         result = yield from words(tools.home, subject.run, tools.models, control, strength=strength)
     else:
@@ -158,14 +156,13 @@ def _measure(
 def _map(
     subject: Subject, perplexity: float, strength: float | None, tools: Tools, control: Control
 ) -> Work[dict[str, Any]]:
-    from clip_atelier.engine.index import Lens
-    from clip_atelier.engine.places import own_places
-    from clip_atelier.engine.projection.folder import map_folder
+    from clip_atelier.engine.analysis import map_folder, own_ranks
+    from clip_atelier.engine.search import ModelRef
 
     folder, run = Path(subject.folder), subject.run or None
-    lens = Lens(run, strength, None if run else subject.state)
-    result = yield from map_folder(folder, lens, tools.models, control, perplexity=perplexity)
-    places = yield from own_places(folder, lens, tools.models, control)
+    model_ref = ModelRef(run, strength, None if run else subject.state)
+    result = yield from map_folder(folder, model_ref, tools.models, control, perplexity=perplexity)
+    places = yield from own_ranks(folder, model_ref, tools.models, control)
     points = [
         {**point, **asdict(places[point["path"]])} if point["path"] in places else point
         for point in result["points"]
@@ -191,7 +188,7 @@ def _finite(result: dict[str, Any]) -> dict[str, Any]:
 
 def write_map(result: Mapping[str, Any], out: Path, _tools: Tools, _control: Control) -> Work[Path]:
     """Writes a map's points as a table (.csv) that a spreadsheet can open safely."""
-    from clip_atelier.engine import tables
+    from clip_atelier.engine.core import tables
 
     columns = ("label", "split", "caption", "motion", "control_motion", "before", "after")
     header = ("path", "base_x", "base_y", "adapted_x", "adapted_y", *columns)

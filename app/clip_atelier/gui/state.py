@@ -12,7 +12,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.i18n import system_language
+from clip_atelier.engine.core import system_language
 
 log = logging.getLogger(__name__)
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import Event, Progress
+from clip_atelier.engine.core import Event, Progress, UserError
 from clip_atelier.gui import measuring
-from clip_atelier.gui.jobs import Job
 from clip_atelier.gui.measuring import Subject
+from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.strengths import Meter
-    from clip_atelier.gui.desk import Desk
+    from clip_atelier.engine.evaluation import StrengthSweep
+    from clip_atelier.gui.app_model import AppModel
 
 MOST = 1.5
 
@@ -40,24 +39,24 @@ class Strength(QObject):
     changed = Signal()  # the run or its strength
     told = Signal()  # what is known of it
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
-        self._desk = desk
+    def __init__(self, app_model: AppModel) -> None:
+        super().__init__(app_model)
+        self._desk = app_model
         self.run: Mapping[str, Any] | None = None
         self.value = 1.0
         self.trouble = ""
         self.share: float | None = None
         self._subject: Subject | None = None
         self._known: dict[float, Mapping[str, Any]] = {}
-        self._meter: Meter | None = None
+        self._meter: StrengthSweep | None = None
         self._metering = False  # whether a meter may still come
         self._awake = False
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST_MS)
         self._rest.timeout.connect(self._measure)
-        desk.runs_changed.connect(self._choose)
-        desk.state.changed.connect(lambda what: self._choose() if what == "run" else None)
+        app_model.runs_changed.connect(self._choose)
+        app_model.state.changed.connect(lambda what: self._choose() if what == "run" else None)
 
     # The strength
 
@@ -78,7 +77,7 @@ class Strength(QObject):
 
     def set(self, value: float) -> None:
         """Turns the dial."""
-        from clip_atelier.engine.strengths import key
+        from clip_atelier.engine.evaluation import key
 
         value = key(min(max(value, 0.0), MOST))
         if self.run is None or value == self.value:
@@ -112,7 +111,7 @@ class Strength(QObject):
     @property
     def reading(self) -> Mapping[str, Any] | None:
         """What was measured at the strength, else at the one nearest to it; None where nothing was."""
-        from clip_atelier.engine.strengths import nearest
+        from clip_atelier.engine.evaluation import nearest
 
         strength = nearest(self._known, self.value)
         return None if strength is None else self._known[strength]
@@ -131,7 +130,7 @@ class Strength(QObject):
 
     def _choose(self) -> None:
         """Looks at another run, or at another state of the same one."""
-        from clip_atelier.engine import strengths
+        from clip_atelier.engine.evaluation import strengths
 
         usable, wanted = self._desk.usable_runs, self._desk.state.get("run")
         # A run that is only being trained is not looked at yet: the one before stays.
@@ -152,7 +151,7 @@ class Strength(QObject):
             self._prepare()
 
     def _prepare(self) -> None:
-        from clip_atelier.engine.strengths import behind_features
+        from clip_atelier.engine.evaluation import behind_features
 
         if self.run is None or self._subject is None:
             return
@@ -205,9 +204,9 @@ class Strength(QObject):
             self._known = {float(one["strength"]): one for one in readings} | self._known
             self._look()
 
-    def _on_meter(self, subject: Subject, meter: Meter | None) -> None:
+    def _on_meter(self, subject: Subject, strength_sweep_of: StrengthSweep | None) -> None:
         if subject == self._subject:
-            self._meter, self._metering = meter, False
+            self._meter, self._metering = strength_sweep_of, False
             self._look()
 
     def _on_reading(self, subject: Subject, reading: Mapping[str, Any]) -> None:

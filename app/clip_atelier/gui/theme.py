@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
-from clip_atelier.engine import paths
+from clip_atelier.engine.core import paths
 
 Choice = Literal["system", "light", "dark"]
 

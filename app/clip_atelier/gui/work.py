@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.events import Work
+from clip_atelier.engine.core import Control, UserError, Work
 from clip_atelier.engine.settings import Settings
-from clip_atelier.gui.jobs import Tools
+from clip_atelier.gui.workers import Tools
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.collection.records import Collection
-    from clip_atelier.engine.collection.split import Split
+    from clip_atelier.engine.data import Collection, Split
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +30,7 @@ def read_folder(
     folder: Path, values: Mapping[str, Any], tools: Tools, control: Control
 ) -> Work[tuple[Collection, Split | None, UserError | None]]:
     """Reads a folder and divides it; a folder that cannot be divided comes with the reason."""
-    from clip_atelier.engine.collection.scan import scan
-    from clip_atelier.engine.collection.split import split
+    from clip_atelier.engine.data import scan, split
 
     wrong = {issue.setting for issue in settings.check(values)}
     # Half-typed values elsewhere in the form must not keep a folder from being looked at.
@@ -51,7 +47,7 @@ def save_captions(
     root: Path, edits: Mapping[str, tuple[str, ...]], _tools: Tools, _control: Control
 ) -> Work[Path]:
     """Writes edited captions into the folder's table."""
-    from clip_atelier.engine.collection import captions
+    from clip_atelier.engine.data import captions
 
     return at_once(lambda: captions.save(root, edits))
 
@@ -82,22 +78,22 @@ def add_model(pack: Path, tools: Tools, _control: Control) -> Work[str]:
 
 def add_run(pack: Path, tools: Tools, _control: Control) -> Work[str]:
     """Copies a run out of a pack into the home; its id."""
-    from clip_atelier.engine import runpacks
+    from clip_atelier.engine.runs import run_packs
 
-    return at_once(lambda: runpacks.add(pack, tools.home).id)
+    return at_once(lambda: run_packs.add(pack, tools.home).id)
 
 
 def warm_up(_tools: Tools, _control: Control) -> Work[None]:
     """Imports what training and searching need."""
-    import clip_atelier.engine.index.search
-    import clip_atelier.engine.training  # noqa: F401
+    from clip_atelier.engine.search import search  # noqa: F401
+    from clip_atelier.engine.training import train  # noqa: F401
 
     return at_once(lambda: None)
 
 
 def estimate(folder: Path, chosen: Settings, tools: Tools, control: Control) -> Work[dict[str, Any]]:
     """Takes one step and reckons a run's time and memory from it."""
-    from clip_atelier.engine.estimate import estimate as probe
+    from clip_atelier.engine.training import estimate as probe
 
     return probe(folder, chosen, tools.home, tools.models, control)
 
@@ -127,7 +123,7 @@ def replay(run: str, tools: Tools, control: Control) -> Work[None]:
 
 def export_run(run: str, to: str, out: Path, tools: Tools, control: Control) -> Work[dict[str, Any]]:
     """Writes a run in a form that other programs take: "adapter", "merged", "onnx" or "code"."""
-    from clip_atelier.engine.export import export
+    from clip_atelier.engine.reports import export
     from clip_atelier.engine.runs import Runs
 
     return export(Runs(tools.home).open(run), cast(Any, to), out, tools.models, control)

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from clip_atelier.engine.collection import Collection, scan
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.events import Event, drive
+from clip_atelier.engine.core import Control, Event, drive
+from clip_atelier.engine.data import Collection, scan
 from clip_atelier.engine.settings import DataSettings
 
 Scan = Callable[..., Collection]

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_atelier.engine.collection import Collection, captions
-from clip_atelier.engine.collection.names import words
-from clip_atelier.engine.collection.tables import captions_of, clean
-from clip_atelier.engine.errors import UserError, WorkError
+from clip_atelier.engine.core import UserError, WorkError
+from clip_atelier.engine.data import Collection, captions
+from clip_atelier.engine.data.caption_tables import captions_of, clean
+from clip_atelier.engine.data.names import words
 
 Scan = Callable[..., Collection]
 Draw = Callable[..., Path]

@@ -14,14 +14,14 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from clip_atelier.engine.collection import images
+from clip_atelier.engine.data import image_gate
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 SIXTEEN = GREY.astype(np.uint16) * 257
 
 
 def pixels(path: Path, target: int | None = None) -> npt.NDArray[np.int64]:
-    image = images.load(path, target)
+    image = image_gate.load(path, target)
     assert image.mode == "RGB"
     return np.asarray(image).astype(np.int64)
 
@@ -237,9 +237,9 @@ def test_thin_images(tmp_path: Path, size: tuple[int, int]) -> None:
     image = Image.new("L", size, 255)
     image.putpixel((size[0] // 2, size[1] // 2), 0)
     image.save(tmp_path / "a.png")
-    assert images.load(tmp_path / "a.png").size == size
+    assert image_gate.load(tmp_path / "a.png").size == size
     for how in ("letterbox", "crop"):
-        square = images.fit(images.load(tmp_path / "a.png"), 32, how)
+        square = image_gate.fit(image_gate.load(tmp_path / "a.png"), 32, how)
         assert square.shape == (32, 32, 3)
         assert square.dtype == np.uint8
         assert square.min() < 255 or how == "letterbox"
@@ -268,23 +268,23 @@ def test_photoshop_composite(tmp_path: Path) -> None:
 
 def test_large_jpegs_are_decoded_smaller_but_never_below_twice_the_target(tmp_path: Path) -> None:
     Image.new("RGB", (2000, 1000), "red").save(tmp_path / "a.jpg")
-    assert images.load(tmp_path / "a.jpg", 250).size == (1000, 500)
-    small = images.load(tmp_path / "a.jpg", images.REDUCED)
+    assert image_gate.load(tmp_path / "a.jpg", 250).size == (1000, 500)
+    small = image_gate.load(tmp_path / "a.jpg", image_gate.REDUCED)
     # One decode serves them all.
-    assert images.load(tmp_path / "a.jpg", 32).size == small.size == (1000, 500)
-    assert images.load(tmp_path / "a.jpg").size == (2000, 1000)
+    assert image_gate.load(tmp_path / "a.jpg", 32).size == small.size == (1000, 500)
+    assert image_gate.load(tmp_path / "a.jpg").size == (2000, 1000)
 
 
 def test_thumbnail_keeps_the_shape(tmp_path: Path) -> None:
     Image.new("RGBA", (400, 100), (0, 0, 0, 0)).save(tmp_path / "a.png")
-    small = images.thumbnail(tmp_path / "a.png", 64)
+    small = image_gate.thumbnail(tmp_path / "a.png", 64)
     assert (small.mode, small.size, small.getpixel((0, 0))) == ("RGB", (64, 16), (255, 255, 255))
 
 
 def test_a_problem_names_the_file_and_its_reason_does_not(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
-    with pytest.raises(images.ImageProblem) as caught:
-        images.load(tmp_path / "empty.png")
+    with pytest.raises(image_gate.ImageProblem) as caught:
+        image_gate.load(tmp_path / "empty.png")
     assert "empty.png" in str(caught.value)
     assert caught.value.reason == "The file is empty."
 
@@ -297,8 +297,8 @@ def test_the_size_in_the_file_is_told_upright_even_if_less_is_decoded(
     exif[0x0112] = orientation
     for suffix in ("jpg", "tif", "png"):
         Image.new("RGB", (800, 600), "red").save(tmp_path / f"a.{suffix}", exif=exif)
-        with images.open_regular(tmp_path / f"a.{suffix}") as file:
-            _image, size = images.decode("a", file, 20)
+        with image_gate.open_regular(tmp_path / f"a.{suffix}") as file:
+            _image, size = image_gate.decode("a", file, 20)
         assert size == ((600, 800) if orientation > 4 else (800, 600))
 
 

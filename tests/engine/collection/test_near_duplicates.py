@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from clip_atelier.engine import paths
-from clip_atelier.engine.collection import Collection, images
-from clip_atelier.engine.collection.duplicates import MAX_BITS, MAX_DIFFERENCE, near_duplicates
-from clip_atelier.engine.collection.reading import SIGHT, Reading, read
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import Stopped
+from clip_atelier.engine.core import Control, Stopped, paths
+from clip_atelier.engine.data import Collection, image_gate
+from clip_atelier.engine.data.duplicates import MAX_BITS, MAX_DIFFERENCE, near_duplicates
+from clip_atelier.engine.data.image_facts import SIGHT, ImageFacts, read
 
 Scan = Callable[..., Collection]
 Draw = Callable[..., Path]
@@ -82,7 +80,7 @@ def test_real_drawings_that_resemble_each_other_stay_apart() -> None:
     assert near_duplicates(readings, Control()) == ()
 
 
-def naive(readings: list[Reading]) -> list[set[int]]:
+def naive(readings: list[ImageFacts]) -> list[set[int]]:
     """Every pair compared one by one, groups by closing over them."""
     groups = [{i} for i in range(len(readings))]
     forms = []
@@ -101,7 +99,7 @@ def naive(readings: list[Reading]) -> list[set[int]]:
     return sorted((g for g in groups if len(g) > 1), key=min)
 
 
-def made(count: int, drawings: int, seed: int) -> list[Reading]:
+def made(count: int, drawings: int, seed: int) -> list[ImageFacts]:
     chance = np.random.default_rng(seed)
     forms = chance.integers(0, 256, (drawings, SIGHT * SIGHT))
     looks = [int(value) for value in chance.integers(0, 2**63, drawings)]
@@ -111,15 +109,15 @@ def made(count: int, drawings: int, seed: int) -> list[Reading]:
         noisy = np.clip(forms[which] + chance.integers(-25, 26, SIGHT * SIGHT), 0, 255).astype(np.uint8)
         look = looks[which] ^ (1 << int(chance.integers(64))) ^ (1 << int(chance.integers(64)))
         height = int(chance.choice([100, 101, 104, 140]))
-        readings.append(Reading(str(number), 100, height, look, noisy.tobytes()))
+        readings.append(ImageFacts(str(number), 100, height, look, noisy.tobytes()))
     return readings[:-5] + readings[:5]  # and some files twice
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("many", [0, 10**9], ids=["dense", "sparse"])
 def test_against_comparing_each_with_each(monkeypatch: pytest.MonkeyPatch, seed: int, many: int) -> None:
-    monkeypatch.setattr("clip_atelier.engine.collection.duplicates._MANY", many)
-    monkeypatch.setattr("clip_atelier.engine.collection.duplicates._BLOCK", 37)
+    monkeypatch.setattr("clip_atelier.engine.data.duplicates._MANY", many)
+    monkeypatch.setattr("clip_atelier.engine.data.duplicates._BLOCK", 37)
     readings = made(150, 60, seed)
     expected = naive(readings)
     assert expected
@@ -150,4 +148,4 @@ def test_noise_on_blank_paper_does_not_change_the_look(tmp_path: Path) -> None:
         Image.fromarray(noisy).save(tmp_path / name)
     a, b = read(tmp_path / "a.png")[0], read(tmp_path / "b.png")[0]
     assert (a.look ^ b.look).bit_count() <= 1
-    assert images.load(tmp_path / "a.png").size == (200, 200)
+    assert image_gate.load(tmp_path / "a.png").size == (200, 200)

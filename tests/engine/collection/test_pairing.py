@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from clip_atelier.engine.collection import Collection
-from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.core import UserError
+from clip_atelier.engine.data import Collection
 
 Scan = Callable[..., Collection]
 Draw = Callable[..., Path]

@@ -11,10 +11,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clip_atelier.engine.collection import Collection, scan
-from clip_atelier.engine.control import Control
-from clip_atelier.engine.errors import Stopped, UserError
-from clip_atelier.engine.events import Event, Phase, ProblemFound, Progress, Scanned, drive, to_json
+from clip_atelier.engine.core import (
+    Control,
+    Event,
+    Phase,
+    ProblemFound,
+    Progress,
+    Scanned,
+    Stopped,
+    UserError,
+    drive,
+    to_json,
+)
+from clip_atelier.engine.data import Collection, scan
 from clip_atelier.engine.settings import DataSettings
 
 Scan = Callable[..., Collection]
@@ -156,7 +165,7 @@ def test_a_second_scan_takes_unchanged_images_from_the_cache(
 
 
 def scan_module() -> object:
-    return sys.modules["clip_atelier.engine.collection.scan"]
+    return sys.modules["clip_atelier.engine.data.scanning"]
 
 
 def test_a_cache_speaks_only_for_its_own_folder(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
@@ -199,7 +208,7 @@ def test_fingerprint_depends_on_content_and_words_not_on_names(
 
 
 def test_scanning_never_imports_torch() -> None:
-    code = "import sys, clip_atelier.engine.collection; print({'torch', 'transformers', 'peft'} & set(sys.modules))"
+    code = "import sys, clip_atelier.engine.data.scanning; print({'torch', 'transformers', 'peft'} & set(sys.modules))"
     app = Path(__file__).parents[3] / "app"
     done = subprocess.run([sys.executable, "-c", code], cwd=app, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_atelier.engine.collection import Collection, Item, Split, split
-from clip_atelier.engine.errors import UserError
+from clip_atelier.engine.core import UserError
+from clip_atelier.engine.data import Collection, Item, Split, split
 from clip_atelier.engine.settings import DataSettings
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from clip_atelier.engine.collection import images, pixels
+from clip_atelier.engine.data import image_gate, pixels
 
 PAPER = (240, 230, 200)
 
@@ -24,7 +24,7 @@ def drawing(width: int, height: int) -> Image.Image:
 
 @pytest.mark.parametrize("size", [(300, 100), (100, 300), (200, 200), (160, 80)])
 def test_letterbox_keeps_all_and_fills_with_paper(size: tuple[int, int]) -> None:
-    square = images.fit(drawing(*size), 64)
+    square = image_gate.fit(drawing(*size), 64)
     assert (square.shape, square.dtype) == ((64, 64, 3), np.uint8)
     dark = square.max(axis=2) < 128
     down, across = dark.any(axis=1).sum(), dark.any(axis=0).sum()
@@ -39,13 +39,13 @@ def test_letterbox_keeps_all_and_fills_with_paper(size: tuple[int, int]) -> None
 def test_crop_takes_the_central_square() -> None:
     image = Image.new("RGB", (300, 100), "red")
     image.paste("blue", (100, 0, 200, 100))
-    square = images.fit(image, 50, "crop").astype(int)
+    square = image_gate.fit(image, 50, "crop").astype(int)
     assert np.abs(square[:, 2:-2] - [0, 0, 255]).max() <= 2
 
 
 def test_a_square_image_is_the_same_either_way() -> None:
     image = drawing(90, 90)
-    assert np.array_equal(images.fit(image, 32, "letterbox"), images.fit(image, 32, "crop"))
+    assert np.array_equal(image_gate.fit(image, 32, "letterbox"), image_gate.fit(image, 32, "crop"))
 
 
 def test_paper_is_what_most_of_the_border_shows() -> None:
@@ -57,22 +57,24 @@ def test_paper_is_what_most_of_the_border_shows() -> None:
 def test_thin_strokes_survive_shrinking() -> None:
     image = Image.new("RGB", (2000, 2000), "white")
     ImageDraw.Draw(image).line((100, 100, 1900, 1500), fill="black", width=6)
-    assert images.fit(image, 64).min() < 235
+    assert image_gate.fit(image, 64).min() < 235
 
 
 def test_view_zero_is_fit() -> None:
     image = drawing(70, 50)
-    assert np.array_equal(images.view(image, 32, index=0, flip=True, seed=5), images.fit(image, 32))
+    assert np.array_equal(image_gate.view(image, 32, index=0, flip=True, seed=5), image_gate.fit(image, 32))
 
 
 @pytest.mark.parametrize("how", ["letterbox", "crop"])
 def test_views_are_a_pure_function_and_differ(how: pixels.Fit) -> None:
     image = drawing(350, 250)
-    first = [images.view(image, 32, how, index, 0.6, True, 3) for index in range(8)]
-    again = [images.view(image, 32, how, index, 0.6, True, 3) for index in range(8)]
+    first = [image_gate.view(image, 32, how, index, 0.6, True, 3) for index in range(8)]
+    again = [image_gate.view(image, 32, how, index, 0.6, True, 3) for index in range(8)]
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert len({view.tobytes() for view in first}) == 8
-    assert not np.array_equal(images.view(image, 32, how, 1, seed=3), images.view(image, 32, how, 1, seed=4))
+    assert not np.array_equal(
+        image_gate.view(image, 32, how, 1, seed=3), image_gate.view(image, 32, how, 1, seed=4)
+    )
 
 
 def test_mirrored_views_only_where_asked() -> None:
@@ -80,7 +82,7 @@ def test_mirrored_views_only_where_asked() -> None:
     image.paste("black", (0, 0, 20, 64))
 
     def dark_side(index: int, flip: bool) -> bool:
-        view = images.view(image, 32, index=index, crop_min=0.9, flip=flip).mean(axis=(0, 2))
+        view = image_gate.view(image, 32, index=index, crop_min=0.9, flip=flip).mean(axis=(0, 2))
         return bool(view[:16].mean() < view[16:].mean())
 
     assert all(dark_side(index, False) for index in range(1, 30))
@@ -97,7 +99,7 @@ def test_any_image_gives_a_square(
     width: int, height: int, index: int, crop_min: float, flip: bool, how: pixels.Fit, size: int
 ) -> None:
     image = Image.new("RGB", (width, height), PAPER)
-    square = images.view(image, size, how, index, crop_min, flip)
+    square = image_gate.view(image, size, how, index, crop_min, flip)
     assert square.shape == (size, size, 3)
     assert (square == PAPER).all()
 
@@ -108,7 +110,7 @@ def test_a_view_shows_at_least_the_share_that_was_asked_for(crop_min: float) -> 
     across, down = np.meshgrid(np.arange(200), np.arange(200))
     image = Image.fromarray(np.stack([across, down, np.full_like(down, 255)], axis=2).astype(np.uint8))
     for index in range(1, 20):
-        seen = images.view(image, 128, "letterbox", index, crop_min).reshape(-1, 3)
+        seen = image_gate.view(image, 128, "letterbox", index, crop_min).reshape(-1, 3)
         shown = seen[seen[:, 2] > 250][:, :2].astype(int)
         spread = (shown.max(axis=0) - shown.min(axis=0) + 1) / 200
         assert spread[0] * spread[1] >= crop_min - 0.06

@@ -8,8 +8,7 @@ from pathlib import Path
 from clip_atelier.cli.arguments import MOST_STRENGTH
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import number, table
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, UserError, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +27,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine import dial, findings
+    from clip_atelier.engine.analysis import strength_sweep
+    from clip_atelier.engine.evaluation import findings
     from clip_atelier.engine.models import Models
 
-    strengths = _strengths(args.strengths) if args.strengths else dial.STRENGTHS
-    work = dial.curve(session.home, args.run, Models(session.home), session.control, strengths, args.probe)
+    strengths = _strengths(args.strengths) if args.strengths else strength_sweep.STRENGTHS
+    work = strength_sweep.curve(
+        session.home, args.run, Models(session.home), session.control, strengths, args.probe
+    )
     found = session.drive(work)
     rows = [
         (f"{p['strength']:g}", number(p["gained"]), number(p["forgotten"]), number(p["validation"]), mark)

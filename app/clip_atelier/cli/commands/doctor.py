@@ -17,9 +17,8 @@ from typing import Any, NoReturn
 import clip_atelier
 from clip_atelier.cli.command import DONE, FAILED, Command, Outcome, Session
 from clip_atelier.cli.text import table, visible
-from clip_atelier.engine import i18n, paths, settings
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import N_, UserError, _, i18n, paths
 
 # Distribution names; the last is the only one that only the window needs.
 PACKAGES = ("torch", "transformers", "peft", "numpy", "pillow", "pydantic", "PySide6-Essentials")
@@ -98,11 +97,11 @@ def _embed(clip: Any) -> Any:
     """Embeddings [2, dim] of one drawing and one sentence."""
     import numpy as np
 
-    from clip_atelier.engine import features
-    from clip_atelier.engine.collection import images
+    from clip_atelier.engine.data import image_gate
+    from clip_atelier.engine.models import features
 
     first = next(path for path in sorted(paths.sample_collection().rglob("*.png")))
-    picture = images.fit(images.load(first, clip.image_size), clip.image_size)
+    picture = image_gate.fit(image_gate.load(first, clip.image_size), clip.image_size)
     return np.concatenate([features.image_now(clip, picture), features.texts(clip, ["a drawing of a cat"])])
 
 
@@ -149,7 +148,7 @@ def _font(_home: Path) -> str:
 
 def _network_off(home: Path) -> str:
     """Embeds and saves an adapter while every connection raises."""
-    from clip_atelier.engine import adapters
+    from clip_atelier.engine.models import adapters
 
     with no_network() as attempts, tempfile.TemporaryDirectory() as scratch:
         clip = _open_starter(home)

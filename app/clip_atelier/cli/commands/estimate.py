@@ -8,7 +8,7 @@ from pathlib import Path
 from clip_atelier.cli.arguments import add_preset, add_settings, given
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.engine import settings
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +19,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
     chosen = settings.build(given(args), args.preset)
-    from clip_atelier.engine.estimate import estimate
     from clip_atelier.engine.models import Models
+    from clip_atelier.engine.training import estimate
 
     found = session.drive(estimate(args.folder, chosen, session.home, Models(session.home), session.control))
     lines = [

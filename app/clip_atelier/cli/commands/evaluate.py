@@ -8,7 +8,7 @@ from pathlib import Path
 from clip_atelier.cli import report
 from clip_atelier.cli.arguments import add_strength, strength
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,10 +18,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine import evaluation
+    from clip_atelier.engine.evaluation import run_evaluation
     from clip_atelier.engine.models import Models
 
-    work = evaluation.evaluate(
+    work = run_evaluation.evaluate(
         session.home, args.run, args.folder, Models(session.home), session.control, strength=strength(args)
     )
     result = session.drive(work)

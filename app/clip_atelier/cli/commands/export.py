@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,12 +26,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine import export
     from clip_atelier.engine.models import Models
+    from clip_atelier.engine.reports import exports
     from clip_atelier.engine.runs import Runs
 
     run = Runs(session.home).open(args.run)
-    result = session.drive(export.export(run, args.to, args.out, Models(session.home), session.control))
+    result = session.drive(exports.export(run, args.to, args.out, Models(session.home), session.control))
     return Outcome(result, "\n".join([_("written:"), *(f"  {file}" for file in result["files"])]))
 
 

@@ -12,8 +12,7 @@ from clip_atelier.cli.arguments import add_preset, add_settings, given, parsed
 from clip_atelier.cli.command import DONE, FAILED, STOPPED, Command, Outcome, Session
 from clip_atelier.cli.text import duration, number, table
 from clip_atelier.engine import settings
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, UserError, _
 from clip_atelier.engine.settings import DECLARED, written
 
 
@@ -41,13 +40,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine import experiments, tables
+    from clip_atelier.engine import experiments
+    from clip_atelier.engine.core import tables
     from clip_atelier.engine.models import Models
 
     if args.out is not None:
         tables.check_name(args.out)
     values = given(args)
-    vary = _varied(args.vary) or experiments.BRIEF
+    vary = _varied(args.vary) or experiments.DEFAULT_GRID
     seeds = _seeds(args.seeds, values)
     grid = experiments.Grid(args.folder, values, vary, seeds, args.preset or "")
     result = session.drive(experiments.fill(grid, session.home, Models(session.home), session.control))
@@ -84,16 +84,16 @@ def _seeds(count: int, values: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _text(result: Mapping[str, Any]) -> str:
     """One line per cell for the headline metric; `--out` and `--json` have all of them."""
-    headline, rows = result["headline"], result["rows"]
+    primary_metric, rows = result["headline"], result["rows"]
     varied = list(dict.fromkeys(name for row in rows for name in row["settings"]))
     lines = []
     for row in rows:
-        gap = row["difference"].get(headline, {})
+        gap = row["difference"].get(primary_metric, {})
         lines.append(
             [
                 *(written(row["settings"].get(name, "")) for name in varied),
-                number(row["base"].get(headline)),
-                number(row["metrics"].get(headline)),
+                number(row["base"].get(primary_metric)),
+                number(row["metrics"].get(primary_metric)),
                 f"[{gap['low']:+.3f}, {gap['high']:+.3f}]" if gap else "",
                 f"{row['trainable_parameters'] or 0:,}",
                 duration(row["seconds"]) if row["seconds"] is not None else "",
@@ -102,7 +102,7 @@ def _text(result: Mapping[str, Any]) -> str:
         )
     header = [
         *varied,
-        _("base {metric}").format(metric=headline),
+        _("base {metric}").format(metric=primary_metric),
         _("adapted"),
         _("95 % interval"),
         _("trainable"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from clip_atelier.cli.arguments import add_lens, lens
+from clip_atelier.cli.arguments import add_lens, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +18,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    looked = lens(args)
-    from clip_atelier.engine.index import gallery
+    looked = model_ref(args)
     from clip_atelier.engine.models import Models
+    from clip_atelier.engine.search import gallery
 
     work = gallery.index(args.folder, looked, Models(session.home), session.control)
     found = session.drive(work)

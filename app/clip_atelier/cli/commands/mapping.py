@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from clip_atelier.cli.arguments import add_lens, lens
+from clip_atelier.cli.arguments import add_lens, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import number, table
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, UserError, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +33,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
     if not args.perplexity >= 1:
         raise UserError(_("--perplexity must be at least 1."))
-    looked = lens(args)
+    looked = model_ref(args)
+    from clip_atelier.engine.analysis import map_folder
     from clip_atelier.engine.models import Models
-    from clip_atelier.engine.projection.folder import map_folder
 
     work = map_folder(
         args.folder, looked, Models(session.home), session.control, args.out, args.perplexity, args.seed

@@ -9,7 +9,7 @@ from pathlib import Path
 from clip_atelier.cli.arguments import add_common
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import table
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, UserError, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +26,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine import report
+    from clip_atelier.engine.reports import page
     from clip_atelier.engine.runs import Runs
 
-    report.check_name(args.out)
+    page.check_name(args.out)
     home = Runs(session.home)
     runs = [home.open(run) for run in args.runs] or [run for run in home.list() if run.result]
     if args.measure and not any(args.measure in (run.result or {}).get("base", {}) for run in runs):
@@ -39,7 +38,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
             _("`runs show RUN` lists the measures of a run."),
             "--measure",
         )
-    result = session.drive(report.report(runs, args.out, args.measure))
+    result = session.drive(page.report(runs, args.out, args.measure))
     return Outcome(result, _("written: {path}").format(path=result["path"]))
 
 

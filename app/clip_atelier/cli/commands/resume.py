@@ -6,7 +6,7 @@ import argparse
 
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.commands.train import shared
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

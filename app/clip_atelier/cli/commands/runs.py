@@ -11,9 +11,8 @@ from clip_atelier.cli import report
 from clip_atelier.cli.arguments import add_common
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import number, table
-from clip_atelier.engine import paths, settings
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import N_, UserError, _, paths
 from clip_atelier.engine.settings import Settings, written
 
 # What the brief's table is about: always shown; other settings only where they are not the default.
@@ -42,8 +41,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine import runpacks
-    from clip_atelier.engine.runs import Runs
+    from clip_atelier.engine.runs import Runs, run_packs
 
     runs = Runs(session.home)
     if args.what == "delete":
@@ -53,10 +51,10 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     if args.what == "show":
         return _one(runs.open(args.run))
     if args.what == "pack":
-        pack = runpacks.make(runs.open(args.run), args.out)
+        pack = run_packs.make(runs.open(args.run), args.out)
         return Outcome({"files": [str(pack.path)]}, _("Written: {path}").format(path=paths.shown(pack.path)))
     if args.what == "add":
-        return _one(runpacks.add(args.path, session.home))
+        return _one(run_packs.add(args.path, session.home))
     rows = []
     for run in runs.list():
         try:
@@ -91,10 +89,10 @@ def _one(run: Any) -> Outcome:
 
 
 def _list(rows: list[dict[str, Any]]) -> str:
-    headline = next((row["result"]["headline"] for row in reversed(rows) if row.get("result")), "")
+    primary_metric = next((row["result"]["headline"] for row in reversed(rows) if row.get("result")), "")
     lines = []
     for row in rows:
-        base, adapted = ((row.get(side) or {}).get(headline) for side in ("base", "adapted"))
+        base, adapted = ((row.get(side) or {}).get(primary_metric) for side in ("base", "adapted"))
         name = row["run"] if row.get("name") in (None, row["run"]) else f"{row['run']} ({row['name']})"
         lines.append(
             (
@@ -105,7 +103,13 @@ def _list(rows: list[dict[str, Any]]) -> str:
                 row.get("error") or changed(row["settings"]),
             )
         )
-    header = (_("run"), _("status"), _("base {metric}").format(metric=headline), _("adapted"), _("settings"))
+    header = (
+        _("run"),
+        _("status"),
+        _("base {metric}").format(metric=primary_metric),
+        _("adapted"),
+        _("settings"),
+    )
     return table(header, lines, right=(2, 3))
 
 

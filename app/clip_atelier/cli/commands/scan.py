@@ -9,7 +9,7 @@ from clip_atelier.cli.arguments import add_settings, given
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import table, visible
 from clip_atelier.engine import settings
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine.collection import scan
+    from clip_atelier.engine.data import scan
 
     data = settings.build(given(args)).data
     cache = session.home / "cache" / "scan.sqlite"

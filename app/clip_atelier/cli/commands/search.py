@@ -8,11 +8,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from clip_atelier.cli.arguments import add_lens, lens
+from clip_atelier.cli.arguments import add_lens, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import number, table
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, UserError, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,10 +41,9 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         raise UserError(_("There is nothing to search for."), _("Give --text or --image."))
     if args.top < 1:
         raise UserError(_("--top must be at least 1."))
-    looked = lens(args)
-    from clip_atelier.engine.index import parse_query
-    from clip_atelier.engine.index.search import search
+    looked = model_ref(args)
     from clip_atelier.engine.models import Models
+    from clip_atelier.engine.search import parse_query, search
 
     query = parse_query(args.text, args.image)
     work = search(args.folder, query, looked, Models(session.home), session.control, top=args.top)

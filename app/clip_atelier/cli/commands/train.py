@@ -11,12 +11,12 @@ from clip_atelier.cli import report
 from clip_atelier.cli.arguments import add_preset, add_settings, given
 from clip_atelier.cli.command import STOPPED, Command, Outcome, Session
 from clip_atelier.engine import settings
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, _
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.events import Work
+    from clip_atelier.engine.core import Work
     from clip_atelier.engine.models import Models
-    from clip_atelier.engine.processes import Group
+    from clip_atelier.engine.training import Group
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,14 +36,14 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
 
 def shared(session: Session, work: Callable[[Models, Group | None], Work[dict[str, object]]]) -> Outcome:
     """Training by this process, and by all others that a launcher started with it."""
-    from clip_atelier.engine import processes, together
     from clip_atelier.engine.models import Models
+    from clip_atelier.engine.training import follow, joined
 
     models = Models(session.home)
-    with processes.joined(session.control) as group:
+    with joined(session.control) as group:
         if group is None or group.leads:
             return finished(session.drive(work(models, group)))
-        together.follow(group, session.home, models, session.control)
+        follow(group, session.home, models, session.control)
     return Outcome(None, "")
 
 

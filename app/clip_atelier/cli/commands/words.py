@@ -10,8 +10,7 @@ from typing import Any
 from clip_atelier.cli.arguments import add_strength, strength
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import number, table
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, UserError, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +28,11 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     if args.top < 1:
         raise UserError(_("--top must be at least 1."))
     chosen = strength(args)
-    from clip_atelier.engine import findings, words
+    from clip_atelier.engine.analysis import word_changes
+    from clip_atelier.engine.evaluation import findings
     from clip_atelier.engine.models import Models
 
-    work = words.words(
+    work = word_changes.words(
         session.home, args.run, Models(session.home), session.control, args.folder, strength=chosen
     )
     found = session.drive(work)

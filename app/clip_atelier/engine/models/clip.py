@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPModel
 
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import UserError, _
 from clip_atelier.engine.models import layers, weights
 from clip_atelier.engine.models.device import Device
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.adapters import Adapter
+    from clip_atelier.engine.models.adapters import Adapter
 
 Tower = Literal["vision", "text"]
 

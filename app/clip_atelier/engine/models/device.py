@@ -13,9 +13,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from clip_atelier.engine import processes
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import UserError, _, launch
 from clip_atelier.engine.settings import HardwareSettings
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -114,7 +112,7 @@ def choose(hardware: HardwareSettings) -> Device:
             "hardware.precision",
         )
     if kind == "cpu":
-        torch.set_num_threads(hardware.threads or max(1, (os.cpu_count() or 1) // processes.beside()))
+        torch.set_num_threads(hardware.threads or max(1, (os.cpu_count() or 1) // launch.processes_here()))
     # On the processor the backward pass of the fused kernel is the slow part of a step; on graphics cards it is the
     # other way round.
     return Device(kind, precision, "eager" if kind == "cpu" else "sdpa")

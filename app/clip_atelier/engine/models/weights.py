@@ -8,8 +8,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import UserError, _
 
 
 def read_json(path: Path) -> dict[str, Any]:

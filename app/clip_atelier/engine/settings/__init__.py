@@ -8,13 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from clip_atelier.engine.errors import UserError
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, UserError, _
 from clip_atelier.engine.settings.data import DataSettings
 from clip_atelier.engine.settings.declare import Declared, declarations
 from clip_atelier.engine.settings.groups import GROUP_TITLES, Settings
 from clip_atelier.engine.settings.hardware import HardwareSettings
-from clip_atelier.engine.settings.lora import LoraSettings
+from clip_atelier.engine.settings.lora import TAKEN_AWAY, LoraSettings
 from clip_atelier.engine.settings.model import ModelSettings
 from clip_atelier.engine.settings.presets import PRESETS, Preset
 from clip_atelier.engine.settings.train import TrainSettings
@@ -22,8 +21,24 @@ from clip_atelier.engine.settings.train import TrainSettings
 DECLARED: Mapping[str, Declared] = {d.name: d for d in declarations(Settings)}
 
 __all__ = [
-    "DECLARED", "GROUP_TITLES", "PRESETS", "DataSettings", "Declared", "HardwareSettings", "Issue", "LoraSettings",
-    "ModelSettings", "Preset", "Settings", "TrainSettings", "build", "check", "flat", "preset_values", "written",
+    "DECLARED",
+    "GROUP_TITLES",
+    "PRESETS",
+    "TAKEN_AWAY",
+    "DataSettings",
+    "Declared",
+    "HardwareSettings",
+    "Issue",
+    "LoraSettings",
+    "ModelSettings",
+    "Preset",
+    "Settings",
+    "TrainSettings",
+    "build",
+    "check",
+    "flat",
+    "preset_values",
+    "written",
 ]  # fmt: skip
 
 

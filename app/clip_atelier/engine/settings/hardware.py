@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from clip_atelier.engine.i18n import N_
+from clip_atelier.engine.core import N_
 from clip_atelier.engine.settings.declare import Block, setting
 
 

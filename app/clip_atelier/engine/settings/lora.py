@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import field_validator
 
-from clip_atelier.engine.i18n import N_
+from clip_atelier.engine.core import N_
 from clip_atelier.engine.settings.declare import Block, setting
 
 Target = Literal[

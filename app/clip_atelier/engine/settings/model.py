@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clip_atelier.engine.i18n import N_
+from clip_atelier.engine.core import N_
 from clip_atelier.engine.settings.declare import Block, setting
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clip_atelier.engine.i18n import N_
+from clip_atelier.engine.core import N_
 
 
 @dataclass(frozen=True)

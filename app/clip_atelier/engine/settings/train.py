@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from clip_atelier.engine.i18n import N_, _
+from clip_atelier.engine.core import N_, _
 from clip_atelier.engine.settings.declare import Block, setting
 
 

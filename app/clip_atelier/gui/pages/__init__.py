@@ -7,22 +7,22 @@ from importlib import import_module
 
 from PySide6.QtWidgets import QWidget
 
-from clip_atelier.engine.i18n import N_
-from clip_atelier.gui.desk import Desk
+from clip_atelier.engine.core import N_
+from clip_atelier.gui.app_model import AppModel
 
 
 @dataclass(frozen=True)
 class Page:
-    """One entry of the left rail. The module is imported when the page is first shown and offers `make(desk)`."""
+    """One entry of the left rail. The module is imported when the page is first shown and offers `make(app_model)`."""
 
     name: str
     title: str
     icon: str
 
-    def make(self, desk: Desk) -> QWidget:
+    def make(self, app_model: AppModel) -> QWidget:
         """The page's widget."""
-        module = import_module(f"clip_atelier.gui.pages.{self.name}")
-        widget: QWidget = module.make(desk)
+        module = import_module(f"clip_atelier.gui.pages.{self.name}.page")
+        widget: QWidget = module.make(app_model)
         return widget
 
 

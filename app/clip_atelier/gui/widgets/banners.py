@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QWidget
 
-from clip_atelier.engine.i18n import N_
+from clip_atelier.engine.core import N_
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.layout import column, row
 from clip_atelier.gui.widgets.text import Button, Label, Picture

@@ -8,7 +8,7 @@ from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
-from clip_atelier.engine import paths
+from clip_atelier.engine.core import paths
 
 
 @lru_cache(maxsize=128)

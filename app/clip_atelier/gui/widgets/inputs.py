@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPolygonF, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QSizePolicy, QWidget
 
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import _
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.layout import Flow
 from clip_atelier.gui.widgets.text import Button, Field, plain_tooltip

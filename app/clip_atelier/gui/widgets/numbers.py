@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import _
 
 
 def size_words(count: int) -> str:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QKeySequence, QPalette
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QSizePolicy, QWidget
 
-from clip_atelier.engine.i18n import _
+from clip_atelier.engine.core import _
 from clip_atelier.gui.theme import tokens
 from clip_atelier.gui.widgets.icons import icon
 

@@ -1,0 +1,9 @@
+from . import strength_sweep as strength_sweep
+from . import word_changes as word_changes
+from .projection.folder_map import map_folder as map_folder
+from .projection.map_words import reading as reading
+from .ranks import own_ranks as own_ranks
+from .strength_sweep import curve as curve
+from .strength_sweep import measure as measure
+from .strength_sweep import strength_sweep_of as strength_sweep_of
+from .word_changes import words as words

@@ -1,0 +1,208 @@
+"""The map of a folder: its images' embeddings before and after an adaptation, as points, as a table, as a picture."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from clip_atelier.engine.analysis.projection.drawing import draw
+from clip_atelier.engine.analysis.projection.layouts import MapResult, tsne
+from clip_atelier.engine.analysis.projection.map_words import reading
+from clip_atelier.engine.core import (
+    Control,
+    Notice,
+    Phase,
+    UserError,
+    Work,
+    WorkError,
+    _,
+    csv_table,
+    drive,
+    shown,
+)
+from clip_atelier.engine.data import Item, scan, split
+from clip_atelier.engine.models import Models, adapters
+from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.search import ModelRef, load_model, open_gallery
+from clip_atelier.engine.storage import BlobCache
+
+MOST: Final = 50_000
+"""Most points of a map; of a larger folder a random part is drawn."""
+SUFFIXES: Final = (".csv", ".png")
+
+
+def map_folder(
+    folder: Path,
+    model_ref: ModelRef,
+    models: Models,
+    control: Control,
+    out: Path | None = None,
+    perplexity: float = 30.0,
+    seed: int = 0,
+) -> Work[dict[str, Any]]:
+    """Maps every image of a folder, before and (with a run) after the adaptation, at any strength of it.
+
+    The map before, its control, and strengths that were placed already are taken from the home's store.
+
+    Args:
+        folder: The images; embedded where the index does not know them yet.
+        model_ref: With which model; without a run the base model's map alone.
+        models: Owner of loaded models; runs, caches and the index live in its home.
+        control: Stop and pause.
+        out: A file to write: .csv or .png.
+        perplexity: See `tsne`.
+        seed: See `tsne`.
+
+    Returns:
+        CONTRACT's `map` JSON: points, scores; and what the scores say in sentences, and the file written.
+
+    Raises:
+        UserError: no such folder, run or model, too few images, or `out` has another suffix or no folder.
+        WorkError: `out` cannot be written, or the disk is full.
+    """
+    if out is not None:
+        _check(out)
+    yield Phase(name="load", title=_("Opening the model"))
+    home, run = models.home, model_ref.run
+    opened = load_model(model_ref, models)
+    used = opened.strength
+    try:
+        gallery = yield from open_gallery(folder, opened, home, control)
+    finally:
+        adapters.detach(opened.clip)
+    chosen = np.arange(len(gallery.items))
+    if len(chosen) > MOST:
+        chosen = np.sort(np.random.default_rng(seed).choice(len(chosen), MOST, replace=False))
+        yield Notice(
+            text=_("The map shows {count} of {total} images, drawn at random.").format(
+                count=MOST, total=len(gallery.items)
+            )
+        )
+    items = [gallery.items[i] for i in chosen]
+    parts = _parts(folder, run, home, control)
+    after = gallery.adapted[chosen] if run is not None else None
+    store = BlobCache.of_features(home, opened.hardware.cache_gb)
+    try:
+        result = yield from tsne(gallery.base[chosen], after, control, perplexity, seed, store)
+    finally:
+        store.close()
+    if out is not None:
+        _write(out, result, items, parts)
+    return {
+        "folder": shown(folder),
+        "run": run,
+        "strength": used,
+        "perplexity": perplexity,
+        "points": _points(result, items, parts),
+        "scores": dict(result.scores),
+        "reading": reading(result.scores),
+        "files": [] if out is None else [shown(out)],
+    }
+
+
+def _check(out: Path) -> None:
+    if out.suffix.lower() not in SUFFIXES:
+        raise UserError(
+            _("A map is written as .csv (a table) or .png (a picture), not as “{name}”.").format(
+                name=shown(out.name)
+            ),
+            _("Give the file one of these endings."),
+            "out",
+        )
+    if not out.absolute().parent.is_dir():
+        raise UserError(
+            _("There is no folder “{folder}”.").format(folder=shown(out.absolute().parent)),
+            _("Make it first, or choose another place."),
+            "out",
+        )
+
+
+def _parts(folder: Path, run: str | None, home: Path, control: Control) -> Mapping[str, str]:
+    """Path to train, validation or test, where the folder is the run's own collection as it was."""
+    if run is None:
+        return {}
+    opened = Runs(home).open(run)
+    if opened.folder.absolute() != folder.absolute():
+        return {}
+    settings = opened.settings
+    try:
+        found = drive(scan(folder, settings.data, control, home / "cache" / "scan.sqlite"))
+        parts = split(found, settings.data, settings.data.split_seed)
+    except UserError:
+        # The folder no longer is what the run was made from; its images are mapped all the same.
+        return {}
+    named = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    return {found.items[i].path: name for name, indices in named.items() for i in indices}
+
+
+def _points(result: MapResult, items: Sequence[Item], parts: Mapping[str, str]) -> list[dict[str, Any]]:
+    points = []
+    for i, item in enumerate(items):
+        point: dict[str, Any] = {
+            "path": item.path,
+            "label": item.label,
+            "split": parts.get(item.path, item.split),
+            "base": [round(v, 4) for v in result.base[i].tolist()],
+            "adapted": None,
+        }
+        if result.adapted is not None and result.motion is not None and result.control_motion is not None:
+            point["adapted"] = [round(v, 4) for v in result.adapted[i].tolist()]
+            point["motion"] = round(float(result.motion[i]), 5)
+            point["control_motion"] = round(float(result.control_motion[i]), 5)
+        points.append(point)
+    return points
+
+
+def _write(out: Path, result: MapResult, items: Sequence[Item], parts: Mapping[str, str]) -> None:
+    if out.suffix.lower() == ".csv":
+        content = _table(_points(result, items, parts)).encode("utf-8-sig")
+    else:
+        buffer = io.BytesIO()
+        draw(result, [item.label for item in items]).save(buffer, "PNG")
+        content = buffer.getvalue()
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, out)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise WorkError(
+            _("“{path}” cannot be written: {reason}.").format(
+                path=shown(out), reason=error.strerror or error
+            ),
+            _("Free some space, or choose another place."),
+        ) from error
+
+
+def _table(points: Sequence[Mapping[str, Any]]) -> str:
+    header = [
+        "path",
+        "label",
+        "split",
+        "base_x",
+        "base_y",
+        "adapted_x",
+        "adapted_y",
+        "motion",
+        "control_motion",
+    ]
+    return csv_table(
+        header,
+        [
+            [
+                shown(point["path"]),
+                shown(point["label"]),
+                point["split"],
+                *point["base"],
+                *(point["adapted"] or ("", "")),
+                point.get("motion", ""),
+                point.get("control_motion", ""),
+            ]
+            for point in points
+        ],
+    )

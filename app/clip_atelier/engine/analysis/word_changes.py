@@ -1,0 +1,174 @@
+"""Words learned and lost: which words find their images better or worse after the adaptation.
+
+A word's place is where the first right image stands in its ranking (1 is best); how far it moved is measured in
+octaves, log2(place before / place after), because going from 8 to 4 matters as much as from 2 to 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clip_atelier.engine.core import Control, Phase, Progress, Whole, Work, _
+from clip_atelier.engine.data import Item
+from clip_atelier.engine.evaluation import EvaluationSet, caption_key, metrics, open_on
+from clip_atelier.engine.models import Clip, Features, Models, features
+
+TEMPLATES: Final = (
+    "{}", "a drawing of {}", "a sketch of {}", "a painting of {}", "a photo of {}", "an icon of {}", "{} 그림",
+)  # fmt: skip
+_MOST_WORDED: Final = (
+    500  # captions that the templates are tried on: seven templates times thousands would take hours
+)
+_SMALL_WORDS: Final = frozenset("a an the of with and or in on at to for by from is are".split())
+_WORD: Final = re.compile(r"[^\W\d_](?:[^\W\d_]|['’-](?=[^\W\d_]))*")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What is asked for.
+
+    Attributes:
+        words: As shown; captions first, then single words that several captions share.
+        queries: What the model is asked with, one per word.
+        right: bool [V, N], which images are right.
+    """
+
+    words: tuple[str, ...]
+    queries: tuple[str, ...]
+    right: NDArray[np.bool_]
+
+
+def words(
+    home: Path,
+    run_id: str,
+    models: Models,
+    control: Control,
+    folder: Path | None = None,
+    templates: Sequence[str] = TEMPLATES,
+    strength: float | None = None,
+) -> Work[dict[str, Any]]:
+    """The vocabulary of a collection ranked by how far its retrieval moved, and how much the wording matters.
+
+    Args:
+        home: Where runs and caches live.
+        run_id: The run.
+        models: Owner of loaded models.
+        control: Stop and pause.
+        folder: Another collection than the run's own. Of the run's own only held-out images are used.
+        templates: Sentences a caption is put into; {} stands for it.
+        strength: Strength of the update; where left out the recommended one, or 1 where that is 0 and nothing would
+            move.
+
+    Returns:
+        `words[{word, images, before, after, moved}]`, most learned first; `average{value, low, high}` (octaves, over
+        words, with a 95 % interval); `templates[{template, base, adapted}]` with text → image R@1 for each wording;
+        `images`, `strength`, `measured_on`.
+
+    Raises:
+        UserError: no such run or collection, or too few images can be read.
+    """
+    held = yield from open_on(home, run_id, models, control, folder)
+    try:
+        clip, adapter, recommended = held.clip, held.adapter, held.opened.recommended
+        used = strength if strength is not None else recommended or 1.0
+        yield Phase(name="encode", title=_("Preparing the images"))
+        evaluation_set = yield from held.evaluation_set(control)
+        bare = _bare(evaluation_set, held.collection.items, held.run.settings.data.template)
+        asked = vocabulary(evaluation_set, bare)
+        tried = np.linspace(0, len(bare) - 1, min(len(bare), _MOST_WORDED)).round().astype(int)
+        worded = [[t.replace("{}", bare[n]) for n in tried] for t in templates]
+        yield Phase(name="evaluate", title=_("Asking for every word"))
+        whole = Whole(2 * (len(evaluation_set.indices) + len(asked.queries) + sum(map(len, worded))))
+        found: list[tuple[NDArray[np.float64], list[float]]] = []
+        for strength in (0.0, used):
+            adapter.set_strength(strength)
+            images = yield from whole.part(
+                features.images(clip, held.pictures, evaluation_set.indices, control),
+                len(evaluation_set.indices),
+            )
+            texts = yield from whole.part(_texts(clip, asked.queries, control), len(asked.queries))
+            places = _places(images, texts, asked.right)
+            firsts = []
+            for sentences in worded:
+                texts = yield from whole.part(_texts(clip, sentences, control), len(sentences))
+                firsts.append(float(np.mean(_places(images, texts, evaluation_set.image_text.T[tried]) == 1)))
+            found.append((places, firsts))
+    finally:
+        held.close()
+    (before, base), (after, adapted) = found
+    moved = np.log2(before / after)
+    average = metrics.paired_bootstrap(np.zeros_like(moved), moved)
+    return {
+        "run": held.run.id,
+        "folder": str(held.collection.root),
+        "images": len(evaluation_set.indices),
+        "strength": used,
+        "best": round(recommended, 6),
+        "measured_on": held.measured_on,
+        "words": [
+            {
+                "word": asked.words[n],
+                "images": int(asked.right[n].sum()),
+                "before": int(before[n]),
+                "after": int(after[n]),
+                "moved": float(moved[n]),
+            }
+            for n in np.argsort(-moved, kind="stable")
+        ],
+        "average": {"value": average.value, "low": average.low, "high": average.high},
+        "templates": [
+            {"template": template, "base": b, "adapted": a}
+            for template, b, a in zip(templates, base, adapted, strict=True)
+        ],
+        "templates_tried_on": len(tried),
+    }
+
+
+def vocabulary(evaluation_set: EvaluationSet, bare: Sequence[str]) -> Vocabulary:
+    """Every caption of a board, and the single words that at least two of its captions share.
+
+    A word is left out where it is a caption itself, where it says nothing ("of"), and where it is right for more than
+    half of the images: whatever is shown first would be right.
+    """
+    spoken = [{w.casefold() for w in _WORD.findall(caption)} for caption in bare]
+    counts = Counter(word for of_caption in spoken for word in of_caption)
+    whole = {caption_key(caption) for caption in bare}
+    words, queries = list(bare), list(evaluation_set.captions)
+    right = [evaluation_set.image_text.T]
+    for word in sorted(w for w, n in counts.items() if n > 1 and w not in _SMALL_WORDS and w not in whole):
+        told = np.array([word in of_caption for of_caption in spoken])
+        of_word: NDArray[np.bool_] = evaluation_set.image_text @ told
+        if of_word.mean() <= 0.5:
+            words.append(word)
+            queries.append(word)
+            right.append(of_word[None])
+    return Vocabulary(tuple(words), tuple(queries), np.concatenate(right))
+
+
+def _bare(evaluation_set: EvaluationSet, items: Sequence[Item], template: str) -> list[str]:
+    """The captions without the sentence that a class folder's name was put into."""
+    labels = {items[i].label for i in evaluation_set.indices} - {""}
+    name_of = {caption_key(template.format(label=label)): label for label in labels}
+    return [name_of.get(caption_key(caption), caption) for caption in evaluation_set.captions]
+
+
+def _texts(clip: Clip, sentences: Sequence[str], control: Control) -> Work[Features]:
+    parts = []
+    for start in range(0, len(sentences), features.TEXT_BATCH):
+        control.boundary()
+        parts.append(features.texts(clip, sentences[start : start + features.TEXT_BATCH]))
+        yield Progress(done=min(start + features.TEXT_BATCH, len(sentences)), total=len(sentences))
+    return np.concatenate(parts)
+
+
+def _places(images: Features, texts: Features, right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Place of each text's first right image [V]."""
+    return metrics.per_query(texts @ images.T, right, names=("median_rank",))["median_rank"]

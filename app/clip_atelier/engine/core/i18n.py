@@ -1,0 +1,56 @@
+"""One translation catalogue for engine, command line and window (gettext).
+
+`_("…")` translates now; `N_("…")` marks a constant that is translated when it is shown. English is the source.
+"""
+
+from __future__ import annotations
+
+import gettext
+import locale
+import os
+from typing import Final
+
+from clip_atelier.engine.core import paths
+
+DOMAIN: Final = "clip_atelier"
+LANGUAGES: Final = {"en": "English", "ko": "한국어"}
+
+_catalogue: gettext.NullTranslations = gettext.NullTranslations()
+_language = "en"
+
+
+def _(message: str) -> str:
+    """The message in the current language."""
+    # gettext("") is the catalogue's header, never a translation.
+    return _catalogue.gettext(message) if message else ""
+
+
+def N_(message: str) -> str:  # noqa: N802 - gettext's own name for a marked constant
+    """Marks a constant for the catalogue; it is translated with `_` where it is shown."""
+    return message
+
+
+def language() -> str:
+    """The current language's code: "en" or "ko"."""
+    return _language
+
+
+def set_language(code: str) -> None:
+    """Makes `code` ("en" or "ko"; anything else means English) the language of everything shown from now on."""
+    global _catalogue, _language  # noqa: PLW0603 - one process shows one language
+    _language = code if code in LANGUAGES else "en"
+    if _language == "en":
+        _catalogue = gettext.NullTranslations()
+    else:
+        _catalogue = gettext.translation(DOMAIN, paths.resources() / "translations", languages=[_language])
+
+
+def system_language() -> str:
+    """The user's language: CLIP_ATELIER_LANGUAGE, else the system's, else English."""
+    asked = os.environ.get("CLIP_ATELIER_LANGUAGE") or next(
+        (os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), ""
+    )
+    if not asked:
+        asked = locale.getlocale()[0] or ""
+    # Windows names the locale in words.
+    return "ko" if asked.lower().startswith(("ko", "korean")) else "en"

@@ -1,0 +1,11 @@
+from . import captions as captions
+from . import image_gate as image_gate
+from . import pixels as pixels
+from .image_cache import Fitted as Fitted
+from .image_cache import ImageCache as ImageCache
+from .records import Collection as Collection
+from .records import Item as Item
+from .records import Problem as Problem
+from .scanning import scan as scan
+from .splitting import Split as Split
+from .splitting import split as split

@@ -1,0 +1,211 @@
+"""A collection's images at the model's resolution: decoded once, kept as uint8, drawn from at every step."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clip_atelier.engine.core import Control, ProblemFound, Progress, UserError, Work, _
+from clip_atelier.engine.data import image_gate
+from clip_atelier.engine.data.pixels import Fit
+from clip_atelier.engine.data.records import Item
+from clip_atelier.engine.settings import DataSettings
+from clip_atelier.engine.storage import BlobCache
+
+Picture = NDArray[np.uint8]
+
+# Pictures kept in memory; what goes beyond is read from the store again.
+_MEMORY = 1 << 30
+_LOOK_AHEAD = 64
+_KEPT_AT_ONCE = 128
+_THREADS = 4
+
+
+def _look(digest: str, size: int, how: str) -> str:
+    return f"{digest}:{size}:{how}"
+
+
+def _name(key: str) -> str:
+    """A picture's name in the store."""
+    return f"px:{key}"
+
+
+class _Shelf:
+    """Prepared pictures on their way into the store, many at a time.
+
+    Args:
+        store: Gives the store, if there is one; asked only when there is something to keep.
+    """
+
+    def __init__(self, store: Callable[[], BlobCache | None]) -> None:
+        self._store = store
+        self._fresh: dict[str, bytes] = {}
+
+    def put(self, name: str, picture: Picture) -> None:
+        """Keeps one picture, soon."""
+        self._fresh[name] = picture.tobytes()
+        if len(self._fresh) >= _KEPT_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Stores what was put here."""
+        if self._fresh and (store := self._store()):
+            store.put(self._fresh)
+        self._fresh.clear()
+
+
+class Fitted(_Shelf):
+    """Puts what a scan decoded where `ImageCache` looks first (see `collection.reading.Fitting`).
+
+    Args:
+        store: Gives the store of prepared pictures; asked only when there is something to keep.
+        size: Side of the square in pixels.
+        how: How images are fitted into it.
+    """
+
+    def __init__(self, store: Callable[[], BlobCache | None], size: int, how: Fit) -> None:
+        super().__init__(store)
+        self.size = size
+        self.how = how
+
+    def take(self, digest: str, picture: Picture) -> None:
+        """Keeps one picture, soon."""
+        self.put(_name(_look(digest, self.size, self.how)), picture)
+
+
+class ImageCache:
+    """uint8 pictures of items at one size, with `data.views` varied views of each where asked for.
+
+    Args:
+        root: The collection's folder.
+        items: Its items; indices below are into this sequence.
+        size: Side of the square in pixels.
+        data: How images are fitted and varied.
+        seed: Fixes the varied views.
+        store: Where decoded pictures are kept between runs, if anywhere.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        items: Sequence[Item],
+        size: int,
+        data: DataSettings,
+        seed: int = 0,
+        store: BlobCache | None = None,
+    ) -> None:
+        self.root = root
+        self.items = items
+        self.size = size
+        self.data = data
+        self.seed = seed
+        self.store = store
+        self._memory: dict[tuple[int, int], Picture] = {}
+
+    def key(self, index: int, view: int = 0) -> str:
+        """Name of a picture's content: the same image, size and view always have the same name."""
+        look = _look(self.items[index].digest, self.size, self.data.image_fit)
+        return look if view == 0 else f"{look}:{view}:{self.data.crop_min}:{self.data.flip}:{self.seed}"
+
+    def _decode(self, index: int, view: int) -> Picture:
+        image = image_gate.load(self.root / self.items[index].path, target=self.size)
+        how = self.data.image_fit
+        if view == 0:
+            return image_gate.fit(image, self.size, how)
+        return image_gate.view(image, self.size, how, view, self.data.crop_min, self.data.flip, self.seed)
+
+    def _remember(self, index: int, view: int, picture: Picture) -> None:
+        if (len(self._memory) + 1) * picture.nbytes <= _MEMORY:
+            self._memory[index, view] = picture
+
+    def prepare(self, indices: Sequence[int], control: Control, views: int = 1) -> Work[tuple[int, ...]]:
+        """Decodes what is not there yet, with a bounded look-ahead; returns the indices that could not be read.
+
+        Such an image was replaced or removed after the scan; each is named by a `ProblemFound` event.
+        """
+        wanted = [(i, v) for i in indices for v in range(views) if (i, v) not in self._memory]
+        names = {pair: _name(self.key(*pair)) for pair in wanted}
+        failed: dict[int, None] = {}
+        shape = (self.size, self.size, 3)
+        missing = []
+        for start in range(0, len(wanted), 256):
+            control.boundary()
+            part = wanted[start : start + 256]
+            stored = self.store.get([names[pair] for pair in part]) if self.store else {}
+            for pair in part:
+                data = stored.get(names[pair])
+                if data is not None and len(data) == self.size * self.size * 3:
+                    self._remember(*pair, np.frombuffer(data, np.uint8).reshape(shape))
+                else:
+                    missing.append(pair)
+        began = time.monotonic()
+        shelf = _Shelf(lambda: self.store)
+        for done, (pair, result) in enumerate(self._ahead(missing, control), 1):
+            if isinstance(result, UserError):
+                if pair[0] not in failed:
+                    yield ProblemFound(path=self.items[pair[0]].path, reason=result.message)
+                failed[pair[0]] = None
+            else:
+                self._remember(*pair, result)
+                shelf.put(names[pair], result)
+            if done % 32 == 0 or done == len(missing):
+                left = (time.monotonic() - began) / done * (len(missing) - done)
+                yield Progress(
+                    done=done, total=len(missing), seconds_left=left, item=self.items[pair[0]].path
+                )
+        shelf.flush()
+        return tuple(failed)
+
+    def _ahead(
+        self, pairs: Sequence[tuple[int, int]], control: Control
+    ) -> Iterator[tuple[tuple[int, int], Picture | UserError]]:
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="decode") as pool:
+            waiting: deque[tuple[tuple[int, int], Future[Picture]]] = deque()
+            rest = iter(pairs)
+            try:
+                while True:
+                    while len(waiting) < _LOOK_AHEAD and (pair := next(rest, None)) is not None:
+                        waiting.append((pair, pool.submit(self._decode, *pair)))
+                    if not waiting:
+                        return
+                    control.boundary()
+                    pair, future = waiting.popleft()
+                    try:
+                        yield pair, future.result()
+                    except UserError as error:
+                        yield pair, error
+                    except OSError as error:
+                        yield (
+                            pair,
+                            UserError(_("cannot be read: {reason}").format(reason=error.strerror or error)),
+                        )
+            finally:
+                for _pair, future in waiting:
+                    future.cancel()
+
+    def batch(self, indices: Sequence[int], view: int | Sequence[int] = 0) -> Picture:
+        """Pictures [B, size, size, 3]; those that memory could not hold come from the store or the file.
+
+        Raises:
+            UserError: an image is no longer readable.
+        """
+        views = [view] * len(indices) if isinstance(view, int) else list(view)
+        out = np.empty((len(indices), self.size, self.size, 3), np.uint8)
+        for row, pair in enumerate(zip(indices, views, strict=True)):
+            picture = self._memory.get(pair)
+            if picture is None:
+                name = _name(self.key(*pair))
+                data = self.store.get([name]).get(name) if self.store else None
+                picture = (
+                    np.frombuffer(data, np.uint8).reshape(out.shape[1:])
+                    if data is not None and len(data) == out[row].nbytes
+                    else self._decode(*pair)
+                )
+            out[row] = picture
+        return out

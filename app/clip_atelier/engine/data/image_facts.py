@@ -1,0 +1,107 @@
+"""One file read in full: its digest, its size, and what it looks like."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from clip_atelier.engine.core import _
+from clip_atelier.engine.data import image_gate
+from clip_atelier.engine.data.pixels import Fit
+
+SIGHT: Final = 16
+"""Side of the small grey picture kept for telling near-duplicates from look-alikes."""
+_STEP: Final = 2
+"""Neighbouring cells count as different from this many grey levels on, so that noise on blank paper sets no bits."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is kept about an image that was decoded without fault.
+
+    Attributes:
+        digest: SHA-256 of the file, in hex.
+        width: Upright, in pixels.
+        height: Upright, in pixels.
+        look: 64-bit difference hash.
+        sight: The letterboxed drawing in grey, uint8 [SIGHT, SIGHT], as bytes.
+    """
+
+    digest: str
+    width: int
+    height: int
+    look: int
+    sight: bytes
+
+
+class Fitting(Protocol):
+    """Wants the pictures that a scan decodes, at a model's size, so that they need not be decoded again."""
+
+    @property
+    def size(self) -> int:
+        """Side of the square in pixels."""
+
+    @property
+    def how(self) -> Fit:
+        """How an image is fitted into the square."""
+
+    def take(self, digest: str, picture: NDArray[np.uint8]) -> None:
+        """Keeps uint8 [size, size, 3] of the file with this SHA-256."""
+
+
+def read(path: Path, fitting: Fitting | None = None) -> tuple[ImageFacts, NDArray[np.uint8] | None]:
+    """Decodes an image in full.
+
+    Args:
+        path: The file.
+        fitting: At what size the picture is wanted too, if at all.
+
+    Returns:
+        What is kept, and the fitted picture. That is None where it is not wanted, and where it may be another one than
+        `images.load` would give at that size: very large images, and JPEG files for a model of uncommonly large input.
+
+    Raises:
+        ImageProblem: it cannot be used, or shows nothing.
+    """
+    with image_gate.open_regular(path) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        reducible = file.read(3).startswith((b"\xff\xd8\xff", b"PK"))  # JPEG, or a file that may hold one
+        file.seek(0)
+        image, (width, height) = image_gate.decode(path, file, 8 * SIGHT)
+    small = image.convert("L")
+    small.thumbnail((8 * SIGHT, 8 * SIGHT), Image.Resampling.BOX)
+    low, high = small.getextrema()
+    # What is of one colour is so when made small too; the whole is only looked through where that leaves a doubt.
+    if low == high and _of_one_colour(image):
+        raise image_gate.ImageProblem(
+            path,
+            _("Nothing is drawn on it: it is empty, of one colour, or white on a transparent ground."),
+            _("Give a white drawing a darker background."),
+        )
+    picture = None
+    if (
+        fitting
+        and width * height <= image_gate.BIG_PIXELS
+        and (not reducible or fitting.size <= image_gate.REDUCED)
+    ):
+        picture = image_gate.fit(image, fitting.size, fitting.how)
+    return ImageFacts(digest, width, height, *_looks(small)), picture
+
+
+def _of_one_colour(image: Image.Image) -> bool:
+    return image.getextrema() == tuple((value, value) for value in image.crop((0, 0, 1, 1)).tobytes())
+
+
+def _looks(small: Image.Image) -> tuple[int, bytes]:
+    grey = Image.fromarray(image_gate.fit(small.convert("RGB"), 4 * SIGHT)).convert("L")
+    cells = np.asarray(grey.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    bits = (cells[:, :-1] - cells[:, 1:]) >= _STEP
+    look = int.from_bytes(np.packbits(bits).tobytes(), "big")
+    return look, grey.resize((SIGHT, SIGHT), Image.Resampling.BOX).tobytes()

@@ -1,0 +1,215 @@
+"""The one gate every image passes: a file becomes upright RGB pixels, or a reason why it cannot.
+
+`Image.convert("RGB")` alone turns transparent ink drawings black, 16-bit scans white and float images black; `verify()`
+passes truncated files. Everything that reads pixels goes through `load` instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from clip_atelier.engine.core import UserError, _, shown
+from clip_atelier.engine.data import layered, pixels
+
+SUFFIXES: Final = frozenset(
+    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".psd", ".ora", ".kra")
+)  # fmt: skip
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PSD")
+MAX_PIXELS: Final = 89_000_000
+"""Largest image that is decoded whole. An A3 page at 600 dots per inch has 70 million pixels."""
+MAX_REDUCED_PIXELS: Final = 500_000_000
+"""Largest JPEG; libjpeg shrinks while it decodes, so that memory stays bounded."""
+BIG_PIXELS: Final = 16_000_000
+"""Images from this size on are decoded one at a time, and shrunk before their colours are converted."""
+REDUCED: Final = 224
+"""A JPEG is never decoded smaller than for a target of this size, so that a scan and most models see the same pixels and one
+decode serves both. It takes 7 % longer than the least that a scan needs."""
+
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError,
+    AssertionError, struct.error, zlib.error, Warning,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged files; they promise no single type. Warnings, where they are made errors."""
+
+_PHOTOMETRIC: Final = 262
+_one_big_image = threading.Lock()
+
+# `load` compares the declared size with its own limits before anything is decoded. Pillow's check would only warn up to
+# twice its limit, and `warnings` cannot be silenced per thread.
+Image.MAX_IMAGE_PIXELS = None
+# Remarks on damaged metadata, by line of Pillow's source, tell an artist nothing; damaged pixels are reported by name.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
+class ImageProblem(UserError):  # noqa: N818 - a fault of the file, told to people
+    """A file that cannot be used as an image. `reason` leaves the file's name out, for lists that show it beside."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str, hint: str = "") -> None:
+        super().__init__(f"“{shown(Path(path).name)}”: {reason}", hint)
+        self.reason = f"{reason} {hint}".strip()
+
+
+def load(path: str | os.PathLike[str], target: int | None = None) -> Image.Image:
+    """Reads an image as upright RGB.
+
+    EXIF orientation is applied, transparency laid over white, 16-bit and float scaled by their range, CMYK and palettes
+    converted; of several frames the first is taken. The format is decided by the content, not by the suffix.
+
+    Args:
+        path: The file.
+        target: The side in pixels that the image will be shown at, if known: large images may then be decoded smaller
+            (never below twice that side) to save time and memory. Up to `REDUCED` the pixels do not depend on it,
+            unless the image is a very large one.
+
+    Raises:
+        ImageProblem: the file is missing, no image, damaged, or too large.
+    """
+    with open_regular(path) as file:
+        return decode(path, file, target)[0]
+
+
+_SIGNATURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"8BPS")
+
+
+def sniff(path: str | os.PathLike[str]) -> bool:
+    """Whether a file without a suffix begins like an image."""
+    try:
+        with open_regular(path) as file:
+            return file.read(8).startswith(_SIGNATURES)
+    except (ImageProblem, OSError):
+        return False
+
+
+def thumbnail(path: str | os.PathLike[str], size: int) -> Image.Image:
+    """A small RGB picture, its longer side at most `size` pixels.
+
+    Raises:
+        ImageProblem: as `load`.
+    """
+    image = load(path, size)
+    image.thumbnail((size, size), Image.Resampling.BICUBIC)
+    return image
+
+
+fit = pixels.fit
+view = pixels.view
+
+
+@contextlib.contextmanager
+def open_regular(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
+    """Opens a regular file for reading; never blocks on a FIFO or a device. Failures while reading are problems too.
+
+    Raises:
+        ImageProblem: it is missing, unreadable, or no regular file.
+    """
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    )
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError as error:
+        raise ImageProblem(path, _("The file is not there.")) from error
+    except PermissionError as error:
+        raise ImageProblem(path, _("The file may not be read."), _("Change its permissions.")) from error
+    except (OSError, ValueError) as error:  # a socket, a dead link, a NUL in the name
+        raise ImageProblem(
+            path, _("The file cannot be opened ({error}).").format(error=_cause(error))
+        ) from error
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ImageProblem(path, _("This is not a regular file."))
+        try:
+            yield file
+        except OSError as error:  # a failing disk, a network drive that went away
+            raise ImageProblem(
+                path, _("The file cannot be read ({error}).").format(error=_cause(error))
+            ) from error
+
+
+def decode(
+    path: str | os.PathLike[str], file: BinaryIO, target: int | None = None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """As `load`, from a file that is open at its start; `path` is only named in problems.
+
+    Returns:
+        The image, and the upright size that it has in the file.
+    """
+    start = file.read(16)
+    file.seek(0)
+    if not start:
+        raise ImageProblem(path, _("The file is empty."))
+    if start.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
+        raise ImageProblem(path, _("PostScript files are not opened."), _("Export the drawing as PNG."))
+    if start.startswith(b"PK"):
+        try:
+            file = layered.merged_picture(file)
+        except layered.NoPicture as error:
+            raise ImageProblem(path, str(error), _("Save it again, or export the drawing as PNG.")) from error
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            return _decode(path, image, target)
+    except UnidentifiedImageError as error:
+        raise ImageProblem(
+            path, _("This is not an image of a known kind."), _("Save it as PNG, JPEG, WebP or TIFF.")
+        ) from error
+    except MemoryError as error:
+        raise ImageProblem(
+            path, _("There is not enough memory for this image."), _("Save a smaller copy.")
+        ) from error
+    except _DAMAGE as error:
+        if "truncated" in str(error).lower():
+            raise ImageProblem(path, _("The file ends too early."), _("Save or copy it again.")) from error
+        raise ImageProblem(
+            path,
+            _("The image is damaged ({error}).").format(error=_cause(error)),
+            _("Save or copy it again."),
+        ) from error
+
+
+def _decode(
+    path: str | os.PathLike[str], image: Image.Image, target: int | None
+) -> tuple[Image.Image, tuple[int, int]]:
+    size = image.size
+    full = image.width * image.height
+    if target is not None:
+        image.draft(None, (2 * max(target, REDUCED),) * 2)
+    if image.width * image.height > MAX_PIXELS and not image.info.get("progressive"):
+        # A progressive JPEG is held whole in memory while it is decoded, however small the result.
+        image.draft(None, (image.width // 8, image.height // 8))
+    if image.width * image.height > MAX_PIXELS or full > MAX_REDUCED_PIXELS:
+        raise ImageProblem(
+            path,
+            _("The image has {count} million pixels, more than are read.").format(count=round(full / 1e6)),
+            _("Save a smaller copy, up to {most} million.").format(most=round(MAX_PIXELS / 1e6)),
+        )
+    with _one_big_image if full > BIG_PIXELS else contextlib.nullcontext():
+        stored = image.size
+        image.load()
+        # A damaged EXIF block says nothing about the orientation, but the pixels are still good.
+        with contextlib.suppress(*_DAMAGE):
+            ImageOps.exif_transpose(image, in_place=True)
+        if image.size != stored:  # turned by a quarter, here or (TIFF) while loading
+            size = size[::-1]
+        # TIFF says whether zero is white; Pillow acts on it up to 8 bits only.
+        zero_is_white = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+        if target is not None and full > BIG_PIXELS:
+            return pixels.to_small_rgb(image, target, zero_is_white), size
+        return pixels.to_rgb(image, zero_is_white), size
+
+
+def _cause(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(
+        error
+    ).__name__

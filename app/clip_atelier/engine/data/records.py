@@ -1,0 +1,122 @@
+"""What a folder of drawings is once it has been read: items, problems, and the collection they make."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from clip_atelier.engine.core import plain
+
+Role = Literal["", "sketch", "artwork"]
+SplitName = Literal["", "train", "validation", "test"]
+Source = Literal["metadata", "sidecar", "folder", "filename", "mixed"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One readable image.
+
+    Attributes:
+        path: Relative to the collection's folder, with forward slashes; undecodable bytes stay as surrogates.
+        digest: SHA-256 of the file's bytes, in hex.
+        captions: At least one, in the order they were written.
+        label: The class it belongs to, "" if none.
+        pair: Key shared by the sketches and artworks that belong together, "" if none.
+        role: Its part in a pair.
+        split: What the collection itself declares, "" if nothing.
+        width: In pixels, upright (EXIF applied).
+        height: In pixels, upright.
+        look: 64-bit difference hash of the letterboxed drawing; near-duplicates differ in few bits.
+    """
+
+    path: str
+    digest: str
+    captions: tuple[str, ...]
+    label: str = ""
+    pair: str = ""
+    role: Role = ""
+    split: SplitName = ""
+    width: int = 0
+    height: int = 0
+    look: int = 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something left out or in doubt. `reason` is a translated sentence with the cause and, where there is one, the remedy."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A folder as read.
+
+    Attributes:
+        items: Ordered by path.
+        caption_source: Where the captions came from; "mixed" if from more than one source.
+        duplicates: Groups of paths that show (nearly) the same drawing.
+        notes: Translated remarks on the whole, e.g. "1 folder could not be read".
+    """
+
+    root: Path
+    items: tuple[Item, ...]
+    caption_source: Source
+    problems: tuple[Problem, ...] = ()
+    duplicates: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """All class names, sorted."""
+        return tuple(sorted({item.label for item in self.items} - {""}))
+
+    @cached_property
+    def pairs(self) -> Mapping[str, tuple[int, ...]]:
+        """Pair key -> indices of its items."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for index, item in enumerate(self.items):
+            if item.pair:
+                found[item.pair].append(index)
+        return {key: tuple(indices) for key, indices in found.items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of everything that training depends on; file names and order do not matter."""
+        lines = sorted(
+            json.dumps([item.digest, item.captions, item.label, item.pair, item.role, item.split])
+            for item in self.items
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @property
+    def caption_count(self) -> int:
+        """Captions of all images together."""
+        return sum(len(item.captions) for item in self.items)
+
+    def absolute(self, item: Item) -> Path:
+        """Where an item's file is."""
+        return self.root / item.path
+
+    def summary(self) -> dict[str, Any]:
+        """The JSON document of `scan`."""
+        document = {
+            "folder": str(self.root),
+            "images": len(self.items),
+            "captions": self.caption_count,
+            "labels": len(self.labels),
+            "pairs": len(self.pairs),
+            "caption_source": self.caption_source,
+            "problems": [{"path": p.path, "reason": p.reason} for p in self.problems],
+            "duplicates": [list(group) for group in self.duplicates],
+            "notes": list(self.notes),
+            "fingerprint": self.fingerprint,
+        }
+        return {key: plain(value) for key, value in document.items()}

@@ -1,0 +1,255 @@
+"""A folder becomes a collection: every image decoded once, every fault named, nothing assumed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clip_atelier.engine.core import (
+    Control,
+    Phase,
+    ProblemFound,
+    Progress,
+    Scanned,
+    UserError,
+    Work,
+    _,
+    shown,
+)
+from clip_atelier.engine.data import caption_tables, captions, image_gate
+from clip_atelier.engine.data.caption_tables import CaptionRow
+from clip_atelier.engine.data.duplicates import near_duplicates
+from clip_atelier.engine.data.image_facts import Fitting, ImageFacts, read
+from clip_atelier.engine.data.names import Lookup, nfc
+from clip_atelier.engine.data.pairs import find_pairs
+from clip_atelier.engine.data.records import Collection, Item, Problem, SplitName
+from clip_atelier.engine.data.scan_cache import ScanCache
+from clip_atelier.engine.data.walk import Found, walk
+from clip_atelier.engine.settings import DataSettings
+
+AHEAD: Final = 32
+"""Files that may be decoded before their turn: bounds memory, and how long a stop takes."""
+EVERY: Final = 0.1
+"""Seconds between two progress events."""
+
+
+Read = tuple[ImageFacts, NDArray[np.uint8] | None]
+
+
+def scan(
+    folder: Path,
+    data: DataSettings,
+    control: Control,
+    cache: Path | None = None,
+    fitting: Fitting | None = None,
+) -> Work[Collection]:
+    """Reads a folder of drawings.
+
+    Args:
+        folder: The collection.
+        data: Where captions and pairs come from.
+        control: May stop or pause the work between two files.
+        cache: SQLite file that remembers unchanged images; made where missing, done without where it cannot be used.
+        fitting: Takes pictures that had to be decoded; those that the cache remembers do not come by.
+
+    Returns:
+        The collection, its items ordered by path.
+
+    Raises:
+        UserError: the folder is missing, is a file, or holds no readable image; a chosen source is not there.
+        Stopped: a stop was asked for; what was read stays in the cache.
+    """
+    yield Phase(name="scan", title=_("Reading the collection"))
+    _check(folder)
+    found = walk(folder, control)
+    for problem in found.problems:
+        yield ProblemFound(path=problem.path, reason=problem.reason)
+    problems = list(found.problems)
+    readings = yield from _readings(folder, found, problems, control, cache, fitting)
+    if not readings:
+        raise _nothing(folder, found, problems)
+    paths = sorted(readings)
+    reported = len(problems)
+    notes = _unreadable(found)
+    entries = caption_tables.read_tables(folder, found.side_files, Lookup(found.images), problems)
+    entries = {path: entry for path, entry in entries.items() if path in readings}
+    problems += _twins(paths)
+    places = find_pairs(paths, entries, data, notes)
+    words = captions.find_words(folder, paths, found.side_files, entries, places, data, problems)
+    items = []
+    for path in paths:
+        reading, place, said = readings[path], places.get(path), words[path]
+        items.append(
+            Item(
+                path=path,
+                digest=reading.digest,
+                captions=said.captions,
+                label=said.label,
+                pair=place.pair if place else "",
+                role=place.role if place else "",
+                split=_split(path, entries),
+                width=reading.width,
+                height=reading.height,
+                look=reading.look,
+            )
+        )
+    alike = near_duplicates([readings[path] for path in paths], control)
+    alike = tuple(group for group in alike if not _partners([items[i] for i in group]))
+    torn = sum(len({items[i].split for i in group}) > 1 for group in alike)
+    if torn:
+        notes.append(
+            _("Near-duplicates that the “split” column puts into different parts: {count}.").format(
+                count=torn
+            )
+        )
+    for problem in problems[reported:]:
+        yield ProblemFound(path=problem.path, reason=problem.reason)
+    collection = Collection(
+        root=folder,
+        items=tuple(items),
+        caption_source=captions.overall(words),
+        problems=tuple(sorted(problems, key=lambda problem: problem.path)),
+        duplicates=tuple(tuple(paths[i] for i in group) for group in alike),
+        notes=tuple(notes),
+    )
+    yield Scanned(
+        images=len(items),
+        captions=collection.caption_count,
+        labels=len(collection.labels),
+        pairs=len(collection.pairs),
+        caption_source=collection.caption_source,
+        problems=len(problems),
+    )
+    return collection
+
+
+def _check(folder: Path) -> None:
+    if not folder.exists():
+        raise UserError(
+            _("There is no folder “{folder}”.").format(folder=shown(folder)), _("Check the path."), "folder"
+        )
+    if not folder.is_dir():
+        raise UserError(
+            _("“{folder}” is a file, not a folder.").format(folder=shown(folder)),
+            _("Choose the folder that holds the images."),
+            "folder",
+        )
+
+
+def _readings(
+    folder: Path,
+    found: Found,
+    problems: list[Problem],
+    control: Control,
+    cache: Path | None,
+    fitting: Fitting | None,
+) -> Work[dict[str, ImageFacts]]:
+    known = ScanCache(cache, folder)
+    results: dict[str, ImageFacts] = {}
+    total = len(found.images)
+    started = shown_at = time.monotonic()
+    try:
+        fresh: list[str] = []
+        for path, stamp in found.images.items():
+            reading = known.get(path, stamp)
+            if reading is None:
+                fresh.append(path)
+            else:
+                results[path] = reading
+        reused = len(results)
+        for done, (path, future) in enumerate(_decoded(folder, fresh, control, fitting), start=1):
+            try:
+                results[path], picture = future.result()
+                known.put(path, found.images[path], results[path])
+                if fitting and picture is not None:
+                    fitting.take(results[path].digest, picture)
+            except image_gate.ImageProblem as problem:
+                problems.append(Problem(path, problem.reason))
+                yield ProblemFound(path=path, reason=problem.reason)
+            now = time.monotonic()
+            if now - shown_at >= EVERY:
+                shown_at = now
+                left = (now - started) / done * (len(fresh) - done)
+                yield Progress(done=reused + done, total=total, seconds_left=left, item=path)
+        known.forget_gone()
+        yield Progress(done=total, total=total, seconds_left=0.0)
+    finally:
+        known.close()
+    return results
+
+
+def _decoded(
+    folder: Path, paths: list[str], control: Control, fitting: Fitting | None
+) -> Iterator[tuple[str, Future[Read]]]:
+    """Reads files in a few threads (Pillow decodes without the interpreter's lock), in order, at most `AHEAD` ahead."""
+    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="scan")
+    waiting: deque[tuple[str, Future[Read]]] = deque()
+    coming = iter(paths)
+    try:
+        while True:
+            control.boundary()
+            while len(waiting) < AHEAD and (path := next(coming, None)) is not None:
+                waiting.append((path, pool.submit(read, folder / path, fitting)))
+            if not waiting:
+                return
+            path, future = waiting.popleft()
+            future.exception()  # waits
+            yield path, future
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _split(path: str, entries: Mapping[str, CaptionRow]) -> SplitName:
+    declared = entries[path].split if path in entries else ""
+    # As in Hugging Face's image folder, top folders may be the parts of a split.
+    first, slash, _rest = path.partition("/")
+    return declared or (caption_tables.split_name(first) if slash else "")
+
+
+def _partners(items: list[Item]) -> bool:
+    """A sketch and its artwork may look alike; that makes them no duplicates."""
+    return len({item.pair for item in items} | {""}) == 2 and len({item.role for item in items}) == len(items)
+
+
+def _twins(paths: list[str]) -> list[Problem]:
+    """Names that look the same but are spelled in composed and in decomposed letters, as after copying from macOS."""
+    found = []
+    composed: dict[str, str] = {}
+    for path in paths:
+        first = composed.setdefault(nfc(path), path)
+        if first != path:
+            reason = _(
+                "Another image has a name that looks the same; captions and pairs may be mixed up. Rename one."
+            )
+            found.append(Problem(path, reason))
+    return found
+
+
+def _unreadable(found: Found) -> list[str]:
+    # The end of a name tells folders apart; the whole may be thousands of letters long.
+    names = ", ".join(
+        shown(path if len(path) < 60 else f"…{path[-60:]}") for path in sorted(found.unreadable)[:3]
+    )
+    if not names:
+        return []
+    if len(found.unreadable) == 1:
+        return [_("1 folder could not be read: {names}").format(names=names)]
+    return [_("{count} folders could not be read: {names}").format(count=len(found.unreadable), names=names)]
+
+
+def _nothing(folder: Path, found: Found, problems: list[Problem]) -> UserError:
+    message = _("“{folder}” has no images that can be read.").format(folder=shown(folder))
+    first = [f"{shown(problem.path)}: {problem.reason}" for problem in problems[:3]] + _unreadable(found)
+    return UserError(
+        " ".join([message, *first]),
+        _("Choose a folder with PNG, JPEG, WebP, TIFF, PSD, ORA or KRA files."),
+        "folder",
+    )

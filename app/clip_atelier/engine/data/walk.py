@@ -1,0 +1,129 @@
+"""Finds the files of a folder: each once, whatever links there are; never blocks, never fails on one bad entry."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from clip_atelier.engine.core import N_, Control, _
+from clip_atelier.engine.data import image_gate
+from clip_atelier.engine.data.records import Problem
+from clip_atelier.engine.data.scan_cache import Stamp
+
+UNREAD: Final = frozenset(
+    (".eps", ".ps", ".ai", ".pdf", ".svg", ".svgz", ".xcf", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".tga", ".exr", ".hdr",
+     ".clip", ".procreate", ".sai", ".sai2", ".mdp", ".afphoto", ".afdesign", ".dng", ".cr2", ".cr3", ".nef", ".arw")
+)  # fmt: skip
+"""Kinds of drawings that are named as not read, instead of being passed over in silence."""
+_IGNORED: Final = frozenset(("__macosx", "@eadir", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin"))
+_SIDE_FILES: Final = frozenset((".txt", ".caption", ".csv", ".jsonl"))
+
+
+@dataclass
+class Found:
+    """The files below a folder, by their path relative to it."""
+
+    images: dict[str, Stamp] = field(default_factory=dict)
+    side_files: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def walk(root: Path, control: Control) -> Found:
+    """Finds what is below `root`. Hidden files and the leftovers of operating systems are ignored.
+
+    Raises:
+        Stopped: a stop was asked for.
+    """
+    found = Found()
+    seen: set[tuple[int, int]] = set()
+    links: list[str] = []
+    above = {(status.st_dev, status.st_ino) for status in map(os.stat, root.resolve().parents)}
+    _below(root, "", seen, links, found, control)
+    # Links last, so that a file is known by its own path and not by a link's.
+    while links:
+        path = links.pop(0)
+        try:
+            status = os.stat(root / path)
+        except OSError:
+            found.problems.append(Problem(path, _("The link leads nowhere.")))
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            if (status.st_dev, status.st_ino) in above:
+                continue  # it would lead over everything beside the collection
+            _below(root, path, seen, links, found, control)
+        else:
+            seen.add((status.st_dev, status.st_ino))
+            _add(root, path, status, found)
+    return found
+
+
+def _below(
+    root: Path, start: str, seen: set[tuple[int, int]], links: list[str], found: Found, control: Control
+) -> None:
+    folders = [start]
+    while folders:
+        control.boundary()
+        folder = folders.pop()
+        try:
+            status = os.stat(root / folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            for path, entry in _entries(root, folder):
+                if entry.is_symlink():
+                    links.append(path)
+                elif entry.is_dir():
+                    folders.append(path)
+                else:
+                    _file(root, path, seen, found)
+        except OSError:
+            found.unreadable.append(folder or ".")
+
+
+def _file(root: Path, path: str, seen: set[tuple[int, int]], found: Found) -> None:
+    try:
+        status = os.stat(root / path)
+    except OSError:
+        return  # it went away since the folder was listed
+    seen.add((status.st_dev, status.st_ino))
+    _add(root, path, status, found)
+
+
+def _entries(root: Path, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    with os.scandir(root / folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if not entry.name.startswith(".") and entry.name.lower() not in _IGNORED:
+                yield (f"{folder}/{entry.name}" if folder else entry.name), entry
+
+
+_ODD: Final = (
+    (stat.S_ISFIFO, N_("This is a pipe, not a file.")),
+    (stat.S_ISSOCK, N_("This is a socket, not a file.")),
+    (stat.S_ISCHR, N_("This is a device, not a file.")),
+    (stat.S_ISBLK, N_("This is a device, not a file.")),
+)
+
+
+def _add(root: Path, path: str, status: os.stat_result, found: Found) -> None:
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix in _SIDE_FILES and stat.S_ISREG(status.st_mode):
+        found.side_files.add(path)
+        return
+    for is_kind, reason in _ODD:
+        if is_kind(status.st_mode):
+            found.problems.append(Problem(path, _(reason)))
+            return
+    if suffix in image_gate.SUFFIXES or (not suffix and image_gate.sniff(root / path)):
+        found.images[path] = Stamp.of(status)
+    elif suffix in UNREAD:
+        reason = _("Files of the kind {suffix} are not read. Export the drawing as PNG.").format(
+            suffix=suffix
+        )
+        found.problems.append(Problem(path, reason))

@@ -1,0 +1,107 @@
+"""Base against adapted: the paired comparison, and what may honestly be said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clip_atelier.engine.core import _
+from clip_atelier.engine.evaluation import metrics
+from clip_atelier.engine.evaluation.sets import TASKS, EvaluationSet
+
+Values = dict[str, NDArray[np.float64]]
+
+
+def averages(values: Values) -> dict[str, float]:
+    """One number per direction/metric."""
+    return {
+        name: metrics.aggregate({name.rpartition("/")[2]: value})[name.rpartition("/")[2]]
+        for name, value in values.items()
+    }
+
+
+def compare(evaluation_set: EvaluationSet, base: Values, adapted: Values) -> dict[str, Any]:
+    """The comparison as CONTRACT's `train` shows it: base, adapted, difference with intervals, verdict.
+
+    The verdict is about the headline direction's R@1 at 95 %.
+    """
+    intervals: dict[str, metrics.Interval] = {}
+    for task in evaluation_set.tasks:
+        for name in metrics.applicable(len(task.gallery)):
+            key = f"{task.name}/{name}"
+            intervals[key] = metrics.paired_bootstrap(
+                base[key], adapted[key], task.clusters, average=metrics.METRICS[name].average
+            )
+    difference = {key: {"value": i.value, "low": i.low, "high": i.high} for key, i in intervals.items()}
+    primary_metric = f"{evaluation_set.primary_metric}/R@1"
+    before, after = averages(base), averages(adapted)
+    word = metrics.verdict(intervals[primary_metric])
+    return {
+        "base": before,
+        "adapted": after,
+        "difference": difference,
+        "headline": primary_metric,
+        "verdict": word,
+        "verdict_text": sentence(
+            word, primary_metric, before[primary_metric], after[primary_metric], difference
+        ),
+        "queries": {task.name: len(task.queries) for task in evaluation_set.tasks},
+        "gallery": {task.name: len(task.gallery) for task in evaluation_set.tasks},
+        "chance": evaluation_set.chance(),
+    }
+
+
+def sentence(
+    word: str, primary_metric: str, before: float, after: float, difference: Mapping[str, Mapping[str, float]]
+) -> str:
+    """The verdict in plain words, in the user's language, and its `price`.
+
+    Args:
+        word: The verdict.
+        primary_metric: The direction/metric it is about.
+        before: That of the base.
+        after: That of the adapted model.
+        difference: Adapted minus base by direction/metric, each with `value`, `low` and `high`.
+    """
+    task, _slash, metric = primary_metric.rpartition("/")
+    facts = _("{direction} {metric}: {before:.3f} before, {after:.3f} after (difference {value:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}).").format(
+        direction=_(TASKS[task]), metric=metric, before=before, after=after, **difference[primary_metric]
+    )  # fmt: skip
+    opening = {
+        "gain": _("The adaptation helped."),
+        "loss": _("The adaptation made retrieval worse."),
+    }.get(word, _("Nothing measurable was gained."))
+    return f"{opening} {facts} {price(difference, primary_metric)}".rstrip()
+
+
+def price(difference: Mapping[str, Mapping[str, float]], primary_metric: str) -> str:
+    """What became worse meanwhile, in the user's language: the verdict is on one direction, and others may pay for it.
+
+    Args:
+        difference: Adapted minus base by direction/metric, each with `value`, `low` and `high`.
+        primary_metric: What the verdict is about; the same metric of the other directions is looked at.
+
+    Returns:
+        Empty where no other direction fell by more than chance allows (95 %).
+    """
+    own, _slash, metric = primary_metric.rpartition("/")
+    changes = {name: difference.get(f"{name}/{metric}") or {} for name in TASKS if name != own}
+    worse = [
+        _("{direction} {metric} {value:+.3f} ({low:+.3f} to {high:+.3f})").format(
+            direction=_(TASKS[name]), metric=metric, **change
+        )
+        for name, change in changes.items()
+        if _fell(change, metric)
+    ]
+    return _("Worse than before: {directions}.").format(directions=", ".join(worse)) if worse else ""
+
+
+def _fell(change: Mapping[str, float | None], metric: str) -> bool:
+    """Whether a metric became worse beyond chance; a difference that could not be measured is stored as null."""
+    value, low, high = (change.get(name) for name in ("value", "low", "high"))
+    if value is None or low is None or high is None:
+        return False
+    return metrics.verdict(metrics.Interval(value, low, high), metrics.METRICS[metric].direction) == "loss"

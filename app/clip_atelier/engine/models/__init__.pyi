@@ -1,0 +1,17 @@
+from . import adapters as adapters
+from . import device as device
+from . import features as features
+from . import shapes as shapes
+from . import weights as weights
+from .adapters import Adapter as Adapter
+from .clip import Clip as Clip
+from .clip import Tower as Tower
+from .device import is_out_of_memory as is_out_of_memory
+from .device import random_state as random_state
+from .device import set_random_state as set_random_state
+from .embeddings import Features as Features
+from .embeddings import normalised as normalised
+from .halves import Halves as Halves
+from .model_packs import MODEL as MODEL
+from .registry import STARTER as STARTER
+from .registry import Models as Models

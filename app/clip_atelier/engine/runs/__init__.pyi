@@ -1,0 +1,10 @@
+from . import adapted_model as adapted_model
+from . import checkpoints as checkpoints
+from . import run_packs as run_packs
+from .adapted_model import AdaptedModel as AdaptedModel
+from .adapted_model import open_run as open_run
+from .records import RunFolder as RunFolder
+from .records import Runs as Runs
+from .records import cannot_write as cannot_write
+from .records import write_json as write_json
+from .run_packs import RUN as RUN

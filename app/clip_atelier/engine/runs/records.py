@@ -1,0 +1,374 @@
+"""Run folders: record, replay, list, delete. The disk is the only owner of a run's state.
+
+HOME/runs/ID/ holds run.json (what was asked), events.jsonl (what happened, append-only), checkpoints/, adapter/ (plain
+PEFT) and evaluation.json (what came out). "Running" is never stored: it is a lock that is held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+
+from clip_atelier import __version__
+from clip_atelier.engine import settings as declared
+from clip_atelier.engine.core import (
+    Event,
+    Finished,
+    T,
+    UserError,
+    Work,
+    WorkError,
+    _,
+    from_json,
+    plain,
+    to_json,
+)
+from clip_atelier.engine.settings import Settings
+
+SCHEMA = 1
+Status = Literal["running", "done", "stopped", "failed", "interrupted"]
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replaces a JSON file whole: after a crash it is the old one or the new one.
+
+    Raises:
+        WorkError: it cannot be written; names the file.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8") as stream:
+            json.dump(plain(value), stream, ensure_ascii=False, indent=1, allow_nan=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> WorkError:
+    """The error for a failed write, with its reason in words and the remedy."""
+    return WorkError(
+        _("“{path}” cannot be written: {reason}.").format(path=path, reason=error.strerror or error),
+        _("Free some disk space, or choose another home folder with --home or CLIP_ATELIER_HOME."),
+    )
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bad_lines = 0
+        self._lock = filelock.FileLock(path / ".lock", timeout=0)
+
+    @property
+    def id(self) -> str:
+        """The run's name in lists and commands."""
+        return self.path.name
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """run.json.
+
+        Raises:
+            UserError: missing, unreadable, or made by a newer version.
+        """
+        try:
+            value = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                _("The run “{run}” cannot be read: {reason}").format(run=self.id, reason=error),
+                _("Its folder is {path}.").format(path=self.path),
+            ) from error
+        if not isinstance(value, dict):
+            raise UserError(_("The run “{run}” cannot be read.").format(run=self.id), "")
+        return value
+
+    @property
+    def newer(self) -> bool:
+        """Whether a newer version of the program made it; then it is read-only."""
+        return int(self.record.get("schema", 0)) > SCHEMA
+
+    @property
+    def settings(self) -> Settings:
+        """What the run was asked to do.
+
+        Raises:
+            UserError: the settings cannot be understood.
+        """
+        if self.newer:
+            raise UserError(
+                _("The run “{run}” was made by a newer version of CLIP Atelier.").format(run=self.id),
+                _("It can be looked at, but not changed; use that version."),
+            )
+        return declared.build(self.record["settings"])
+
+    @property
+    def folder(self) -> Path:
+        """The collection it was trained on."""
+        return Path(str(self.record["folder"]))
+
+    @property
+    def name(self) -> str:
+        """The name the user gave, or the id."""
+        return str(self.record.get("name") or self.id)
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What came out: CONTRACT's train JSON; None while there is nothing."""
+        try:
+            value = json.loads((self.path / "evaluation.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    @property
+    def status(self) -> Status:
+        """Derived: a held lock is running; else the last end event; else it was interrupted."""
+        if self.locked:
+            return "running"
+        last = self._last_event()
+        if isinstance(last, Finished) and last.status in ("done", "stopped", "failed"):
+            return last.status  # type: ignore[return-value]
+        return "interrupted"
+
+    @property
+    def locked(self) -> bool:
+        """Whether some process works on it now."""
+        if self._lock.is_locked:
+            return True
+        probe = filelock.FileLock(self.path / ".lock", timeout=0)
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            with probe:
+                return False
+        except (filelock.Timeout, OSError):
+            return True
+
+    def summary(self) -> dict[str, Any]:
+        """One row of `runs --json`."""
+        record, result = self.record, self.result or {}
+        return {
+            "run": self.id,
+            "name": record.get("name") or self.id,
+            "status": self.status,
+            "created": record.get("created"),
+            "folder": record.get("folder"),
+            "settings": record.get("settings"),
+            "base": result.get("base"),
+            "adapted": result.get("adapted"),
+            "difference": result.get("difference"),
+            "verdict": result.get("verdict"),
+            "result": result or None,
+        }
+
+    # Writing
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Holds the run's lock for the block.
+
+        Raises:
+            UserError: another process works on it.
+        """
+        try:
+            self._lock.acquire()
+        except filelock.Timeout as error:
+            raise UserError(
+                _("The run “{run}” is being worked on by another process.").format(run=self.id),
+                _("Wait until it ends, or stop it there."),
+            ) from error
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def update(self, **values: Any) -> None:
+        """Changes entries of run.json."""
+        write_json(self.path / "run.json", self.record | values)
+
+    def recording(self, work: Work[T]) -> Work[T]:
+        """Hands events on after each is on disk.
+
+        Raises:
+            WorkError: the folder was deleted or the disk is full.
+        """
+        file = self.path / "events.jsonl"
+        try:
+            self._mend_tail(file)
+            with file.open("a", encoding="utf-8") as stream:
+                while True:
+                    try:
+                        event = next(work)
+                    except StopIteration as end:
+                        return end.value  # type: ignore[no-any-return]
+                    if not file.exists():
+                        raise FileNotFoundError(2, os.strerror(2), str(file))
+                    stream.write(json.dumps(to_json(event), ensure_ascii=False, allow_nan=False) + "\n")
+                    stream.flush()
+                    yield event
+        except OSError as error:
+            raise cannot_write(file, error) from error
+        finally:
+            work.close()
+
+    @staticmethod
+    def _mend_tail(file: Path) -> None:
+        # A killed process can leave half a line; the next event must not be glued to it.
+        if file.exists() and file.stat().st_size:
+            with file.open("rb+") as stream:
+                stream.seek(-1, os.SEEK_END)
+                if stream.read(1) != b"\n":
+                    stream.write(b"\n")
+
+    # Reading
+
+    def events(self) -> Iterator[Event]:
+        """All recorded events in order; lines that cannot be read are skipped and counted in `bad_lines`."""
+        self.bad_lines = 0
+        try:
+            stream = (self.path / "events.jsonl").open(encoding="utf-8", errors="replace")
+        except OSError:
+            return
+        with stream:
+            for line in stream:
+                if not line.strip():
+                    continue
+                try:
+                    yield from_json(json.loads(line))
+                except (ValueError, AttributeError):
+                    self.bad_lines += 1
+
+    def _last_event(self) -> Event | None:
+        try:
+            with (self.path / "events.jsonl").open("rb") as stream:
+                stream.seek(0, os.SEEK_END)
+                # An end event carries a whole result; read back until a whole line is found.
+                size, take = stream.tell(), 1 << 16
+                while True:
+                    start = max(0, size - take)
+                    stream.seek(start)
+                    lines = stream.read(size - start).split(b"\n")
+                    whole = [line for line in (lines if start == 0 else lines[1:]) if line.strip()]
+                    if whole or start == 0:
+                        break
+                    take *= 4
+        except OSError:
+            return None
+        for line in reversed(whole):
+            try:
+                return from_json(json.loads(line))
+            except (ValueError, AttributeError):
+                continue
+        return None
+
+
+class Runs:
+    """All runs of a home."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "runs"
+
+    def list(self) -> list[RunFolder]:
+        """Every readable run, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        found = [RunFolder(p) for p in self.folder.iterdir() if (p / "run.json").is_file()]
+        return sorted(found, key=lambda run: run.id)
+
+    def open(self, run_id: str) -> RunFolder:
+        """A run by its id, by its path, or by its name if only one has it; "latest" is the newest.
+
+        Raises:
+            UserError: there is no such run.
+        """
+        runs = self.list()
+        if run_id == "latest" and runs:
+            return runs[-1]
+        path = Path(run_id)
+        if (path / "run.json").is_file() and len(path.parts) > 1:
+            return RunFolder(path.absolute())
+        exact = [run for run in runs if run.id == run_id]
+        named = exact or [run for run in runs if run.record.get("name") == run_id]
+        if len(named) == 1:
+            return named[0]
+        raise UserError(
+            _("There is no run “{run}”.").format(run=run_id)
+            if not named
+            else _("Several runs are named “{run}”.").format(run=run_id),
+            _("“clip-atelier runs” lists them all."),
+            "run",
+        )
+
+    def create(self, name: str, settings: Settings, folder: Path) -> RunFolder:
+        """A new run folder.
+
+        Raises:
+            WorkError: the home cannot be written; said before any work is done.
+        """
+        slug = re.sub(r"[^\w-]+", "-", name.strip(), flags=re.UNICODE).strip("-").lower()[:40]
+        stem = time.strftime("%Y%m%d-%H%M%S") + (f"-{slug}" if slug else "")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for attempt in range(1000):
+                path = self.folder / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
+                try:
+                    path.mkdir()
+                    break
+                except FileExistsError:
+                    continue
+        except OSError as error:
+            raise cannot_write(self.folder, error) from error
+        write_json(
+            path / "run.json",
+            {
+                "schema": SCHEMA,
+                "id": path.name,
+                "name": name,
+                "created": time.time(),
+                "folder": str(folder),
+                "settings": declared.flat(settings),
+                "versions": versions(),
+            },
+        )
+        return RunFolder(path)
+
+    def delete(self, run_id: str) -> None:
+        """Deletes a run's folder.
+
+        Raises:
+            UserError: no such run, or it is being worked on.
+        """
+        run = self.open(run_id)
+        with run.hold():
+            trash = run.path.with_name(f".deleting-{run.id}")
+        try:
+            run.path.rename(trash)
+            shutil.rmtree(trash)
+        except OSError as error:
+            raise cannot_write(run.path, error) from error
+
+
+def versions() -> Mapping[str, str]:
+    """Versions that decide a run's numbers, without importing the packages."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"clip_atelier": __version__}
+    for package in ("torch", "transformers", "peft", "numpy", "pillow"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

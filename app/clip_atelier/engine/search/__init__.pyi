@@ -1,0 +1,9 @@
+from . import gallery as gallery
+from .gallery import load_model as load_model
+from .gallery import open_gallery as open_gallery
+from .model_ref import ModelRef as ModelRef
+from .query import Query as Query
+from .query import Term as Term
+from .query import parse_query as parse_query
+from .ranked_search import open_search as open_search
+from .ranked_search import search as search

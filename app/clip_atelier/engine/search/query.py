@@ -1,0 +1,90 @@
+"""What is searched for: words and images, added and taken away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from clip_atelier.engine.core import UserError, _
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Picture: TypeAlias = "Path | Image.Image"
+
+# Quoted words, or a plus or minus sign that stands alone, or anything else without spaces.
+_PARTS = re.compile(r'"(?P<quoted>[^"]*)"|(?P<sign>[+\-−](?=\s|$))|(?P<word>\S+)')
+
+
+@dataclass(frozen=True)
+class Term:
+    """One part of a query: words or a picture, with a weight (negative takes it away)."""
+
+    content: str | Picture
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Query:
+    """A sum of terms. Each term's embedding has length 1; their weighted sum is normalised again."""
+
+    terms: tuple[Term, ...]
+
+    @classmethod
+    def of(cls, *contents: str | Picture) -> Self:
+        """A query that adds words (taken literally) and pictures."""
+        return cls(tuple(Term(content) for content in contents))
+
+    def plus(self, content: str | Picture, weight: float = 1.0) -> Query:
+        """This query with one more term."""
+        return Query((*self.terms, Term(content, weight)))
+
+    @property
+    def texts(self) -> list[str]:
+        """The words of the query, in order."""
+        return [term.content for term in self.terms if isinstance(term.content, str)]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """The pictures of the query, in order."""
+        return [term.content for term in self.terms if not isinstance(term.content, str)]
+
+
+def parse_query(text: str, pictures: Sequence[Picture] = ()) -> Query:
+    """Reads `horse + stripes`, `apple - fruit`; `"rock + roll"` in quotes is taken as it is.
+
+    A sign counts only where it stands alone, so that `t-shirt` and `1+1` are words. Pictures are added.
+
+    Raises:
+        UserError: nothing to search for, or a sign without words after it.
+    """
+    terms = [Term(picture) for picture in pictures]
+    words: list[str] = []
+    weight, signed = 1.0, False
+    for part in _PARTS.finditer(text):
+        if part["sign"]:
+            if words:
+                terms.append(Term(" ".join(words), weight))
+            elif signed:
+                raise _incomplete(text)
+            words, signed = [], True
+            weight = 1.0 if part["sign"] == "+" else -1.0
+        else:
+            words.extend((part["quoted"] if part["quoted"] is not None else part["word"]).split())
+    if words:
+        terms.append(Term(" ".join(words), weight))
+    elif signed:
+        raise _incomplete(text)
+    if not terms:
+        raise UserError(_("There is nothing to search for."), _("Give some words or an image."))
+    return Query(tuple(terms))
+
+
+def _incomplete(text: str) -> UserError:
+    return UserError(
+        _("“{text}” has a plus or minus with nothing after it.").format(text=text),
+        _("Write for example: horse + stripes. In quotes, signs are taken as words."),
+    )

@@ -1,0 +1,75 @@
+"""Which images and captions a step sees: a pure function of the seed and the step, so that resuming needs no state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clip_atelier.engine.data import Item
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's material.
+
+    Attributes:
+        indices: Items.
+        views: The view of each item.
+        captions: One caption of each item (its text, not yet made distinct).
+    """
+
+    indices: tuple[int, ...]
+    views: tuple[int, ...]
+    captions: tuple[str, ...]
+
+
+class Batches:
+    """The batches of all epochs.
+
+    What must be seen together, the sketches and artworks of a pair, is one unit and never torn apart; a batch holds
+    about `batch_size` images. Units are spread evenly, so that no batch of an epoch is a lonely remainder.
+
+    Args:
+        items: The collection's items.
+        indices: The training items.
+        groups: One group id per item of the collection.
+        batch_size: Images per batch.
+        views: Varied views per image.
+        seed: Fixes order, views and captions.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        indices: Sequence[int],
+        groups: Sequence[int],
+        batch_size: int,
+        views: int,
+        seed: int,
+    ) -> None:
+        self.items = items
+        self.views = views
+        self.seed = seed
+        units: dict[object, list[int]] = {}
+        for index in indices:
+            # Only pairs are one unit; near-duplicates in one batch would teach nothing together.
+            key: object = ("pair", groups[index]) if items[index].pair else index
+            units.setdefault(key, []).append(index)
+        self.units = list(units.values())
+        self.per_epoch = min(max(1, round(len(indices) / batch_size)), max(1, len(self.units) // 2))
+
+    def at(self, step: int) -> Batch:
+        """The batch of a step, counted from 0."""
+        epoch, position = divmod(step, self.per_epoch)
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(len(self.units))
+        mine = np.array_split(order, self.per_epoch)[position]
+        indices = tuple(index for unit in mine for index in self.units[unit])
+        draw = np.random.default_rng([self.seed, epoch, position])
+        captions = tuple(
+            self.items[i].captions[int(draw.integers(len(self.items[i].captions)))] for i in indices
+        )
+        views = tuple(int(v) for v in draw.integers(self.views, size=len(indices)))
+        return Batch(indices, views, captions)

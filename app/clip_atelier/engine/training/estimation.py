@@ -1,0 +1,131 @@
+"""Time and memory of a run before it begins, from one probed step on this machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from clip_atelier.engine.core import Control, Phase, Work, WorkError, _
+from clip_atelier.engine.data import ImageCache, scan, split
+from clip_atelier.engine.models import Clip, Models, adapters, is_out_of_memory
+from clip_atelier.engine.settings import Settings
+from clip_atelier.engine.training.batches import Batches
+from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
+
+# Share of the free memory that a run may plan with; the rest is for everything else on the machine.
+_USABLE = 0.85
+_SAMPLE_SECONDS = 0.005
+
+
+def estimate(
+    folder: Path, settings: Settings, home: Path, models: Models, control: Control
+) -> Work[dict[str, Any]]:
+    """Takes one step of the run on its own first batch and reckons the rest from it. Nothing is kept.
+
+    Returns:
+        `steps`, `seconds_per_step`, `first_pass_seconds` (decoding and frozen parts), `seconds` (both together,
+        measuring not included), `memory` (bytes in use at the peak of a step), `available` (bytes), `fits`,
+        `chunk_size`: 0 where the step fits, else the largest power of two that should; and
+        `gradient_checkpointing`: whether turning that on would save memory that is missing.
+
+    Raises:
+        UserError: the folder, the model or a setting is at fault.
+    """
+    yield Phase(name="scan", title=_("Reading the collection"))
+    collection = yield from scan(folder, settings.data, control, home / "cache" / "scan.sqlite")
+    parts = split(collection, settings.data, settings.data.split_seed)
+    yield Phase(name="load", title=_("Opening the model"))
+    clip = models.open(settings.model.name, settings.hardware)
+    yield Phase(name="train", title=_("Probing one step"))
+    train, seed, views = settings.train, settings.train.seed, settings.data.views
+    batches = Batches(collection.items, parts.train, parts.groups, train.batch_size, views, seed)
+    batch = batches.at(0)
+    trains_layers = False
+    try:
+        adapter = adapters.attach(clip, settings)
+        pictures = ImageCache(collection.root, collection.items, clip.image_size, settings.data, seed)
+        began = time.perf_counter()
+        yield from pictures.prepare(batch.indices, control, views)
+        inputs = TrainingInputs(clip, collection.items, parts.groups, pictures)
+        trains_layers = bool(inputs.trained_towers)
+        yield from inputs.prepare(batch.indices, views, control)
+        first_pass = (time.perf_counter() - began) / len(batch.indices) * len(parts.train)
+        train_step = TrainStep(clip, adapter, inputs, train, batches.per_epoch * train.epochs)
+        with _peak(clip) as peak:
+            # The first step also makes the optimiser's state and warms the kernels; the second one is timed.
+            train_step.step(0, batch)
+            control.boundary()
+            began = time.perf_counter()
+            float(train_step.step(1, batch))
+            seconds = time.perf_counter() - began
+        memory = peak[0]
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise WorkError(_("The computation failed: {reason}").format(reason=error)) from error
+        memory, seconds, first_pass = 0, 0.0, 0.0
+    finally:
+        adapters.detach(clip)
+    available = _available(clip)
+    fits = 0 < memory <= _USABLE * available
+    steps = batches.per_epoch * train.epochs
+    return {
+        "steps": steps,
+        "seconds_per_step": seconds,
+        "first_pass_seconds": first_pass,
+        "seconds": first_pass + steps * seconds,
+        "memory": memory,
+        "available": available,
+        "fits": fits,
+        "chunk_size": 0 if fits else _chunk(train.chunk_size or train.batch_size, memory, available),
+        "gradient_checkpointing": not fits and trains_layers and not train.gradient_checkpointing,
+        "device": clip.device.kind,
+    }
+
+
+def _chunk(size: int, memory: int, available: int) -> int:
+    """The largest power of two below `size` whose share of the step's memory fits, at least 2."""
+    share = _USABLE * available / memory if memory else 0.5
+    chunk = 2
+    while chunk * 2 < size and chunk * 2 <= size * share:
+        chunk *= 2
+    return chunk
+
+
+def _available(clip: Clip) -> int:
+    """Bytes that this process could use in all: what it holds and what is free."""
+    if clip.device.kind == "cuda":
+        free, _total = torch.cuda.mem_get_info()
+        return int(free + torch.cuda.memory_reserved())
+    return int(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
+
+
+@contextmanager
+def _peak(clip: Clip) -> Iterator[list[int]]:
+    """The most memory in use during the block, in the list's only element after it."""
+    found = [clip.device.memory()]
+    if clip.device.kind == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        yield found
+        found[0] = int(torch.cuda.max_memory_allocated())
+        return
+    # Other devices keep no high-water mark that can be reset: look often from beside.
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(_SAMPLE_SECONDS):
+            found[0] = max(found[0], clip.device.memory())
+
+    thread = threading.Thread(target=look, name="memory", daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,319 @@
+"""The steps of a run between its first check and its last: train, measure, keep the best, save."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from clip_atelier.engine.core import (
+    Check,
+    Control,
+    Event,
+    Notice,
+    Phase,
+    Ranking,
+    Saved,
+    Started,
+    Step,
+    Stopped,
+    UserError,
+    Work,
+    WorkError,
+    _,
+)
+from clip_atelier.engine.data import ImageCache, Item
+from clip_atelier.engine.evaluation import EvaluationSet, embed, select_by, significance
+from clip_atelier.engine.evaluation import sets as evaluation_sets
+from clip_atelier.engine.models import Adapter, Clip, Features, features, random_state, set_random_state
+from clip_atelier.engine.runs import checkpoints
+from clip_atelier.engine.settings import Settings
+from clip_atelier.engine.training.batches import Batches
+from clip_atelier.engine.training.distributed.group import Group
+from clip_atelier.engine.training.distributed.trainer import Leader
+from clip_atelier.engine.training.losses import objective
+from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
+
+_STEP_EVENTS = 1000  # about as many points per curve
+_PINNED = 4
+_STRIP = 5
+
+
+class Loop:
+    """Steps, checks, checkpoints.
+
+    Args:
+        run: The run's folder.
+        settings: The run's settings.
+        control: Stop, pause, evaluate now.
+        clip: The model, its adapter attached.
+        adapter: The update.
+        inputs: Where inputs come from.
+        batches: What each step sees.
+        evaluation_set: The questions about the validation images.
+        pictures: Prepared pictures.
+        base: The untouched model's embeddings of the board.
+        total: Steps of the whole run.
+        group: The processes that share each step, if there are several.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        settings: Settings,
+        control: Control,
+        clip: Clip,
+        adapter: Adapter,
+        inputs: TrainingInputs,
+        batches: Batches,
+        evaluation_set: EvaluationSet,
+        pictures: ImageCache,
+        base: tuple[Features, Features],
+        total: int,
+        group: Group | None = None,
+    ) -> None:
+        self.run_folder = run
+        self.control = control
+        self.checkpoints = run / "checkpoints"
+        self.clip = clip
+        self.adapter = adapter
+        self.inputs = inputs
+        self.batches = batches
+        self.evaluation_set = evaluation_set
+        self.pictures = pictures
+        self.base = base
+        self.total = total
+        self.train = settings.train
+        self.train_step = (
+            Leader(clip, adapter, inputs, self.train, total, group)
+            if group
+            else TrainStep(clip, adapter, inputs, self.train, total)
+        )
+        self.state = checkpoints.State(step=0)
+        checks = self.train.checks
+        self.check_steps = {round(total * n / checks) for n in range(1, checks + 1)} - {0} | {total}
+        self._first_state = adapter.state()
+
+    def run(self) -> Work[bool]:
+        """Trains to the end, an early stop, or the user's stop; returns whether the user stopped it."""
+        control = self.control
+        torch.manual_seed(self.train.seed)
+        yield from self._resume()
+        yield Phase(name="train", title=_("Training"))
+        yield Started(
+            run=self.run_folder.name,
+            steps=self.total,
+            start_step=self.state.step,
+            trainable_parameters=self.adapter.parameters,
+            device=self.clip.device.kind,
+            precision=self.clip.device.precision,
+            primary_metric=f"{self.evaluation_set.primary_metric}/R@1",
+            select_by=select_by(self.evaluation_set),
+        )
+        if self.state.step == 0:
+            yield from self._first_check()
+        every = max(1, self.total // _STEP_EVENTS)
+        losses: list[torch.Tensor] = []
+        seen, began, first = 0, time.monotonic(), self.state.step
+        before = self.state.seconds
+        while self.state.step < self.total:
+            try:
+                control.boundary()
+            except Stopped:
+                if self.state.step == 0:  # nothing was learned that could be kept or compared
+                    raise
+                yield from self._save()
+                if control.leaving:
+                    raise
+                return True
+            step = self.state.step
+            batch = self.batches.at(step)
+            losses.append(self.train_step.step(step, batch))
+            seen += len(batch.indices)
+            elapsed = time.monotonic() - began
+            self.state = replace(self.state, step=step + 1, seconds=before + elapsed)
+            due = self.state.step in self.check_steps or control.take_evaluate()
+            if len(losses) >= every or due:
+                yield self._step_event(losses, step, seen / max(elapsed, 1e-9), elapsed / (step + 1 - first))
+                losses.clear()
+            if due and (yield from self._check()):
+                break
+        return False
+
+    def _step_event(self, losses: list[torch.Tensor], step: int, rate: float, seconds: float) -> Event:
+        loss = float(torch.stack(losses).mean())
+        if not math.isfinite(loss):
+            raise WorkError(
+                _("The loss is no longer a number at step {step}.").format(step=step + 1),
+                _(
+                    "Lower the learning rate (train.learning_rate) or lora.lora_alpha. The last good checkpoint is kept."
+                ),
+                "train.learning_rate",
+            )
+        return Step(
+            step=step + 1,
+            epoch=(step + 1) / self.batches.per_epoch,
+            loss=loss,
+            learning_rate=self.train_step.learning_rate(step),
+            images_per_second=rate,
+            seconds_left=seconds * (self.total - step - 1),
+            memory=self.clip.device.memory(),
+        )
+
+    def _resume(self) -> Work[None]:
+        found, problems = checkpoints.newest(self.checkpoints)
+        for problem in problems:
+            yield Notice(text=problem)
+        if found is None:
+            return
+        self.adapter.load_state(found.adapter)
+        self.train_step.load_state(found.optimizer, found.state.extra)
+        self.state = found.state
+        if found.state.step:
+            yield Notice(
+                text=_("Going on from step {step} of {total}.").format(
+                    step=found.state.step, total=self.total
+                )
+            )
+
+    def _first_check(self) -> Work[None]:
+        values = significance.averages(self.evaluation_set.values(*self.base))
+        self.state = replace(self.state, best_score=values[select_by(self.evaluation_set)])
+        yield Check(step=0, epoch=0.0, metrics=values, loss=self._loss(*self.base), best=True)
+        yield from self._strip(*self.base)
+
+    def _check(self) -> Work[bool]:
+        """Measures, remembers the best, saves; returns whether training should end early."""
+        # Measuring must not move the random numbers that training draws.
+        random = random_state(self.clip.device.kind)
+        images, words = yield from embed(
+            self.clip, self.pictures, self.evaluation_set, self.control.finishing()
+        )
+        set_random_state(random)
+        values = significance.averages(self.evaluation_set.values(images, words))
+        score = values[select_by(self.evaluation_set)]
+        state = self.state
+        better = score > state.best_score
+        self.state = replace(
+            state,
+            best_step=state.step if better else state.best_step,
+            best_score=score if better else state.best_score,
+            checks_without_gain=0 if better else state.checks_without_gain + 1,
+            checked=state.step,
+        )
+        yield Check(
+            step=state.step,
+            epoch=state.step / self.batches.per_epoch,
+            metrics=values,
+            loss=self._loss(images, words),
+            best=better,
+            checks_without_gain=self.state.checks_without_gain,
+        )
+        yield from self._strip(images, words)
+        yield from self._save()
+        if (
+            self.train.patience
+            and self.state.checks_without_gain >= self.train.patience
+            and state.step < self.total
+        ):
+            yield Notice(
+                text=_(
+                    "No better for {count} checks: training ends early, the best checkpoint is kept."
+                ).format(count=self.state.checks_without_gain)
+            )
+            return True
+        return False
+
+    def _loss(self, images: Features, words: Features) -> float:
+        """The objective on the validation images, in pieces of the batch size so that it compares with training's."""
+        items, total, weight = self.inputs.items, 0.0, 0
+        pieces = Batches(
+            items, self.evaluation_set.indices, self.inputs.groups, self.train.batch_size, 1, self.train.seed
+        )
+        row = {index: n for n, index in enumerate(self.evaluation_set.indices)}
+        column = {evaluation_sets.caption_key(c): n for n, c in enumerate(self.evaluation_set.captions)}
+        with torch.no_grad():
+            scale = self.train_step.scale()
+            for piece in range(pieces.per_epoch):
+                batch = pieces.at(piece)
+                captions, right, sketches, artworks, same = self.inputs.relations(batch)
+                x = torch.from_numpy(images[[row[i] for i in batch.indices]])
+                y = torch.from_numpy(words[[column[evaluation_sets.caption_key(c)] for c in captions]])
+                device = self.clip.device.place
+                value = objective(
+                    x.to(device), y.to(device), right, sketches, artworks, same, scale,
+                    self.train.text_weight, self.train.pair_weight,
+                )  # fmt: skip
+                total += float(value) * len(batch.indices)
+                weight += len(batch.indices)
+        return total / max(weight, 1)
+
+    def _strip(self, images: Features, words: Features) -> Work[None]:
+        """The living strip: a few pinned queries and their first results."""
+        asked = tuple(dict.fromkeys(w.strip() for w in self.train.pinned.split(",") if w.strip()))
+        if asked:
+            yield from self._watched(asked, images)
+            return
+        task = self.evaluation_set.task(self.evaluation_set.primary_metric)
+        sides = {"image": images, "text": words}
+        for query in np.linspace(0, len(task.queries) - 1, min(_PINNED, len(task.queries))).astype(int):
+            scores = sides[task.query_side][task.queries[query]] @ sides[task.gallery_side][task.gallery].T
+            order = np.argsort(-scores, kind="stable")[:_STRIP]
+            item = self._item(int(task.queries[query])) if task.query_side == "image" else None
+            yield Ranking(
+                step=self.state.step,
+                query=item.captions[0] if item else self.evaluation_set.captions[task.queries[query]],
+                query_path=item.path if item else "",
+                paths=tuple(
+                    self._item(int(row)).path
+                    if task.gallery_side == "image"
+                    else self.evaluation_set.captions[row]
+                    for row in task.gallery[order]
+                ),
+                relevant=tuple(bool(right) for right in task.positives[query, order]),
+            )
+
+    def _watched(self, asked: tuple[str, ...], images: Features) -> Work[None]:
+        """The user's own words; an image is right for a word that one of its captions contains."""
+        scores = features.texts(self.clip, asked) @ images.T
+        for word, row in zip(asked, scores, strict=True):
+            found = [self._item(int(n)) for n in np.argsort(-row, kind="stable")[:_STRIP]]
+            key = evaluation_sets.caption_key(word)
+            yield Ranking(
+                step=self.state.step,
+                query=word,
+                paths=tuple(item.path for item in found),
+                relevant=tuple(
+                    any(key in evaluation_sets.caption_key(c) for c in item.captions) for item in found
+                ),
+            )
+
+    def _item(self, row: int) -> Item:
+        return self.inputs.items[self.evaluation_set.indices[row]]
+
+    def _save(self) -> Work[None]:
+        step = self.state.step
+        if step == 0:
+            return
+        state = replace(self.state, extra=self.train_step.scaler.state_dict())
+        path = checkpoints.save(self.checkpoints, state, self.adapter.state(), self.train_step.state())
+        yield Saved(step=step, path=str(path), best=step == state.best_step)
+
+    def take_best(self) -> Work[int]:
+        """Puts the best checkpoint's update into the model and returns its step.
+
+        0 means that no check was better than the base; the update is then the one that training started from.
+        """
+        best = self.state.best_step
+        if best == 0:
+            self.adapter.load_state(self._first_state)
+        elif best != self.state.step:
+            try:
+                self.adapter.load_state(checkpoints.read(self.checkpoints, best).adapter)
+            except UserError as error:
+                yield Notice(text=error.message)
+        return best

@@ -1,0 +1,195 @@
+"""What the pages share: the state, the lanes, the open collection, and the way to say that something went wrong."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import Event, UserError, _, paths
+from clip_atelier.gui import work
+from clip_atelier.gui.parts.pictures import PictureStore
+from clip_atelier.gui.state import WindowState
+from clip_atelier.gui.strength import Strength
+from clip_atelier.gui.theme import Theme
+from clip_atelier.gui.workers import Job, Lanes
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.data import Collection, Split
+
+_READ_BY_SCAN = ("data.captions", "data.template", "data.sketches", "data.artworks", "data.validation", "data.test",
+                 "train.seed")  # fmt: skip
+
+
+class AppModel(QObject):
+    """The table that everything lies on. Passed to each page; owns the open collection.
+
+    `collection` is None while none is open or the first scan goes on; `split` is None where it cannot be split, and
+    `split_error` then says why.
+    """
+
+    scanning = Signal(object)  # a list of events
+    collection_changed = Signal()
+    trouble = Signal(object)  # an exception to be told
+    news = Signal(str, str)  # something done, and what to do next; in the user's language
+    page_wanted = Signal(str)
+    runs_changed = Signal()
+    asked_to_train = Signal()
+    asked_to_find = Signal(str)  # a picture's path
+    asked_for_words = Signal(str)  # to be searched for
+
+    def __init__(self, state: WindowState, lanes: Lanes, theme: Theme) -> None:
+        super().__init__()
+        self.state = state
+        self.lanes = lanes
+        self.theme = theme
+        self.store = PictureStore(lanes.pictures, self)
+        self.collection: Collection | None = None
+        self.split: Split | None = None
+        self.split_error: UserError | None = None
+        self.scan_error: Exception | None = None
+        self.scan_job: Job | None = None
+        self._warm = False
+        self.readings = 0  # how often a folder was read
+        self.runs: list[dict[str, Any]] = []
+        self._scanned_with: list[Any] = []
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.setInterval(800)
+        self._again.timeout.connect(self._rescan_if_other)
+        state.changed.connect(self._on_state)
+        self.strength = Strength(self)
+
+    @property
+    def home(self) -> Path:
+        """HOME."""
+        return self.state.home
+
+    @property
+    def part_of(self) -> dict[int, str]:
+        """Item index -> part of the split."""
+        if self.split is None:
+            return {}
+        parts = {"train": self.split.train, "validation": self.split.validation, "test": self.split.test}
+        return {index: name for name, indices in parts.items() for index in indices}
+
+    def open_folder(self, folder: str | Path) -> None:
+        """Makes a folder the collection and reads it."""
+        # fspath and not Qt's string: an undecodable byte of the name must survive.
+        self.state.open_folder(str(folder))
+        self.collection = None
+        self.split = None
+        self.scan_error = None
+        self.collection_changed.emit()
+        self.rescan()
+
+    def ask_for_folder(self, parent: QWidget) -> None:
+        """Lets the user choose a folder and opens it."""
+        start = self.state.folder or str(Path.home())
+        chosen = QFileDialog.getExistingDirectory(parent, _("Open a folder of drawings"), start)
+        if chosen:
+            self.open_folder(chosen)
+            self.page_wanted.emit("collection")
+
+    def open_sample(self) -> None:
+        """Opens the bundled pairs."""
+        self.open_folder(paths.sample_collection())
+
+    def rescan(self) -> None:
+        """Reads the folder again; only what changed is decoded."""
+        folder = self.state.folder
+        if not folder:
+            return
+        self.scan_error = None
+        values = self.state.values()
+        self._scanned_with = [values[name] for name in _READ_BY_SCAN]
+        job = Job("scan", partial(work.read_folder, Path(folder), values))
+        job.events.connect(self._on_events)
+        job.done.connect(self._on_scanned)
+        job.failed.connect(self._on_failed)
+        job.ended.connect(self.collection_changed)
+        self.scan_job = job
+        self.lanes.reading.replace(job)
+        self.collection_changed.emit()
+
+    def add_model(self, pack: Path) -> None:
+        """Brings a model from a pack into the home and chooses it."""
+        job = Job("model", partial(work.add_model, pack))
+        job.done.connect(self._on_model_added)
+        job.failed.connect(self.report)
+        self.lanes.files.submit(job)
+
+    def _on_model_added(self, name: str) -> None:
+        self.state.set_value("model.name", name)
+        self.page_wanted.emit("settings")
+
+    def add_run(self, pack: Path) -> None:
+        """Brings a run from a pack into the home and shows it."""
+        job = Job("run", partial(work.add_run, pack))
+        job.done.connect(self._on_run_added)
+        job.failed.connect(self.report)
+        self.lanes.files.submit(job)
+
+    def _on_run_added(self, run: str) -> None:
+        self.state.set("run", run)
+        self.page_wanted.emit("training")
+        self.read_runs()
+
+    @property
+    def usable_runs(self) -> list[dict[str, Any]]:
+        """The runs that left an update to look at."""
+        return [r for r in self.runs if r.get("adapted") or r.get("status") in ("stopped", "interrupted")]
+
+    def read_runs(self) -> None:
+        """Reads the list of runs from disk; `runs_changed` tells when `runs` is new."""
+        job = Job("runs", lambda tools, _control: work.list_runs(tools.home))
+        job.done.connect(self._on_runs)
+        job.failed.connect(self.report)
+        self.lanes.files.replace(job)
+
+    def _on_runs(self, runs: list[dict[str, Any]]) -> None:
+        self.runs = runs
+        self.runs_changed.emit()
+
+    def warm_up(self) -> None:
+        """Has the learning libraries loaded beside the window, so that the first run or search need not wait."""
+        if not self._warm:
+            self._warm = True
+            self.lanes.compute.submit(Job("warm", work.warm_up, idle=True))
+
+    def reveal(self, path: Path) -> None:
+        """Shows a file's folder in the file manager."""
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
+
+    def report(self, error: Exception) -> None:
+        """Tells the user what went wrong, wherever it happened."""
+        self.trouble.emit(error)
+
+    def _on_state(self, what: str) -> None:
+        if what in ("draft", "preset") and self.state.folder:
+            self._again.start()
+
+    def _rescan_if_other(self) -> None:
+        """Captions and split follow the form; the pictures themselves are not decoded again."""
+        values = self.state.values()
+        now = [values[name] for name in _READ_BY_SCAN]
+        if now != self._scanned_with and not settings.check(values):
+            self.rescan()
+
+    def _on_events(self, events: list[Event]) -> None:
+        self.scanning.emit(events)
+
+    def _on_scanned(self, found: tuple[Collection, Split | None, UserError | None]) -> None:
+        self.readings += 1
+        if str(found[0].root) == str(Path(self.state.folder)):
+            self.collection, self.split, self.split_error = found
+
+    def _on_failed(self, error: Exception) -> None:
+        self.collection = None
+        self.split = None
+        self.scan_error = error

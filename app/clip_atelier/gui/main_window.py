@@ -1,0 +1,375 @@
+"""The window: a rail with the pages on the left, the open folder and the work in progress above them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QLibraryInfo, QTimer, QTranslator
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QKeySequence,
+    QResizeEvent,
+    QShortcut,
+    QShowEvent,
+)
+from PySide6.QtWidgets import QApplication, QFrame, QProgressBar, QStackedWidget, QWidget
+
+from clip_atelier.engine.core import (
+    LANGUAGES,
+    N_,
+    Event,
+    Phase,
+    Progress,
+    Started,
+    Step,
+    UserError,
+    _,
+    i18n,
+    paths,
+)
+from clip_atelier.engine.models import MODEL
+from clip_atelier.engine.runs import RUN
+from clip_atelier.gui import theme
+from clip_atelier.gui.app_model import AppModel
+from clip_atelier.gui.drops import dropped_paths
+from clip_atelier.gui.pages import PAGES
+from clip_atelier.gui.widgets.banners import Banner, Veil
+from clip_atelier.gui.widgets.inputs import Options
+from clip_atelier.gui.widgets.layout import box, column, row
+from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Picture, retranslate
+from clip_atelier.gui.workers import Lane
+
+log = logging.getLogger(__name__)
+
+_CLOSE_MS = 4_500
+_RAIL = 204
+_NARROW_RAIL = 92
+_NARROW = 1120  # below this width the rail shows icons only
+_JOBS = {
+    "scan": N_("Reading the folder"),
+    "train": N_("Training"),
+    "estimate": N_("Measuring one step"),
+    "grid": N_("Filling the table"),
+    "export": N_("Exporting"),
+    "search": N_("Searching"),
+}
+
+
+class Rail(QFrame):
+    """The pages, and below them language and theme."""
+
+    def __init__(self, app_model: AppModel) -> None:
+        super().__init__()
+        self.setProperty("role", "rail")
+        self.setFixedWidth(_RAIL)
+        self.buttons: dict[str, Button] = {}
+        for number, page in enumerate(PAGES, 1):
+            button = Button(page.title, "rail", page.icon, tip=page.title, checkable=True)
+            button.setAutoExclusive(True)
+            button.setShortcut(QKeySequence(f"Ctrl+{number}"))
+            button.retranslate()
+            self.buttons[page.name] = button
+        self.languages = Options(LANGUAGES)
+        self.themes = Options(
+            {"light": N_("Light"), "dark": N_("Dark"), "system": N_("As the system")},
+            icons={"light": "sun", "dark": "moon", "system": "monitor"},
+        )
+        self.languages.set_value(app_model.state.get("language"))
+        self.themes.set_value(app_model.state.get("theme"))
+        self.name = Label(role="heading")
+        self.name.show_literal(paths.APP_NAME)
+        layout = column(
+            row(theme.S, Picture("app", 26, "accent"), self.name, None), theme.L, *self.buttons.values(), None,
+            self.languages, self.themes, gap=theme.XS,
+        )  # fmt: skip
+        layout.setContentsMargins(theme.M, theme.L, theme.M, theme.L)
+        self.setLayout(layout)
+
+    def set_narrow(self, on: bool) -> None:
+        """Shows icons only, or icons and words."""
+        self.setFixedWidth(_NARROW_RAIL if on else _RAIL)
+        self.name.setVisible(not on)
+        for page in PAGES:
+            self.buttons[page.name].say("" if on else page.title)
+
+
+class Status(QWidget):
+    """What is being done, how far it is, and a way to stop it."""
+
+    def __init__(self, lane: Lane) -> None:
+        super().__init__()
+        self._steps = 0
+        self._training = False
+        self.words = Label(role="muted")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedWidth(120)
+        self.stop = Button("", "icon", "x", tip=N_("Stop"))
+        self.setLayout(row(self.words, self.bar, self.stop))
+        self.stop.clicked.connect(lane.stop_all)
+        lane.current_changed.connect(self._on_current)
+        lane.events.connect(self._on_events)
+        self.hide()
+
+    def _on_current(self, job: object) -> None:
+        self.setVisible(job is not None)
+        if job is not None:
+            self._training = False
+            name = getattr(job, "name", "")
+            self.words.say(_JOBS.get(name, N_("Working")))
+            self.bar.setRange(0, 0)
+
+    def _on_events(self, events: list[Event]) -> None:
+        phase = next((e for e in reversed(events) if isinstance(e, Phase)), None)
+        progress = next((e for e in reversed(events) if isinstance(e, Progress)), None)
+        step = next((e for e in reversed(events) if isinstance(e, Step)), None)
+        started = next((e for e in reversed(events) if isinstance(e, Started)), None)
+        if started is not None:
+            self._steps = started.steps
+        if phase is not None:
+            self._training = phase.name == "train"
+            self.words.show_literal(phase.title)
+            self.bar.setRange(0, 0)
+        if step is not None and self._steps:
+            self.bar.setRange(0, self._steps)
+            self.bar.setValue(step.step)
+        # The checks within training have a progress of their own, which would jump to and fro here.
+        if progress is not None and progress.total > 0 and not self._training:
+            self.bar.setRange(0, 1000)
+            self.bar.setValue(round(1000 * progress.done / progress.total))
+
+
+class MainWindow(QWidget):
+    """The window itself."""
+
+    def __init__(self, app_model: AppModel) -> None:
+        super().__init__()
+        self.app_model = app_model
+        self.setWindowTitle(paths.APP_NAME)
+        self.setAcceptDrops(True)
+        self.setMinimumSize(1024, 700)
+        self._closing = False
+        self._narrow = False
+        self._translator: QTranslator | None = None
+        i18n.set_language(app_model.state.get("language"))
+        self._translate_qt()
+
+        self.rail = Rail(app_model)
+        self.folder_name = ElidedLabel(role="strong")
+        self.folder_path = ElidedLabel(role="caption")
+        self.reading = Status(app_model.lanes.reading)
+        self.compute = Status(app_model.lanes.compute)
+        self.trouble = Banner("alarm", "triangle-alert", "loss")
+        self.news = Banner("news", "circle-check", "accent")
+        self.pages = QStackedWidget()
+        self._made: dict[str, QWidget] = {}
+        bar = QFrame()
+        bar.setProperty("role", "bar")
+        bar.setFixedHeight(56)
+        names = row(box(self.folder_name, self.folder_path, gap=0), self.reading, self.compute, gap=theme.XL)
+        names.setStretch(0, 1)
+        names.setContentsMargins(theme.XL, theme.S, theme.L, theme.S)
+        bar.setLayout(names)
+        right = column(bar, self.trouble, self.news, self.pages, gap=0)
+        right.setStretch(3, 1)
+        whole = row(self.rail, right, gap=0)
+        whole.setStretch(1, 1)
+        self.setLayout(whole)
+        self.veil = Veil(self)
+
+        for name, button in self.rail.buttons.items():
+            button.clicked.connect(lambda _on, name=name: self.show_page(name))
+        self.rail.languages.chosen.connect(self.set_language)
+        self.rail.themes.chosen.connect(self.set_theme)
+        app_model.trouble.connect(self.tell)
+        app_model.news.connect(self.news.tell)
+        app_model.page_wanted.connect(self.show_page)
+        app_model.state.changed.connect(self._on_state)
+        QShortcut(QKeySequence.StandardKey.Open, self, self.choose_folder)
+        QShortcut(QKeySequence.StandardKey.Quit, self, self.close)
+        QShortcut(QKeySequence.StandardKey.Refresh, self, app_model.rescan)
+        self._name_folder()
+        self._place()
+
+    # Pages
+
+    def page(self, name: str) -> QWidget:
+        """A page's widget, made when it is first wanted."""
+        if name not in self._made:
+            entry = next((p for p in PAGES if p.name == name), PAGES[0])
+            self._made[name] = entry.make(self.app_model)
+            self.pages.addWidget(self._made[name])
+        return self._made[name]
+
+    def show_page(self, name: str) -> None:
+        """Turns to a page."""
+        if name not in self.rail.buttons:
+            name = PAGES[0].name
+        self.pages.setCurrentWidget(self.page(name))
+        self.rail.buttons[name].setChecked(True)
+        if name != PAGES[0].name:
+            self.app_model.warm_up()
+        self.app_model.state.set("page", name)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The first page is made when the window is already there."""
+        super().showEvent(event)
+        if not self._made:
+            QTimer.singleShot(0, self._first_page)
+
+    def _first_page(self) -> None:
+        if not self._made:
+            self.show_page(self.app_model.state.get("page"))
+            self.pages.setFocus()
+
+    # Language and theme
+
+    def set_language(self, code: str) -> None:
+        """Shows everything in another language, at once."""
+        i18n.set_language(code)
+        self.app_model.state.set("language", code)
+        self.rail.languages.set_value(code)
+        self._translate_qt()
+        retranslate(self)
+        self._name_folder()
+
+    def set_theme(self, choice: theme.Choice) -> None:
+        """Shows everything in another theme, at once."""
+        self.app_model.state.set("theme", choice)
+        self.rail.themes.set_value(choice)
+        self.app_model.theme.choose(choice)
+
+    def _translate_qt(self) -> None:
+        app = QApplication.instance()
+        if app is None:
+            return
+        if self._translator is not None:
+            app.removeTranslator(self._translator)
+            self._translator = None
+        if i18n.language() == "ko":
+            translator = QTranslator(self)
+            if translator.load("qtbase_ko", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
+                app.installTranslator(translator)
+                self._translator = translator
+
+    # Trouble
+
+    def tell(self, error: Exception) -> None:
+        """Shows what went wrong in plain words; where a setting is at fault, beside it."""
+        if isinstance(error, UserError):
+            setting = error.setting
+            self.trouble.tell(error.message, error.hint)
+            if setting:
+                show = getattr(self.page("settings"), "show_error", None)
+                if show is not None and show(setting, error.message):
+                    self.show_page("settings")
+            return
+        log.error("unexpected", exc_info=error)
+        where = paths.shown(self.app_model.home / "log" / "window.log")
+        self.trouble.tell(
+            _("Something went wrong that should not have: {what}").format(
+                what=f"{type(error).__name__}: {error}"
+            ),
+            _("Your work on disk is untouched. The details are in {path}.").format(path=where),
+        )
+
+    # Folder
+
+    def choose_folder(self) -> None:
+        """Asks for a folder."""
+        self.app_model.ask_for_folder(self)
+
+    def _on_state(self, what: str) -> None:
+        if what == "folder":
+            self._name_folder()
+            self.trouble.hide()
+            self.news.hide()
+
+    def _name_folder(self) -> None:
+        folder = self.app_model.state.folder
+        if folder:
+            self.folder_name.show_literal(paths.shown(Path(folder).name or folder))
+            self.folder_path.show_literal(paths.shown(folder))
+        else:
+            self.folder_name.say(N_("No folder open"))
+            self.folder_path.say(N_("Drop a folder of drawings anywhere on this window."))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if dropped_paths(event):
+            event.acceptProposedAction()
+            self.veil.cover(N_("Let go to open this folder"))
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        self.veil.hide()
+        super().dragLeaveEvent(event)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self.veil.hide()
+        found = dropped_paths(event)
+        if found:
+            event.acceptProposedAction()
+            self.open_path(found[0])
+
+    def open_path(self, path: Path) -> None:
+        """Opens what was dropped or given: a packed model or run is added; a folder, or that of a file, is read."""
+        kind = path.suffix.lower() if path.is_file() else ""
+        if kind in (MODEL.suffix, ".zip"):
+            self.app_model.add_model(path)
+            return
+        if kind == RUN.suffix:
+            self.app_model.add_run(path)
+            return
+        self.app_model.open_folder(path if path.is_dir() else path.parent)
+        self.show_page("collection")
+
+    # Closing
+
+    def _place(self) -> None:
+        kept = self.app_model.state.get("geometry")
+        if not kept or not self.restoreGeometry(QByteArray.fromBase64(kept.encode())):
+            self.resize(1280, 800)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = self.width() < _NARROW
+        if narrow != self._narrow:
+            self._narrow = narrow
+            self.rail.set_narrow(narrow)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Stops the work at its next boundary first; the window goes when the work has, or after five seconds."""
+        state = self.app_model.state
+        if not self._closing:
+            state.set("geometry", bytes(self.saveGeometry().toBase64().data()).decode())
+            state.save()
+        lanes = self.app_model.lanes
+        if lanes.busy and not self._closing:
+            self._closing = True
+            event.ignore()
+            self.veil.cover(N_("Finishing… what was done is kept"))
+            lanes.leave()
+            for lane in lanes.all:
+                lane.busy_changed.connect(self._close_when_idle)
+            QTimer.singleShot(_CLOSE_MS, self._close_now)
+            return
+        if self._closing and lanes.busy:
+            event.ignore()
+            return
+        self._closing = True
+        event.accept()
+        super().closeEvent(event)
+
+    def _close_when_idle(self, _busy: bool) -> None:
+        if not self.app_model.lanes.busy:
+            QTimer.singleShot(0, self.close)
+
+    def _close_now(self) -> None:
+        """Time is up: `app` ends the process with what is on disk."""
+        if self.isVisible():
+            log.warning("work did not reach a boundary in time; its last checkpoint is kept")
+            self.hide()
+            QApplication.exit(0)

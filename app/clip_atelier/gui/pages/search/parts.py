@@ -1,0 +1,192 @@
+"""Parts of the Search page: the picture that is asked with, one ranking, and the invitation to begin."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QMenu, QWidget
+
+from clip_atelier.engine.core import N_, _, paths
+from clip_atelier.gui import theme
+from clip_atelier.gui.app_model import AppModel
+from clip_atelier.gui.pages.search.jobs import Hit
+from clip_atelier.gui.parts.pictures import Tile, TileView
+from clip_atelier.gui.widgets.layout import Flow, clear, column, row
+from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Message, Picture, SpokenName
+
+
+class QueryPicture(QFrame):
+    """The picture that is searched by."""
+
+    removed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("role", "chip")
+        self.path: Path | None = None
+        self.image: QImage | None = None
+        self._picture = QLabel()
+        self._picture.setFixedSize(30, 30)
+        self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._name = ElidedLabel()
+        self._name.setFixedWidth(120)
+        drop = Button("", "icon", "x", tip=N_("Search without this picture"))
+        drop.setFixedSize(24, 24)
+        drop.clicked.connect(self.clear)
+        layout = row(self._picture, self._name, drop, gap=6)
+        layout.setContentsMargins(theme.XS, 2, 2, 2)
+        self.setLayout(layout)
+        self.hide()
+
+    def show_picture(self, image: QImage, name: str, path: Path | None = None) -> None:
+        """Takes a picture as the query; pictures without a file are handed on as pixels."""
+        self.path = path
+        self.image = None if path is not None else image
+        ratio = self.devicePixelRatioF()
+        small = QPixmap.fromImage(image).scaled(
+            round(30 * ratio), round(30 * ratio), Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+        )  # fmt: skip
+        small.setDevicePixelRatio(ratio)
+        self._picture.setPixmap(small)
+        self._name.show_literal(name)
+        self.show()
+
+    def clear(self) -> None:
+        """Searches without it."""
+        if self.path is not None or self.image is not None:
+            self.path = self.image = None
+            self.hide()
+            self.removed.emit()
+
+
+class Column(QFrame):
+    """One ranking."""
+
+    def __init__(self, app_model: AppModel, title: str) -> None:
+        super().__init__()
+        self.setProperty("role", "card")
+        self.title = Label(title, "heading")
+        self.note = Label(role="caption")
+        self.view = TileView(app_model.store, 108, lines=2)
+        SpokenName(self.view, title)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        layout = column(row(self.title, None, self.note), self.view, gap=theme.S)
+        layout.setContentsMargins(theme.L, theme.M, theme.S, theme.S)
+        self.setLayout(layout)
+
+
+class GalleryChoice(Button):
+    """The folder that is searched: the open collection unless another one was chosen."""
+
+    changed = Signal()
+
+    def __init__(self, app_model: AppModel) -> None:
+        self._desk = app_model
+        super().__init__("", "plain", "folder-open", tip=N_("The folder that is searched"))
+        menu = QMenu(self)
+        menu.aboutToShow.connect(lambda: self._fill(menu))
+        self.setMenu(menu)
+        app_model.state.changed.connect(self._on_state)
+
+    @property
+    def folder(self) -> str:
+        """The folder, or an empty text."""
+        return str(self._desk.state.view("search.gallery", "") or self._desk.state.folder)
+
+    def choose(self, folder: str) -> None:
+        """Searches in another folder; empty for the open collection."""
+        self._desk.state.set_view("search.gallery", folder)
+        self.retranslate()
+        self.changed.emit()
+
+    def retranslate(self) -> None:
+        """The folder's name, or that there is none."""
+        folder = self.folder
+        self._message = (
+            Message("{name}", name=paths.shown(Path(folder).name)) if folder else Message(N_("No folder"))
+        )
+        super().retranslate()
+
+    def _on_state(self, what: str) -> None:
+        if what == "folder":
+            self.choose("")
+
+    def _fill(self, menu: QMenu) -> None:
+        menu.clear()
+        if self._desk.state.folder:
+            menu.addAction(_("The open collection"), lambda: self.choose(""))
+        menu.addAction(_("Another folder…"), self._ask)
+
+    def _ask(self) -> None:
+        start = self.folder or str(Path.home())
+        chosen = QFileDialog.getExistingDirectory(self, _("Search in a folder"), start)
+        if chosen:
+            self.choose(chosen)
+
+
+class Invitation(QWidget):
+    """Nothing searched yet: what can be done here, and a few examples from the collection."""
+
+    example = Signal(str)
+
+    def __init__(self, app_model: AppModel) -> None:
+        super().__init__()
+        self._desk = app_model
+        self.title = Label(N_("What are you looking for?"), "title")
+        self.text = Label(role="muted", wrap=True)
+        self.text.setFixedWidth(520)
+        for label in (self.title, self.text):
+            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.examples = Flow()
+        holder = QWidget()
+        holder.setLayout(self.examples)
+        holder.setFixedWidth(520)
+        self.setLayout(
+            column(
+                None, row(None, Picture("search", 48, "strong_line"), None), theme.S, self.title,
+                row(None, self.text, None), theme.M, row(None, holder, None), None, None,
+            )
+        )  # fmt: skip
+        app_model.collection_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Offers captions of the open collection as examples."""
+        clear(self.examples)
+        collection = self._desk.collection
+        if collection is None:
+            self.text.say(N_("Open a folder of drawings on the Collection page first."))
+            return
+        self.text.say(
+            N_(
+                "Type words in English or Korean, drop or paste a picture, or draw one. "
+                "Words can be added and taken away: horse + stripes, apple - fruit."
+            )
+        )
+        captions = list(dict.fromkeys(c for item in collection.items for c in item.captions))
+        for caption in captions[3 :: max(1, len(captions) // 6)][:6]:
+            button = Button("{caption}", "chip", caption=caption)
+            button.clicked.connect(partial(self.example.emit, caption))
+            self.examples.addWidget(button)
+
+
+def tile_of(root: Path, hit: Hit, place: int) -> Tile:
+    """A result as a tile: its place, its similarity, and how far it moved from its place in the base's ranking."""
+    note, tone = f"{hit.score:.3f}", "muted"
+    if hit.base_place is not None:
+        change = hit.base_place - place
+        if change:
+            note += f"   {'▲' if change > 0 else '▼'} {abs(change):,}"
+            tone = "gain" if change > 0 else "loss"
+        else:
+            note += "   ="
+    return Tile(root / hit.path, hit.title or paths.shown(Path(hit.path).stem), note, str(place), tone)
+
+
+def pixels(image: QImage) -> tuple[int, int, bytes]:
+    """Width, height and RGBA bytes: what crosses into the engine holds no Qt object."""
+    plain = image.convertToFormat(QImage.Format.Format_RGBA8888)
+    return plain.width(), plain.height(), bytes(plain.constBits())[: plain.width() * plain.height() * 4]

@@ -1,0 +1,409 @@
+"""The Table page: every run with what it did for retrieval, and the grid that fills the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QFrame, QMenu, QMessageBox, QSplitter, QStackedWidget, QWidget
+
+from clip_atelier.engine.core import N_, _
+from clip_atelier.gui import theme
+from clip_atelier.gui.app_model import AppModel
+from clip_atelier.gui.pages.table import heatmap, jobs
+from clip_atelier.gui.pages.table.export import Exports, Written
+from clip_atelier.gui.pages.table.fill import Empty, FillPanel
+from clip_atelier.gui.pages.table.heatmap import HeatMap
+from clip_atelier.gui.pages.table.jobs import Request, Stand
+from clip_atelier.gui.pages.table.overlay import MOST, Overlay
+from clip_atelier.gui.pages.table.queue import QueueCard
+from clip_atelier.gui.pages.table.run import RunPane
+from clip_atelier.gui.pages.table.view import TableView
+from clip_atelier.gui.parts.table_model import run_title
+from clip_atelier.gui.widgets.inputs import Choice
+from clip_atelier.gui.widgets.layout import box, card, column, row, scrolled
+from clip_atelier.gui.widgets.tabs import Tabs
+from clip_atelier.gui.widgets.text import Button, Label, SpokenName
+from clip_atelier.gui.workers import Job
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.core import Check
+    from clip_atelier.engine.evaluation import Row
+    from clip_atelier.engine.experiments import Unfinished
+
+_BLANK, _EMPTY, _TABLE, _FILL = range(4)
+
+
+def make(app_model: AppModel) -> QWidget:
+    """The page."""
+    return TablePage(app_model)
+
+
+class TablePage(QWidget):
+    """All of it."""
+
+    def __init__(self, app_model: AppModel) -> None:
+        super().__init__()
+        self.app_model = app_model
+        self.stand = Stand()
+        self._known = False
+        self._marks: dict[str, dict[str, Any]] = {}
+        self._checks: dict[str, list[Check]] = {}
+        self.task = Choice({})
+        SpokenName(self.task, N_("Question"))
+        self.measure = Choice({"R@1": ""})
+        SpokenName(self.measure, N_("Measure"))
+        self.measure.setMaximumWidth(250)
+        self.columns = Button(N_("Columns"), "plain", "sliders-horizontal")
+        self.written = Written(app_model)
+        self.export = Exports(app_model, self._to_write, self.written)
+        self.fill = Button(N_("Fill the table"), "primary", "layers")
+        self.queue = QueueCard()
+        self.summary = Label(role="muted", wrap=True)
+        self.view = TableView(app_model.state)
+        SpokenName(self.view, N_("Table"))
+        self.run = RunPane()
+        self.heat = HeatMap()
+        self.heat_note = Label(role="caption", wrap=True)
+        self.overlay = Overlay()
+        self.empty = Empty()
+        self.panel = FillPanel(app_model)
+        menu = QMenu(self)
+        menu.aboutToShow.connect(lambda: self.view.fill_columns_menu(menu))
+        self.view.columns_changed.connect(self._mark)
+        self.columns.setMenu(menu)
+        self._lay_out()
+        self._connect()
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        self.tabs = Tabs()
+        self.tabs.add("run", N_("Verdict"), self.run)
+        self.tabs.add("heat", N_("Heat map"), scrolled(box(self.heat_note, theme.S, self.heat, None)))
+        self.tabs.add("curves", N_("Curves"), self.overlay)
+        framed = card(self.view, margin=1)
+        lower = QFrame()
+        lower_layout = column(theme.S, self.tabs, gap=0)
+        lower_layout.setStretch(1, 1)
+        lower.setLayout(lower_layout)
+        self.split = QSplitter(Qt.Orientation.Vertical)
+        self.split.addWidget(framed)
+        self.split.addWidget(lower)
+        self.split.setChildrenCollapsible(False)
+        self.split.setStretchFactor(0, 1)
+        self.split.setSizes(self.app_model.state.view("table.split", [420, 270]))
+        self.split.splitterMoved.connect(
+            lambda *_at: self.app_model.state.set_view("table.split", self.split.sizes())
+        )
+        full = QWidget()
+        whole = column(self.summary, self.split, gap=theme.S)
+        whole.setStretch(1, 1)
+        full.setLayout(whole)
+        self.stack = QStackedWidget()
+        wide = row_box(self.panel, None)
+        wide.layout().setStretch(0, 1000)  # type: ignore[union-attr]
+        for view in (QWidget(), self.empty, full, scrolled(wide)):
+            self.stack.addWidget(view)
+        self.top = row_box(
+            Label(N_("Table"), "title"), theme.M, self.task, self.measure, None, self.columns, self.export, self.fill
+        )  # fmt: skip
+        layout = column(self.top, self.queue, self.written, self.stack, gap=theme.M)
+        layout.setStretch(3, 1)
+        layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
+        self.setLayout(layout)
+
+    def _connect(self) -> None:
+        app_model = self.app_model
+        self.fill.clicked.connect(self.open_panel)
+        self.empty.fill.clicked.connect(self.open_panel)
+        self.panel.asked.connect(self._on_asked)
+        self.panel.closed.connect(self._close_panel)
+        self.queue.go_on.connect(self._on_go_on)
+        self.queue.leave.connect(self._on_leave)
+        self.queue.news.connect(app_model.read_runs)
+        self.task.edited.connect(self._on_direction)
+        self.measure.edited.connect(self._on_measure)
+        self.view.chosen.connect(self._on_chosen)
+        self.view.opened.connect(lambda: self._to_training(self.view.runs()[0]) if self.view.runs() else None)
+        self.view.menu_wanted.connect(self._on_menu)
+        self.view.delete_wanted.connect(self._on_delete_key)
+        self.heat.chosen.connect(self._on_heat)
+        self.tabs.changed.connect(lambda _name: self._read_checks())
+        self.run.training.connect(self._to_training)
+        self.run.search.connect(self._to_search)
+        self.run.adopt.connect(self._adopt)
+        self.run.reveal.connect(lambda run: app_model.reveal(app_model.home / "runs" / run / "run.json"))
+        self.run.delete.connect(self._delete)
+        app_model.runs_changed.connect(self.read)
+        app_model.collection_changed.connect(self.panel.refresh)
+        app_model.state.changed.connect(self._on_state)
+
+    # What is on disk
+
+    def read(self) -> None:
+        """Reads all runs and unfinished grids again."""
+        job = Job("rows", jobs.read)
+        job.done.connect(self._on_read)
+        job.failed.connect(self.app_model.report)
+        self.app_model.lanes.files.replace(job)
+
+    def _on_read(self, stand: Stand) -> None:
+        self.stand = stand
+        self._known = True
+        kept = {row.run for row in stand.rows}
+        self._checks = {run: checks for run, checks in self._checks.items() if run in kept}
+        self.queue.offer(stand.unfinished)
+        self._offer_measures()
+        self.refresh()
+        if not self.view.runs() and self.view.table.rows:
+            self.view.choose([self.view.table.rows[0].run])
+        self._mark()
+
+    def _mark(self) -> None:
+        shown = [column.name for column in self.view.table.columns if column.kind == "metric"]
+        keys = dict.fromkeys([self.key, *shown])
+        job = Job("marks", partial(jobs.mark, self.stand.rows, list(keys)))
+        job.done.connect(self._on_marked)
+        job.failed.connect(self.app_model.report)
+        self.app_model.lanes.files.replace(job)
+
+    def _on_marked(self, marks: dict[str, dict[str, Any]]) -> None:
+        self._marks = marks
+        self.view.table.show_marks(marks)
+        self._draw()
+
+    def _read_checks(self) -> None:
+        """Reads the curves of the chosen runs that are not known yet, where they are to be seen."""
+        if self.tabs.current != "curves":
+            return
+        done = {row.run for row in self.stand.rows if row.status != "running"}
+        wanted = [run for run in self.view.runs()[:MOST] if run not in self._checks or run not in done]
+        if not wanted:
+            self._draw_curves()
+            return
+        job = Job("curves", partial(jobs.checks, wanted))
+        job.done.connect(self._on_checks)
+        job.failed.connect(self.app_model.report)
+        self.app_model.lanes.files.replace(job)
+
+    def _on_checks(self, found: dict[str, list[Check]]) -> None:
+        self._checks.update(found)
+        self._draw_curves()
+
+    # The measure
+
+    @property
+    def key(self) -> str:
+        """The measure in force: direction/metric."""
+        return f"{self.task.value()}/{self.measure.value()}"
+
+    def _offer_measures(self) -> None:
+        from clip_atelier.engine.evaluation import METRICS, TASKS, comparison
+
+        keys = comparison.keys(self.stand.rows)
+        directions = dict.fromkeys(key.rpartition("/")[0] for key in keys)
+        newest = next((row.primary_metric for row in reversed(self.stand.rows) if row.primary_metric), "")
+        wanted = self.app_model.state.view("table.direction", "") or newest.rpartition("/")[0]
+        self.task.renew({name: TASKS[name] for name in TASKS if name in directions})
+        self.task.set_value(wanted if wanted in directions else next(iter(directions), ""))
+        names = dict.fromkeys(key.rpartition("/")[2] for key in keys)
+        metric = self.app_model.state.view("table.metric", "R@1")
+        self.measure.renew({name: METRICS[name].title if name in METRICS else "" for name in names})
+        self.measure.set_value(metric if metric in names else next(iter(names), ""))
+
+    def _on_direction(self) -> None:
+        self.app_model.state.set_view("table.direction", self.task.value())
+        self.refresh()
+        self._mark()
+
+    def _on_measure(self) -> None:
+        self.app_model.state.set_view("table.metric", self.measure.value())
+        self._draw()
+        self._draw_curves()
+        self._mark()
+
+    # Filling
+
+    def open_panel(self) -> None:
+        """Shows what can be filled in."""
+        self.panel.refresh()
+        self.stack.setCurrentIndex(_FILL)
+        self._show_parts()
+
+    def _close_panel(self) -> None:
+        self._show_table()
+        self._show_parts()
+
+    def _on_asked(self, request: Request) -> None:
+        self._close_panel()
+        job = Job("grid", partial(jobs.fill, request))
+        job.failed.connect(self.app_model.report)
+        job.ended.connect(self._on_filled)
+        self.queue.follow(job)
+        self.app_model.lanes.compute.submit(job)
+        self._show_parts()
+
+    def _on_filled(self) -> None:
+        self._show_parts()
+        self.app_model.read_runs()
+
+    def _on_go_on(self, unfinished: Unfinished) -> None:
+        grid = unfinished.grid
+        self._on_asked(Request(grid.folder, grid.values, grid.vary, grid.seeds, grid.preset))
+
+    def _on_leave(self, unfinished: Unfinished) -> None:
+        job = Job("forget", partial(jobs.forget, unfinished.id))
+        job.done.connect(lambda _nothing: self.read())
+        job.failed.connect(self.app_model.report)
+        self.app_model.lanes.files.submit(job)
+
+    # Chosen runs
+
+    def _rows(self) -> list[Row]:
+        by_run = {row.run: row for row in self.stand.rows}
+        return [by_run[run] for run in self.view.runs() if run in by_run]
+
+    def _on_chosen(self) -> None:
+        self.run.show_rows(self._rows())
+        self.heat.show_chosen(self.view.runs())
+        self._draw_heat()
+        self._read_checks()
+
+    def _on_heat(self, runs: list[str]) -> None:
+        self.view.choose(runs)
+
+    def _on_menu(self, at: QPoint) -> None:
+        menu = QMenu(self)
+        self.run.add_actions(menu)
+        if not menu.isEmpty():
+            menu.popup(self.view.viewport().mapToGlobal(at))
+
+    def _on_delete_key(self) -> None:
+        rows = self._rows()
+        if rows and all(row.status != "running" for row in rows):
+            self._delete([row.run for row in rows])
+
+    def _to_training(self, run: str) -> None:
+        self.app_model.state.set("run", run)
+        self.app_model.page_wanted.emit("training")
+
+    def _to_search(self, run: str) -> None:
+        self.app_model.state.set("run", run)
+        self.app_model.page_wanted.emit("search")
+
+    def _adopt(self, run: str) -> None:
+        row = next(row for row in self.stand.rows if row.run == run)
+        self.app_model.state.adopt(row.settings)
+        self.app_model.page_wanted.emit("settings")
+
+    def _delete(self, runs: Sequence[str]) -> None:
+        question = QMessageBox(self)
+        question.setTextFormat(Qt.TextFormat.PlainText)
+        question.setIcon(QMessageBox.Icon.NoIcon)
+        names = [run_title(row) for row in self.stand.rows if row.run in runs]
+        question.setText(
+            _("Delete the run “{run}”?").format(run=names[0])
+            if len(names) == 1
+            else _("Delete {count} runs?").format(count=len(names))
+        )
+        question.setInformativeText(_("Its curves, checkpoints and adapter are removed from disk for good."))
+        yes = question.addButton(_("Delete"), QMessageBox.ButtonRole.DestructiveRole)
+        question.addButton(_("Keep"), QMessageBox.ButtonRole.RejectRole)
+        question.exec()
+        if question.clickedButton() is yes:
+            job = Job("delete", partial(jobs.delete, list(runs)))
+            job.failed.connect(self.app_model.report)
+            job.ended.connect(self.app_model.read_runs)
+            self.app_model.lanes.files.submit(job)
+
+    def _to_write(self) -> list[Row]:
+        """The chosen rows, or all of them where fewer than two are chosen."""
+        return self._rows() if len(self.view.runs()) > 1 else list(self.view.table.rows)
+
+    # Drawing
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.read()
+
+    def _on_state(self, what: str) -> None:
+        if what in ("draft", "preset", "folder"):
+            self.panel.refresh()
+
+    def views(self) -> tuple[Tabs, ...]:
+        """The tabs of the page, for pictures of all of it."""
+        return (self.tabs,)
+
+    def retranslate(self) -> None:
+        """Painted words and titles in the current language."""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draws the rows."""
+        rows = self.stand.rows
+        self.view.show_rows(rows, self.task.value())
+        self.run.show_rows(self._rows())
+        if self.stack.currentIndex() != _FILL:
+            self._show_table()
+        self._show_parts()
+        self._draw()
+        self._read_checks()
+
+    def _show_table(self) -> None:
+        self.stack.setCurrentIndex(_TABLE if self.stand.rows else _EMPTY if self._known else _BLANK)
+
+    def _show_parts(self) -> None:
+        self.top.setVisible(self.stack.currentIndex() == _TABLE)
+        for part in (self.task, self.measure):
+            part.setVisible(part.count() > 0)
+        busy = self.queue.filling
+        self.fill.setEnabled(not busy)
+        self.empty.fill.setEnabled(not busy)
+
+    def _draw(self) -> None:
+        self.run.show_metric(self.measure.value())
+        self._summarise()
+        self._draw_heat()
+
+    def _summarise(self) -> None:
+        from clip_atelier.engine.evaluation import comparison
+
+        marks = self._marks.get(self.key)
+        self.summary.show_literal(
+            "" if marks is None else comparison.conclusion(self.stand.rows, self.key, marks)
+        )
+
+    def _draw_heat(self) -> None:
+        rows = self.stand.rows
+        chosen = self._rows()
+        like = chosen[0] if chosen else next((row for row in reversed(rows) if row.measured), None)
+        alike = [
+            row
+            for row in rows
+            if like is not None
+            and (row.collection, row.model.get("fingerprint"))
+            == (like.collection, like.model.get("fingerprint"))
+        ]
+        marked = {run for run, mark in self._marks.get(self.key, {}).items() if mark == "best"}
+        shown = heatmap.panels(alike, self.key, marked)
+        self.heat.show_panels(shown)
+        self.heat_note.say(
+            N_("Difference to the untouched base, below it the adapted value. Blue helped, orange harmed; pale and plain: "
+               "the interval does not exclude chance.")
+            if shown
+            else N_("The heat map appears when LoRA runs of this collection are finished.")
+        )  # fmt: skip
+
+    def _draw_curves(self) -> None:
+        shown = [(run_title(row), self._checks.get(row.run, [])) for row in self._rows()]
+        self.overlay.show_checks(shown, self.key)
+
+
+def row_box(*parts: Any) -> QWidget:
+    """A bare widget with others side by side, to show and hide together."""
+    widget = QWidget()
+    widget.setLayout(row(*parts))
+    return widget

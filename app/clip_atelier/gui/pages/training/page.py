@@ -1,0 +1,340 @@
+"""The Training page: the curves of a run while it learns, and of every run before it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QStackedWidget, QWidget
+
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import N_, Event, Finished, UserError, paths
+from clip_atelier.gui import theme, work
+from clip_atelier.gui.app_model import AppModel
+from clip_atelier.gui.pages.training.run_menu import RunMenu
+from clip_atelier.gui.pages.training.run_view import RunView
+from clip_atelier.gui.parts.run_choice import RunChoice
+from clip_atelier.gui.run_progress import RunRecord
+from clip_atelier.gui.widgets.layout import column, row
+from clip_atelier.gui.widgets.tabs import Tabs
+from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName
+from clip_atelier.gui.workers import Job
+
+
+def make(app_model: AppModel) -> QWidget:
+    """The page."""
+    return TrainingPage(app_model)
+
+
+class Empty(QWidget):
+    """Nothing was trained yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title = Label(N_("Nothing trained yet"), "title")
+        self.text = Label(role="muted", wrap=True)
+        self.text.setFixedWidth(480)
+        self.start = Button(N_("Start training"), "primary", "play")
+        for label in (self.title, self.text):
+            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.setLayout(
+            column(
+                None, row(None, Picture("activity", 48, "strong_line"), None), theme.S, self.title,
+                row(None, self.text, None), theme.M, row(None, self.start, None), None,
+            )
+        )  # fmt: skip
+
+
+class TrainingPage(QWidget):
+    """All of it."""
+
+    def __init__(self, app_model: AppModel) -> None:
+        super().__init__()
+        self.app_model = app_model
+        self._job: Job | None = None
+        self._live = RunRecord()
+        self._live_root = Path()
+        self._shown = RunRecord()
+        self._root = Path()
+        self._stopping = False
+
+        self.runs = RunChoice({})
+        SpokenName(self.runs, N_("Run"))
+        self.runs.setMinimumWidth(280)
+        self.runs.edited.connect(self._on_run_chosen)
+        self.more = Button("", "icon", "ellipsis", tip=N_("More about this run"))
+        self.menu = RunMenu(app_model, self._summary, self)
+        self.menu.deleted.connect(self._on_deleted)
+        self.more.clicked.connect(
+            lambda: self.menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
+        )
+        self.evaluate = Button(
+            N_("Evaluate now"), "plain", "gauge", tip=N_("Measure retrieval at the next step")
+        )
+        self.pause = Button(N_("Pause"), "plain", "pause")
+        self.stop = Button(N_("Stop"), "plain", "square", tip=N_("End here and keep the best checkpoint"))
+        self.resume = Button(N_("Resume this run"), "plain", "play", tip=N_("Go on exactly where it stopped"))
+        self.start = Button(N_("Start training"), "primary", "play")
+        self.search = Button(N_("Search with it"), "plain", "search")
+        self.evaluate.clicked.connect(self._on_evaluate)
+        self.pause.clicked.connect(self._on_pause)
+        self.stop.clicked.connect(self._on_stop)
+        self.resume.clicked.connect(self._on_resume)
+        self.start.clicked.connect(self.begin)
+        self.search.clicked.connect(lambda: app_model.page_wanted.emit("search"))
+        top = row(
+            self.runs,
+            self.more,
+            None,
+            self.search,
+            self.evaluate,
+            self.pause,
+            self.stop,
+            self.resume,
+            self.start,
+        )
+
+        self.plan = Label(role="muted")
+        self.view = RunView(app_model)
+        self.tabs = self.view.tabs
+        self.result = self.view.result
+        full = QWidget()
+        whole = column(self.plan, self.view, gap=theme.S)
+        whole.setStretch(1, 1)
+        full.setLayout(whole)
+        self.empty = Empty()
+        self.empty.start.clicked.connect(self.begin)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.empty)
+        self.stack.addWidget(full)
+        layout = column(top, self.stack, gap=theme.M)
+        layout.setStretch(1, 1)
+        layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
+        self.setLayout(layout)
+
+        app_model.asked_to_train.connect(self.begin)
+        app_model.runs_changed.connect(self._on_runs)
+        app_model.collection_changed.connect(self._on_buttons)
+        app_model.lanes.compute.busy_changed.connect(lambda _busy: self._on_buttons())
+        app_model.state.changed.connect(self._on_state)
+        app_model.read_runs()
+        self.refresh()
+
+    # Work
+
+    @property
+    def training(self) -> bool:
+        """Whether a run started here is going on."""
+        return self._job is not None and not self._job.over
+
+    def begin(self) -> None:
+        """Trains a new run with the draft's settings on the open folder."""
+        app_model = self.app_model
+        if self.training or not app_model.state.folder:
+            return
+        try:
+            chosen = settings.build(app_model.state.values())
+        except UserError as error:
+            app_model.report(error)
+            return
+        folder = Path(app_model.state.folder)
+        name = str(app_model.state.get("preset") or "")
+        self._run(partial(work.train, folder, chosen, name), folder)
+
+    def _on_resume(self) -> None:
+        run = self._summary()
+        if run is not None and not self.training:
+            folder = Path(str(run.get("folder") or ""))
+            record = self._shown
+            self._run(partial(work.resume, str(run["run"])), folder, record)
+
+    def _run(self, make: Any, folder: Path, record: RunRecord | None = None) -> None:
+        job = Job("train", make)
+        self._job = job
+        self._stopping = False
+        self._live = record or RunRecord()
+        self._live_root = folder
+        job.events.connect(self._on_events)
+        job.failed.connect(self._on_failed)
+        job.ended.connect(self._on_ended)
+        self._show(self._live, folder)
+        self.tabs.choose("strips")
+        self.app_model.lanes.compute.submit(job)
+        self.refresh()
+
+    def _on_events(self, events: list[Event]) -> None:
+        before = self._live.started
+        self._live.feed(events)
+        if self._live.started is not before and self._live.started is not None:
+            self.app_model.state.set("run", self._live.started.run)
+            self.app_model.read_runs()
+        if (
+            any(isinstance(e, Finished) for e in events)
+            and self._shown is self._live
+            and self._live.result.get("base")
+        ):
+            self.tabs.choose("result")
+        if self.isVisible():
+            self.refresh()
+
+    def _on_failed(self, error: Exception) -> None:
+        self.app_model.report(error)
+
+    def _on_ended(self) -> None:
+        self.app_model.read_runs()
+        self.refresh()
+
+    def _on_pause(self) -> None:
+        if self._job is None:
+            return
+        self._job.control.toggle()
+        self.refresh()
+
+    def _on_stop(self) -> None:
+        if self._job is not None:
+            self._stopping = True
+            self._job.stop()
+            self._on_buttons()
+
+    def _on_evaluate(self) -> None:
+        if self._job is not None:
+            self._job.control.evaluate_now()
+
+    # Which run
+
+    def _summary(self) -> dict[str, Any] | None:
+        chosen = self.runs.value()
+        return next((run for run in self.app_model.runs if run["run"] == chosen), None)
+
+    def _on_runs(self) -> None:
+        self.runs.show_runs(self.app_model.runs)
+        wanted = self.app_model.state.get("run")
+        if wanted and self.runs.findData(wanted) >= 0:
+            self.runs.set_value(wanted)
+        nothing = self._shown.version == 0 and not self.training
+        if nothing and self._summary() is not None:
+            self._replay()
+        self.refresh()
+
+    def _on_run_chosen(self) -> None:
+        self.app_model.state.set("run", self.runs.value())
+
+    def _on_state(self, what: str) -> None:
+        if what == "run":
+            self._replay()
+        if what in ("draft", "preset"):
+            self._on_buttons()
+
+    def _replay(self) -> None:
+        """Shows the chosen run: the live one as it is, an old one from its recorded events."""
+        wanted = self.app_model.state.get("run") or self.runs.value()
+        if self._live.started is not None and self._live.started.run == wanted:
+            self._show(self._live, self._live_root)
+            return
+        if not any(run["run"] == wanted for run in self.app_model.runs):
+            return
+        self.runs.set_value(wanted)
+        record = RunRecord()
+        job = Job("replay", partial(work.replay, wanted))
+        job.events.connect(partial(self._on_replayed, record))
+        job.failed.connect(self.app_model.report)
+        folder = next((str(r.get("folder") or "") for r in self.app_model.runs if r["run"] == wanted), "")
+        self._show(record, Path(folder))
+        self.app_model.lanes.files.replace(job)
+
+    def _on_replayed(self, record: RunRecord, events: list[Event]) -> None:
+        record.feed(events)
+        if record is self._shown:
+            if record.result.get("base"):
+                self.tabs.choose("result")
+            self.refresh()
+
+    def _show(self, record: RunRecord, root: Path) -> None:
+        self._shown = record
+        self._root = root
+        self.refresh()
+
+    def _on_deleted(self) -> None:
+        self.app_model.state.set("run", "")
+        self._show(RunRecord(), Path())
+        self.app_model.read_runs()
+
+    # Drawing
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.refresh()
+
+    def views(self) -> tuple[Tabs, ...]:
+        """The tabs of the page, for pictures of all of it."""
+        return (self.tabs,)
+
+    def retranslate(self) -> None:
+        """Numbers and units in the current language."""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draws what is new of the shown run."""
+        self._on_buttons()
+        record = self._shown
+        anything = record.version > 0 or self.training or bool(self.app_model.runs)
+        self.stack.setCurrentIndex(1 if anything else 0)
+        paused = self._job is not None and self._job.control.paused
+        working = self.training and record is self._live
+        doing = ("paused" if paused else "working" if record.phase else "starting") if working else ""
+        self.view.draw(record, self._root, doing)
+
+    def _on_buttons(self) -> None:
+        running, shown_live = self.training, self._shown is self._live and self.training
+        paused = self._job is not None and self._job.control.paused
+        for button in (self.evaluate, self.pause, self.stop):
+            button.setVisible(shown_live)
+        self.pause.say(N_("Go on") if paused else N_("Pause"))
+        self.pause.set_icon("play" if paused else "pause")
+        self.stop.setEnabled(not self._stopping)
+        self.pause.setEnabled(not self._stopping)
+        self.evaluate.setEnabled(not self._stopping and not paused)
+        self.stop.say(N_("Stopping…") if self._stopping else N_("Stop"))
+        summary = self._summary()
+        status = summary.get("status") if summary else ""
+        self.resume.setVisible(not running and status in ("interrupted", "stopped", "failed"))
+        self.search.setVisible(not running and bool(summary and summary.get("adapted")))
+        self.start.setVisible(not running)
+        self.runs.setVisible(bool(self.app_model.runs))
+        self.more.setVisible(summary is not None)
+        app_model = self.app_model
+        problems = settings.check(app_model.state.values())
+        ready = app_model.split is not None and not problems
+        for button in (self.start, self.empty.start):
+            button.setEnabled(ready)
+        if app_model.split is None:
+            text = N_("Open a folder of drawings on the Collection page first.")
+        elif problems:
+            text = N_("Some settings need attention first.")
+        else:
+            text = N_(
+                "Training starts with the settings as chosen; loss and retrieval on held-out images appear here live."
+            )
+        self.empty.text.say(text)
+        self._say_plan(summary)
+
+    def _say_plan(self, summary: dict[str, Any] | None) -> None:
+        """The settings of the shown run in one line."""
+        values = (summary or {}).get("settings") or {}
+        if not values or (self._shown is self._live and self.training and self._live.started is None):
+            values = self.app_model.state.values()
+        name = str(values.get("model.name", ""))
+        parts = [paths.shown(Path(name).name) if "/" in name else name]
+        if values.get("train.method") == "lora":
+            parts += [
+                f"r = {values.get('lora.r')}",
+                f"lora_alpha = {values.get('lora.lora_alpha'):g}",
+                ", ".join(values.get("lora.target_modules") or ()),
+            ]
+        else:
+            parts.append("LayerNorm")
+        parts.append(paths.shown(self._root.name))
+        self.plan.show_literal("  ·  ".join(str(p) for p in parts if p))

@@ -1,0 +1,96 @@
+"""What can be done with one run besides looking at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
+
+from clip_atelier.engine.core import N_, _, shown
+from clip_atelier.gui import work
+from clip_atelier.gui.app_model import AppModel
+from clip_atelier.gui.workers import Job
+
+Summary = Mapping[str, Any]
+
+_EXPORTS = {
+    "adapter": N_("Adapter for PEFT (a folder)…"),
+    "merged": N_("Whole model for transformers (a folder)…"),
+    "onnx": N_("ONNX encoders (a folder)…"),
+    "code": N_("Python code (a file)…"),
+}
+
+
+class RunMenu(QMenu):
+    """Take its settings over, open its folders, export it, delete it."""
+
+    deleted = Signal()
+
+    def __init__(self, app_model: AppModel, chosen: Callable[[], Summary | None], parent: QWidget) -> None:
+        super().__init__(parent)
+        self._desk = app_model
+        self._chosen = chosen
+        self.aboutToShow.connect(self._fill)
+
+    def _fill(self) -> None:
+        self.clear()
+        run = self._chosen()
+        if run is None:
+            return
+        path = self._desk.home / "runs" / str(run["run"])
+        self.addAction(_("Use its settings"), partial(self._adopt, run))
+        self.addAction(_("Open its folder"), partial(self._desk.reveal, path / "run.json"))
+        self.addAction(_("Open its collection"), partial(self._desk.open_folder, str(run.get("folder"))))
+        export = self.addMenu(_("Export"))
+        for to, text in _EXPORTS.items():
+            export.addAction(_(text), partial(self._ask_for_place, run, to))
+        export.setEnabled(bool(run.get("result")))
+        self.addSeparator()
+        delete = self.addAction(_("Delete this run…"), partial(self._ask_to_delete, run))
+        delete.setEnabled(run.get("status") != "running")
+
+    def _adopt(self, run: Summary) -> None:
+        self._desk.state.adopt(run.get("settings") or {})
+        self._desk.page_wanted.emit("settings")
+
+    def _ask_for_place(self, run: Summary, to: str) -> None:
+        name = f"{run.get('name') or run['run']}-{to}" + (".py" if to == "code" else "")
+        start = str(Path.home() / name)
+        # The engine overwrites nothing, so there is nothing to confirm.
+        option = QFileDialog.Option.DontConfirmOverwrite
+        chosen, _kind = QFileDialog.getSaveFileName(
+            self.parentWidget(), _(_EXPORTS[to]), start, options=option
+        )
+        if chosen:
+            self.export(str(run["run"]), to, Path(chosen))
+
+    def export(self, run: str, to: str, out: Path) -> None:
+        """Writes a run for use elsewhere; tells where it lies."""
+        job = Job("export", partial(work.export_run, run, to, out))
+        job.failed.connect(self._desk.report)
+        job.done.connect(
+            lambda _files: self._desk.news.emit(_("Exported."), _("It is at {path}.").format(path=shown(out)))
+        )
+        self._desk.lanes.compute.submit(job)
+
+    def _ask_to_delete(self, run: Summary) -> None:
+        question = QMessageBox(self.parentWidget())
+        question.setTextFormat(Qt.TextFormat.PlainText)
+        question.setText(_("Delete the run “{run}”?").format(run=run.get("name") or run["run"]))
+        question.setInformativeText(_("Its curves, checkpoints and adapter are removed from disk for good."))
+        yes = question.addButton(_("Delete"), QMessageBox.ButtonRole.DestructiveRole)
+        question.addButton(_("Keep"), QMessageBox.ButtonRole.RejectRole)
+        question.exec()
+        if question.clickedButton() is yes:
+            self.delete(str(run["run"]))
+
+    def delete(self, run: str) -> None:
+        """Removes a run from disk."""
+        job = Job("delete", partial(work.delete_run, run))
+        job.failed.connect(self._desk.report)
+        job.done.connect(lambda _result: self.deleted.emit())
+        self._desk.lanes.files.submit(job)

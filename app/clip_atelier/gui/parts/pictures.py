@@ -1,0 +1,399 @@
+"""Grids of pictures that never wait for a file: small pictures are read beside the window and kept within a limit."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QEvent,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPoint,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QHelpEvent,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QLabel,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
+
+from clip_atelier.engine.core import paths
+from clip_atelier.gui import theme
+from clip_atelier.gui.widgets.layout import column
+from clip_atelier.gui.widgets.text import ElidedLabel, Label
+from clip_atelier.gui.workers import ThumbnailLoader
+
+_KEPT_BYTES = 160 * 1024 * 1024
+Index = QModelIndex | QPersistentModelIndex
+
+
+def read_picture(path: Path, size: int) -> QImage:
+    """A small picture of a file, through the engine's one gate; called on the picture threads."""
+    from clip_atelier.engine.data import image_gate
+
+    picture = image_gate.thumbnail(path, size).convert("RGBA")
+    data = picture.tobytes()
+    # copy(): the image must own its bytes, `data` goes when this function ends.
+    return QImage(
+        data, picture.width, picture.height, picture.width * 4, QImage.Format.Format_RGBA8888
+    ).copy()
+
+
+class PictureStore(QObject):
+    """Small pictures in memory, the longest unused dropped first."""
+
+    arrived = Signal()
+
+    def __init__(self, pictures: ThumbnailLoader, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._pictures = pictures
+        self._kept: OrderedDict[tuple[str, int], QPixmap | None] = OrderedDict()
+        self._bytes = 0
+        pictures.ready.connect(self._on_ready)
+
+    def get(self, path: Path, size: int) -> QPixmap | None:
+        """The picture of a file if it is at hand; else it is asked for and `arrived` tells when it came."""
+        key = (str(path), size)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        self._pictures.ask(key, lambda: read_picture(path, size))
+        return None
+
+    def is_unreadable(self, path: Path, size: int) -> bool:
+        """Whether the file was tried and could not be read."""
+        key = (str(path), size)
+        return key in self._kept and self._kept[key] is None
+
+    def clear(self) -> None:
+        """Forgets everything: the files may have changed."""
+        self._pictures.forget()
+        self._kept.clear()
+        self._bytes = 0
+
+    def _on_ready(self, key: tuple[str, int], image: QImage | None) -> None:
+        pixmap = None if image is None else QPixmap.fromImage(image)
+        # A picture can come twice: it may be asked for again while its first answer is on the way.
+        self._bytes -= _weight(self._kept.pop(key, None))
+        self._kept[key] = pixmap
+        self._bytes += _weight(pixmap)
+        while self._bytes > _KEPT_BYTES and len(self._kept) > 1:
+            _key, dropped = self._kept.popitem(last=False)
+            self._bytes -= _weight(dropped)
+        self.arrived.emit()
+
+
+def _weight(pixmap: QPixmap | None) -> int:
+    return 0 if pixmap is None else pixmap.width() * pixmap.height() * 4
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of a grid.
+
+    Attributes:
+        path: The file.
+        title: The line below it; plain text.
+        note: A fainter second line.
+        badge: A short mark in the corner: a rank, a number of a group.
+        tone: Colour of the note: "muted", "gain", "loss" or "accent".
+        data: What the page wants to know about it.
+    """
+
+    path: Path
+    title: str
+    note: str = ""
+    badge: str = ""
+    tone: str = "muted"
+    data: Any = None
+
+
+TILE = Qt.ItemDataRole.UserRole + 1
+
+
+class TileModel(QAbstractListModel):
+    """A list of tiles."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._tiles: Sequence[Tile] = ()
+
+    def show(self, tiles: Sequence[Tile]) -> None:
+        """Shows other tiles."""
+        self.beginResetModel()
+        self._tiles = tiles
+        self.endResetModel()
+
+    def tile(self, row: int) -> Tile:
+        """One tile."""
+        return self._tiles[row]
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
+        return 0 if parent.isValid() else len(self._tiles)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Title, tooltip and the tile itself."""
+        if not index.isValid():
+            return None
+        tile = self._tiles[index.row()]
+        if role == TILE:
+            return tile
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return tile.title
+        return None
+
+
+class TileDelegate(QStyledItemDelegate):
+    """Draws a picture on a sheet of paper, with its words below."""
+
+    def __init__(self, store: PictureStore, side: int, lines: int, parent: QObject) -> None:
+        super().__init__(parent)
+        self._store = store
+        self.side = side
+        self.reading = round(side * 1.4)  # one size for all widths, so that a picture is read once
+        self._lines = lines
+
+    def sizeHint(self, option: QStyleOptionViewItem, _index: Index) -> QSize:
+        height = self.side + theme.S + self._lines * (option.fontMetrics.height() + 1)
+        return QSize(self.side, height)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        """Draws one tile."""
+        tile: Tile = index.data(TILE)
+        t = theme.tokens(option.palette)
+        rect = option.rect
+        paper = QRectF(rect.left() + 1, rect.top() + 1, self.side - 2, self.side - 2)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+        over = bool(option.state & QStyle.StateFlag.State_MouseOver)
+        outline = QPainterPath()
+        outline.addRoundedRect(paper, theme.RADIUS, theme.RADIUS)
+        # Drawings are shown on white in both themes: ink on a dark sheet would be another drawing.
+        painter.fillPath(outline, QColor(theme.PAPER))
+        ratio = painter.device().devicePixelRatio() if painter.device() is not None else 1.0
+        size = round(self.reading * ratio)
+        pixmap = self._store.get(tile.path, size)
+        if pixmap is not None:
+            painter.setClipPath(outline)
+            room = paper.adjusted(3, 3, -3, -3)
+            fit = QSize(pixmap.size()).scaled(room.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio)
+            target = QRectF(0, 0, fit.width(), fit.height())
+            target.moveCenter(room.center())
+            painter.drawPixmap(target, pixmap, QRectF(pixmap.rect()))
+            painter.setClipping(False)
+        elif self._store.is_unreadable(tile.path, size):
+            painter.setPen(QColor(theme.LIGHT.muted))
+            painter.drawText(paper, Qt.AlignmentFlag.AlignCenter, "×")
+        edge = t.accent if chosen else t.strong_line if over else t.line
+        painter.setPen(QPen(QColor(edge), 2 if chosen else 1))
+        painter.drawPath(outline)
+        if option.state & QStyle.StateFlag.State_HasFocus and not chosen:
+            painter.setPen(QPen(QColor(t.accent), 1, Qt.PenStyle.DotLine))
+            painter.drawPath(outline)
+        if tile.badge:
+            self._badge(painter, option, paper, tile.badge, t)
+        line = option.fontMetrics.height() + 1
+        top = rect.top() + self.side + theme.XS
+        self._line(painter, option, QRect(rect.left() + 2, top, self.side - 4, line), tile.title, t.text)
+        if self._lines > 1 and tile.note:
+            below = QRect(rect.left() + 2, top + line, self.side - 4, line)
+            self._line(painter, option, below, tile.note, str(getattr(t, tile.tone)))
+        painter.restore()
+
+    def _line(
+        self, painter: QPainter, option: QStyleOptionViewItem, rect: QRect, text: str, colour: str
+    ) -> None:
+        painter.setPen(QColor(colour))
+        shown = option.fontMetrics.elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
+        painter.drawText(rect, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, shown)
+
+    def _badge(
+        self, painter: QPainter, option: QStyleOptionViewItem, paper: QRectF, text: str, t: theme.Tokens
+    ) -> None:
+        width = max(option.fontMetrics.horizontalAdvance(text) + 10, 20)
+        place = QRectF(paper.left() + 6, paper.top() + 6, width, 20)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(t.surface))
+        painter.drawRoundedRect(place, theme.RADIUS_SMALL, theme.RADIUS_SMALL)
+        painter.setPen(QColor(t.text))
+        font = QFont(option.font)
+        font.setBold(True)
+        painter.setFont(font)
+        painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
+        painter.setFont(option.font)
+
+
+class TileView(QListView):
+    """A grid of pictures."""
+
+    opened = Signal(object)  # a tile: double click or Enter
+    selected = Signal(object)  # a tile or None
+
+    def __init__(self, store: PictureStore, side: int = 128, lines: int = 1) -> None:
+        super().__init__()
+        self.tiles = TileModel(self)
+        self._store = store
+        self._base_side = side
+        self._delegate = TileDelegate(store, side, lines, self)
+        self.setModel(self.tiles)
+        self.setItemDelegate(self._delegate)
+        self.setViewMode(QListView.ViewMode.IconMode)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setMovement(QListView.Movement.Static)
+        self.setUniformItemSizes(True)
+        self.setSpacing(theme.S - 2)
+        self.setWordWrap(False)
+        self.setMouseTracking(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.verticalScrollBar().setSingleStep(40)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self._peek = Peek(store, self)
+        store.arrived.connect(self._on_arrived)
+        self.activated.connect(lambda index: self.opened.emit(index.data(TILE)))
+        self.selectionModel().currentChanged.connect(self._on_current)
+
+    def show_tiles(self, tiles: Sequence[Tile]) -> None:
+        """Shows other pictures."""
+        self.tiles.show(tiles)
+        self.selected.emit(None)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The pictures share the whole width."""
+        gap = self.spacing()
+        room = self.viewport().width() - gap - 2
+        columns = max(1, room // (self._base_side + gap))
+        side = min(room // columns - gap, round(self._base_side * 1.4))
+        if side != self._delegate.side and side > 16:
+            self._delegate.side = side
+            self.scheduleDelayedItemsLayout()
+        super().resizeEvent(event)
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Resting on a picture shows it large."""
+        if isinstance(event, QHelpEvent):
+            index = self.indexAt(event.pos())
+            if index.isValid():
+                self._peek.show_tile(index.data(TILE), event.globalPos())
+            return True
+        if event.type() in (
+            QEvent.Type.Leave,
+            QEvent.Type.Wheel,
+            QEvent.Type.MouseButtonPress,
+            QEvent.Type.Hide,
+        ):
+            self._peek.hide()
+        elif isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseMove:
+            self._peek.leave(self.indexAt(event.position().toPoint()).data(TILE))
+        return super().viewportEvent(event)
+
+    def _on_arrived(self) -> None:
+        if self.isVisible():
+            self.viewport().update()
+
+    def _on_current(self, now: Index, _before: Index) -> None:
+        self.selected.emit(now.data(TILE) if now.isValid() else None)
+
+
+class LargePicture(QLabel):
+    """One picture as large as its place allows."""
+
+    def __init__(self, store: PictureStore, side: int) -> None:
+        super().__init__()
+        self._store = store
+        self._path: Path | None = None
+        self.setFixedHeight(side)
+        self.setMinimumWidth(80)
+        store.arrived.connect(self.update)
+
+    def show_path(self, path: Path | None) -> None:
+        """Shows another file, or nothing."""
+        self._path = path
+        self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        if self._path is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        outline = QPainterPath()
+        outline.addRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), theme.RADIUS, theme.RADIUS)
+        painter.fillPath(outline, QColor(theme.PAPER))
+        ratio = self.devicePixelRatioF()
+        pixmap = self._store.get(self._path, round(self.height() * ratio))
+        if pixmap is not None:
+            room = self.rect().adjusted(6, 6, -6, -6)
+            fit = QSize(pixmap.size()).scaled(room.size(), Qt.AspectRatioMode.KeepAspectRatio)
+            target = QRect(QPoint(0, 0), fit)
+            target.moveCenter(room.center())
+            painter.drawPixmap(target, pixmap)
+        painter.setPen(QPen(QColor(theme.tokens(self.palette()).line), 1))
+        painter.drawPath(outline)
+        painter.end()
+
+
+class Peek(QFrame):
+    """A large look at a picture while the pointer rests on it."""
+
+    def __init__(self, store: PictureStore, parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.ToolTip)
+        self.setProperty("role", "card")
+        self._tile: Tile | None = None
+        self._picture = LargePicture(store, 300)
+        self._picture.setFixedWidth(300)
+        self._title = Label(role="strong", wrap=True)
+        self._name = ElidedLabel(role="caption")
+        layout = column(self._picture, self._title, self._name, gap=theme.XS)
+        layout.setContentsMargins(theme.S, theme.S, theme.S, theme.S)
+        self.setLayout(layout)
+        self.setFixedWidth(300 + 2 * theme.S)
+
+    def show_tile(self, tile: Tile, at: QPoint) -> None:
+        """Shows a tile's picture beside the pointer, inside the screen."""
+        self._tile = tile
+        self._picture.show_path(tile.path)
+        self._title.show_literal(tile.title)
+        self._name.show_literal(paths.shown(tile.path.name))
+        self.adjustSize()
+        room = self.screen().availableGeometry()
+        x = at.x() + 18 if at.x() + 18 + self.width() <= room.right() else at.x() - 18 - self.width()
+        y = max(room.top(), min(at.y() - 40, room.bottom() - self.height()))
+        self.move(x, y)
+        self.show()
+
+    def leave(self, tile: Tile | None) -> None:
+        """The pointer went to another tile."""
+        if tile is not self._tile:
+            self.hide()

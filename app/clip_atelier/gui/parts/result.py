@@ -1,0 +1,128 @@
+"""The end of a run in words and numbers: base, adapted, the difference with its interval, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QWidget
+
+from clip_atelier.engine.core import N_, _
+from clip_atelier.gui import theme
+from clip_atelier.gui.widgets.inputs import Choice
+from clip_atelier.gui.widgets.layout import clear, column, row
+from clip_atelier.gui.widgets.numbers import share
+from clip_atelier.gui.widgets.text import Label, SpokenName, plain_tooltip
+
+_OPENING = {
+    "gain": N_("The adaptation helped."),
+    "loss": N_("The adaptation made retrieval worse."),
+    "no measurable difference": N_("Nothing measurable was gained."),
+}
+_TONE = {"gain": "heading-gain", "loss": "heading-loss"}
+
+
+class Result(QWidget):
+    """Verdict and table of one run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._result: Mapping[str, Any] = {}
+        self.verdict = Label(role="heading", wrap=True)
+        self.facts = Label(role="muted", wrap=True)
+        self.measure = Choice({"R@1": ""})
+        SpokenName(self.measure, N_("Measure"))
+        self.measure.edited.connect(self._fill)
+        self.table = QGridLayout()
+        self.table.setHorizontalSpacing(theme.XL)
+        self.table.setVerticalSpacing(6)
+        self.table.setContentsMargins(0, 0, 0, 0)
+        holder = QWidget()
+        holder.setLayout(self.table)
+        top = row(self.verdict, self.measure, gap=theme.L)
+        top.setStretch(0, 1)
+        self.setLayout(column(top, self.facts, theme.XS, row(holder, None), None, gap=theme.XS))
+
+    def show_result(self, result: Mapping[str, Any]) -> None:
+        """Shows CONTRACT's `train` document."""
+        self._result = result
+        names = list(dict.fromkeys(key.rpartition("/")[2] for key in result.get("base", {})))
+        kept = self.measure.value()
+        self.measure.renew(self._titles(names))
+        self.measure.set_value(kept if kept in names else "R@1")
+        self._fill()
+
+    def retranslate(self) -> None:
+        """The same result in the current language."""
+        if self._result:
+            self.show_result(self._result)
+
+    def _titles(self, names: list[str]) -> dict[str, str]:
+        from clip_atelier.engine.evaluation import METRICS
+
+        return {name: METRICS[name].title if name in METRICS else "" for name in names}
+
+    def _fill(self) -> None:
+        from clip_atelier.engine.evaluation import METRICS, TASKS, price
+
+        result, metric = self._result, self.measure.value()
+        word = str(result.get("verdict", ""))
+        self.verdict.say(_OPENING.get(word, "")) if word in _OPENING else self.verdict.show_literal(word)
+        self.verdict.set_role(_TONE.get(word, "heading"))
+        facts = [price(result.get("difference", {}), str(result.get("headline") or ""))]
+        facts += [
+            _("Measured on images that took no part in training or choosing.")
+            if result.get("measured_on") == "test"
+            else _(
+                "Measured on the validation images, which also chose the checkpoint: expect a little less."
+            )
+        ]
+        if "strength" in result:
+            facts.append(
+                _("Best step {step}, strength {strength}.").format(
+                    step=result.get("best_step", 0), strength=f"{result['strength']:g}"
+                )
+            )
+        self.facts.show_literal(" ".join(fact for fact in facts if fact))
+        self.measure.setToolTip(plain_tooltip(_(METRICS[metric].explanation)) if metric in METRICS else "")
+        clear(self.table)
+        heads = (N_("Question"), N_("Chance"), N_("Base"), N_("Adapted"), N_("Difference (95 % interval)"))
+        for x, head in enumerate(heads):
+            self.table.addWidget(self._cell(_(head), "caption", x > 0), 0, x)
+        up = metric not in METRICS or METRICS[metric].direction == "up"
+        for y, (task, title) in enumerate(TASKS.items(), 1):
+            key = f"{task}/{metric}"
+            if key not in result.get("base", {}):
+                continue
+            change = result.get("difference", {}).get(key)
+            cells = [
+                (_(title), "body"),
+                (share(_number(result.get("chance", {}).get(key)), metric), "muted"),
+                (share(_number(result["base"][key]), metric), "body"),
+                (share(_number(result["adapted"].get(key)), metric), "strong"),
+                *([_difference(change, metric, up)] if change else []),
+            ]
+            for x, (text, role) in enumerate(cells):
+                self.table.addWidget(self._cell(text, role, x > 0), y, x)
+
+    @staticmethod
+    def _cell(text: str, role: str, right: bool) -> Label:
+        label = Label(role=role)
+        label.show_literal(text)
+        if right:
+            label.setAlignment(Qt.AlignmentFlag.AlignRight)
+        return label
+
+
+def _difference(change: Mapping[str, float], metric: str, up: bool) -> tuple[str, str]:
+    value, low, high = (_number(change.get(k)) for k in ("value", "low", "high"))
+    form = "+.1f" if metric == "median_rank" else "+.3f"
+    text = f"{value:{form}}  ({low:{form}} … {high:{form}})"
+    if low > 0 or high < 0:
+        return text, "gain" if (low > 0) == up else "loss"
+    return text, "body"
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")
