@@ -122,7 +122,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from clip_atelier.engine.data import scan
-from clip_atelier.engine.control import Control
+from clip_atelier.engine.core.control import Control
 from clip_atelier.engine.core import drive
 from clip_atelier.engine.settings import DataSettings
 print("ready", flush=True)

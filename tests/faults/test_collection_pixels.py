@@ -59,7 +59,7 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 from clip_atelier.engine.data import image_gate as images, scan
-from clip_atelier.engine.control import Control
+from clip_atelier.engine.core.control import Control
 from clip_atelier.engine.core import UserError
 from clip_atelier.engine.core import drive
 from clip_atelier.engine.settings import DataSettings

@@ -30,7 +30,7 @@ _CHILD = """
 import sys, json
 from pathlib import Path
 from clip_atelier.engine import settings
-from clip_atelier.engine.control import Control
+from clip_atelier.engine.core.control import Control
 from clip_atelier.engine.core import Saved, drive
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.training import Plan, train, resume

@@ -21,14 +21,14 @@ sys.path.insert(0, {app!r})
 from pathlib import Path
 from PySide6.QtWidgets import QMessageBox
 QMessageBox.exec = lambda box: print("SAID", box.text(), flush=True)
-from clip_atelier.gui import app, shell
-make_page = shell.Shell._first_page
+from clip_atelier.gui import app, main_window
+make_page = main_window.MainWindow._first_page
 def first_page(self):
     heavy = {{"torch", "transformers", "peft", "numpy", "PIL", "pyqtgraph"}} & set(sys.modules)
     print("VISIBLE", self.isVisible(), sorted(heavy), flush=True)
     make_page(self)
     print("READY", flush=True)
-shell.Shell._first_page = first_page
+main_window.MainWindow._first_page = first_page
 sys.exit(app.main(Path({home!r}), None))
 """
 
