@@ -86,11 +86,11 @@ class _Opener(QObject):
 
     def __init__(self, main_window: MainWindow) -> None:
         super().__init__(main_window)
-        self._shell = main_window
+        self._main_window = main_window
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
         if isinstance(event, QFileOpenEvent) and event.file():
-            self._shell.open_path(Path(event.file()))
+            self._main_window.open_path(Path(event.file()))
             return True
         return False
 

@@ -41,7 +41,7 @@ class Strength(QObject):
 
     def __init__(self, app_model: AppModel) -> None:
         super().__init__(app_model)
-        self._desk = app_model
+        self._app_model = app_model
         self.run: Mapping[str, Any] | None = None
         self.value = 1.0
         self.trouble = ""
@@ -82,7 +82,7 @@ class Strength(QObject):
         value = key(min(max(value, 0.0), MOST))
         if self.run is None or value == self.value:
             return
-        here = {str(run["run"]) for run in self._desk.runs}
+        here = {str(run["run"]) for run in self._app_model.runs}
         kept = {run: one for run, one in self._kept().items() if run in here}
         self._turn(value, {**kept, str(self.run["run"]): value})
 
@@ -92,14 +92,14 @@ class Strength(QObject):
             self._turn(self.recommended, {k: v for k, v in self._kept().items() if k != self.run["run"]})
 
     def _turn(self, value: float, kept: Mapping[str, float]) -> None:
-        self._desk.state.set_view("strengths", dict(kept))
+        self._app_model.state.set_view("strengths", dict(kept))
         self.value = value
         self.trouble = ""
         self.changed.emit()
         self._look()
 
     def _kept(self) -> dict[str, float]:
-        found = self._desk.state.view("strengths", {})
+        found = self._app_model.state.view("strengths", {})
         return (
             {k: float(v) for k, v in found.items() if isinstance(v, int | float)}
             if isinstance(found, dict)
@@ -132,7 +132,7 @@ class Strength(QObject):
         """Looks at another run, or at another state of the same one."""
         from clip_atelier.engine.evaluation import strengths
 
-        usable, wanted = self._desk.usable_runs, self._desk.state.get("run")
+        usable, wanted = self._app_model.usable_runs, self._app_model.state.get("run")
         # A run that is only being trained is not looked at yet: the one before stays.
         order = [wanted, self.run["run"] if self.run is not None else "", usable[-1]["run"] if usable else ""]
         run = next((r for one in order for r in usable if r["run"] == one), None)
@@ -157,14 +157,14 @@ class Strength(QObject):
             return
         job = Job("kept-strengths", partial(measuring.read_readings, self._subject), idle=True)
         job.done.connect(partial(self._on_readings, self._subject))
-        job.failed.connect(self._desk.report)
-        self._desk.lanes.files.replace(job)
+        job.failed.connect(self._app_model.report)
+        self._app_model.lanes.files.replace(job)
         if behind_features(self.run.get("settings") or {}):
             self._metering = True
             job = Job("meter", partial(measuring.open_meter, self._subject.run), idle=True)
             job.done.connect(partial(self._on_meter, self._subject))
             job.failed.connect(partial(self._on_failed, self._subject))
-            self._desk.lanes.compute.replace(job)
+            self._app_model.lanes.compute.replace(job)
         self._look()
 
     def _look(self) -> None:
@@ -174,8 +174,8 @@ class Strength(QObject):
             if self._meter is not None:
                 job = Job("read-meter", partial(measuring.read_meter, self._meter, self.value), idle=True)
                 job.done.connect(partial(self._on_reading, self._subject))
-                job.failed.connect(self._desk.report)
-                self._desk.lanes.files.replace(job)
+                job.failed.connect(self._app_model.report)
+                self._app_model.lanes.files.replace(job)
             elif not self._metering:
                 self._rest.start()
         self.told.emit()
@@ -189,7 +189,7 @@ class Strength(QObject):
         job.done.connect(partial(self._on_reading, subject))
         job.failed.connect(partial(self._on_failed, subject))
         job.stopped.connect(lambda: self._over(subject))
-        self._desk.lanes.compute.replace(job)
+        self._app_model.lanes.compute.replace(job)
         self.share = 0.0
         self.told.emit()
 
@@ -221,7 +221,7 @@ class Strength(QObject):
 
     def _on_failed(self, subject: Subject, error: Exception) -> None:
         if not isinstance(error, UserError):
-            self._desk.report(error)
+            self._app_model.report(error)
         elif subject == self._subject:
             self.trouble = error.message
         self._metering = False

@@ -133,7 +133,7 @@ def words(
 
 
 def vocabulary(evaluation_set: EvaluationSet, bare: Sequence[str]) -> Vocabulary:
-    """Every caption of a board, and the single words that at least two of its captions share.
+    """Every caption of an evaluation set, and the single words that at least two of its captions share.
 
     A word is left out where it is a caption itself, where it says nothing ("of"), and where it is right for more than
     half of the images: whatever is shown first would be right.

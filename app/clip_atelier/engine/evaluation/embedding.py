@@ -20,7 +20,7 @@ def select_by(evaluation_set: EvaluationSet) -> str:
 def embed(
     clip: Clip, pictures: ImageCache, evaluation_set: EvaluationSet, control: Control
 ) -> Work[tuple[Features, Features]]:
-    """Embeddings of a board's images and captions as the model is now."""
+    """Embeddings of a set's images and captions as the model is now."""
     images = yield from features.images(clip, pictures, evaluation_set.indices, control)
     return images, features.texts(clip, evaluation_set.captions)
 
@@ -28,7 +28,7 @@ def embed(
 def probe(
     clip: Clip, pictures: ImageCache, evaluation_set: EvaluationSet, control: Control
 ) -> Work[tuple[Features, Features]]:
-    """Embeddings of one batch of a board, nothing stored or remembered."""
+    """Embeddings of one batch of an evaluation set, nothing stored or remembered."""
     images = yield from features.fresh_images(
         clip, pictures, evaluation_set.indices[: features.BATCH], control
     )

@@ -49,7 +49,7 @@ class Task:
     clusters: NDArray[np.int64]
 
     def scores(self, images: Features, texts: Features) -> Features:
-        """Similarities [Q, G] from normalised embeddings of the board's images and captions."""
+        """Similarities [Q, G] from normalised embeddings of the set's images and captions."""
         sides = {"image": images, "text": texts}
         result: Features = sides[self.query_side][self.queries] @ sides[self.gallery_side][self.gallery].T
         return result

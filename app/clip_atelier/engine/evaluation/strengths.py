@@ -71,7 +71,7 @@ class StrengthSweep:
     Attributes:
         evaluation_set: The questions.
         base: The base's value of every query.
-        images: Embeddings of the board's images.
+        images: Embeddings of the set's images.
         texts: Embeddings of its captions.
         measured_on: "test" or "validation".
         changed: The collection is not the one that was trained on.

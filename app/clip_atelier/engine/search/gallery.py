@@ -129,7 +129,7 @@ def index(folder: Path, model_ref: ModelRef, models: Models, control: Control) -
 
 
 def open_gallery(folder: Path, model_ref: LoadedModel, home: Path, control: Control) -> Work[Gallery]:
-    """Scans a folder and embeds what the store does not know yet, in every space of the lens."""
+    """Scans a folder and embeds what the embedding store does not know yet, in every space of the lens."""
     with contextlib.ExitStack() as ending:
 
         @functools.cache
@@ -225,7 +225,7 @@ def _look(
     store: EmbeddingStore,
     control: Control,
 ) -> Work[None]:
-    """Embeds images in each space of the lens and stores them."""
+    """Embeds images in each embedding space of the model and stores them."""
     digests = [pictures.items[i].digest for i in indices]
     used = model_ref.strength
     if model_ref.adapter:

@@ -30,7 +30,7 @@ class Search:
     Attributes:
         gallery: The folder's images.
         model_ref: The model.
-        reopen: Opens the lens again after other work took its model for something else.
+        reopen: Opens the model again after other work took its model for something else.
         base: The gallery as the base sees it.
         adapted: As the adapted model sees it; the same object where the update changes no image.
     """

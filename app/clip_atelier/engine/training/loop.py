@@ -56,7 +56,7 @@ class Loop:
         batches: What each step sees.
         evaluation_set: The questions about the validation images.
         pictures: Prepared pictures.
-        base: The untouched model's embeddings of the board.
+        base: The untouched model's embeddings of the evaluation set.
         total: Steps of the whole run.
         group: The processes that share each step, if there are several.
     """

@@ -22,7 +22,7 @@ class Detail(QFrame):
 
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
-        self._desk = app_model
+        self._app_model = app_model
         self._path: Path | None = None
         self.setProperty("role", "card")
         self.setFixedWidth(268)
@@ -46,7 +46,7 @@ class Detail(QFrame):
 
     def show_item(self, index: int | None) -> None:
         """Shows one item of the collection, or nothing."""
-        collection = self._desk.collection
+        collection = self._app_model.collection
         self.setVisible(index is not None and collection is not None)
         if index is None or collection is None:
             self._path = None
@@ -62,15 +62,15 @@ class Detail(QFrame):
             (N_("Label: {value}"), item.label),
             (N_("Pair: {value}"), item.pair),
             (N_("Side: {value}"), _(_ROLES.get(item.role, ""))),
-            (N_("Part: {value}"), _(PARTS.get(self._desk.part_of.get(index, ""), ""))),
+            (N_("Part: {value}"), _(PARTS.get(self._app_model.part_of.get(index, ""), ""))),
         ]
         self.facts.show_literal("\n".join(_(text).format(value=value) for text, value in known if value))
 
     def _reveal(self) -> None:
         if self._path is not None:
-            self._desk.reveal(self._path)
+            self._app_model.reveal(self._path)
 
     def _find(self) -> None:
         if self._path is not None:
-            self._desk.page_wanted.emit("search")
-            self._desk.asked_to_find.emit(str(self._path))
+            self._app_model.page_wanted.emit("search")
+            self._app_model.asked_to_find.emit(str(self._path))

@@ -153,7 +153,7 @@ class CollectionPage(QWidget):
         return (self.tabs,)
 
     def refresh(self) -> None:
-        """Shows what the desk holds."""
+        """Shows what the open collection holds."""
         app_model = self.app_model
         if app_model.collection is not None:
             # Reading again must not throw the user back to the first picture when nothing came of it.

@@ -20,7 +20,7 @@ class Welcome(QWidget):
 
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
-        self._desk = app_model
+        self._app_model = app_model
         self.open = Button(N_("Open a folder…"), "primary", "folder-open")
         self.sample = Button(N_("Try the sample collection"), "plain", "sparkles")
         self.open.clicked.connect(lambda: app_model.ask_for_folder(self))
@@ -57,11 +57,11 @@ class Welcome(QWidget):
 
     def _show_recent(self) -> None:
         clear(self.recent)
-        recent = self._desk.state.get("recent")[:4]
+        recent = self._app_model.state.get("recent")[:4]
         for folder in recent:
             button = Button("{folder}", "quiet", "folder", folder=paths.shown(folder))
             button.setStyleSheet("text-align: left")
-            button.clicked.connect(partial(self._desk.open_folder, folder))
+            button.clicked.connect(partial(self._app_model.open_folder, folder))
             self.recent.addWidget(button)
         self.recent_box.setVisible(bool(recent))
 

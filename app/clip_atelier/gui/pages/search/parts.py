@@ -84,7 +84,7 @@ class GalleryChoice(Button):
     changed = Signal()
 
     def __init__(self, app_model: AppModel) -> None:
-        self._desk = app_model
+        self._app_model = app_model
         super().__init__("", "plain", "folder-open", tip=N_("The folder that is searched"))
         menu = QMenu(self)
         menu.aboutToShow.connect(lambda: self._fill(menu))
@@ -94,11 +94,11 @@ class GalleryChoice(Button):
     @property
     def folder(self) -> str:
         """The folder, or an empty text."""
-        return str(self._desk.state.view("search.gallery", "") or self._desk.state.folder)
+        return str(self._app_model.state.view("search.gallery", "") or self._app_model.state.folder)
 
     def choose(self, folder: str) -> None:
         """Searches in another folder; empty for the open collection."""
-        self._desk.state.set_view("search.gallery", folder)
+        self._app_model.state.set_view("search.gallery", folder)
         self.retranslate()
         self.changed.emit()
 
@@ -116,7 +116,7 @@ class GalleryChoice(Button):
 
     def _fill(self, menu: QMenu) -> None:
         menu.clear()
-        if self._desk.state.folder:
+        if self._app_model.state.folder:
             menu.addAction(_("The open collection"), lambda: self.choose(""))
         menu.addAction(_("Another folder…"), self._ask)
 
@@ -134,7 +134,7 @@ class Invitation(QWidget):
 
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
-        self._desk = app_model
+        self._app_model = app_model
         self.title = Label(N_("What are you looking for?"), "title")
         self.text = Label(role="muted", wrap=True)
         self.text.setFixedWidth(520)
@@ -156,7 +156,7 @@ class Invitation(QWidget):
     def refresh(self) -> None:
         """Offers captions of the open collection as examples."""
         clear(self.examples)
-        collection = self._desk.collection
+        collection = self._app_model.collection
         if collection is None:
             self.text.say(N_("Open a folder of drawings on the Collection page first."))
             return

@@ -136,7 +136,7 @@ class Readouts(QFrame):
 
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
-        self._desk = app_model
+        self._app_model = app_model
         self.setProperty("role", "card")
         self.values = {
             name: Label(role="strong") for name in ("scale", "trainable", "size", "steps", "time", "memory")
@@ -169,12 +169,12 @@ class Readouts(QFrame):
             value.show_literal("–")
         self.problem.show_literal("")
         self.problem.hide()
-        values = self._desk.state.values()
+        values = self._app_model.state.values()
         if settings.check(values):
             return
         chosen = settings.build(values)
         try:
-            found = shapes.readout(Models(self._desk.home).resolve(chosen.model.name), chosen)
+            found = shapes.readout(Models(self._app_model.home).resolve(chosen.model.name), chosen)
         except UserError as error:
             self.problem.show_literal(str(error))
             self.problem.show()
@@ -185,7 +185,7 @@ class Readouts(QFrame):
             self.values["scale"].show_literal(f"{lora.lora_alpha:g} / {under} = {lora.scaling:.4g}")
         self.values["trainable"].show_literal(f"{found.trainable:,}  ({found.share:.2%})")
         self.values["size"].show_literal(size_words(found.adapter_bytes))
-        split = self._desk.split
+        split = self._app_model.split
         if split is None:
             return
         steps = max(1, -(-len(split.train) // chosen.train.batch_size)) * chosen.train.epochs
@@ -198,19 +198,19 @@ class Readouts(QFrame):
             self.values["time"].say(N_("about {time}, by earlier runs"), time=duration(steps * speed))
 
     def _key(self, chosen: settings.Settings) -> object:
-        return chosen, self._desk.state.folder
+        return chosen, self._app_model.state.folder
 
     def _measure(self) -> None:
         """Takes one step of this draft on the compute lane."""
-        values = self._desk.state.values()
-        if self._desk.split is None or settings.check(values) or self._desk.lanes.compute.busy:
+        values = self._app_model.state.values()
+        if self._app_model.split is None or settings.check(values) or self._app_model.lanes.compute.busy:
             return
-        chosen, folder = settings.build(values), Path(self._desk.state.folder)
+        chosen, folder = settings.build(values), Path(self._app_model.state.folder)
         key = self._key(chosen)
         job = Job("estimate", partial(work.estimate, folder, chosen), idle=True)
         job.done.connect(lambda found: self._on_measured(key, found))
-        job.failed.connect(self._desk.report)
-        self._desk.lanes.compute.submit(job)
+        job.failed.connect(self._app_model.report)
+        self._app_model.lanes.compute.submit(job)
 
     def _on_measured(self, key: object, found: dict[str, Any]) -> None:
         self._probed = (key, found)
@@ -234,7 +234,7 @@ class Readouts(QFrame):
     def _seconds_a_step(self, chosen: settings.Settings) -> float | None:
         """As the newest run measured it that asked for the same arithmetic; None where there is none."""
         wanted = {name: _plain(value) for name, value in settings.flat(chosen).items() if name in _SAME_SPEED}
-        for run in reversed(self._desk.runs):
+        for run in reversed(self._app_model.runs):
             asked, result = run.get("settings") or {}, run.get("result") or {}
             if all(_plain(asked.get(name)) == value for name, value in wanted.items()) and result.get(
                 "steps"
@@ -258,7 +258,7 @@ class Code(QWidget):
 
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
-        self._desk = app_model
+        self._app_model = app_model
         self.text = QPlainTextEdit()
         SpokenName(self.text, N_("Python code"))
         self.text.setReadOnly(True)
@@ -276,13 +276,13 @@ class Code(QWidget):
         from clip_atelier.engine.models import Models
         from clip_atelier.engine.reports import python_code
 
-        values = self._desk.state.values()
+        values = self._app_model.state.values()
         if settings.check(values):
             self.text.setPlainText("")
             return
         chosen = settings.build(values)
         try:
-            folder = str(Models(self._desk.home).resolve(chosen.model.name))
+            folder = str(Models(self._app_model.home).resolve(chosen.model.name))
         except UserError:
             folder = chosen.model.name
         code = python_code(chosen, folder)

@@ -33,7 +33,7 @@ class Written(QWidget):
 
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
-        self._desk = app_model
+        self._app_model = app_model
         self._path = Path()
         self.words = ElidedLabel(role="muted")
         show = Button(N_("Show in folder"), "quiet", "external-link")
@@ -41,7 +41,7 @@ class Written(QWidget):
         line = row(Picture("circle-check", 18, "gain"), self.words, show, away)
         line.setStretch(1, 1)
         self.setLayout(line)
-        show.clicked.connect(lambda: self._desk.reveal(self._path))
+        show.clicked.connect(lambda: self._app_model.reveal(self._path))
         away.clicked.connect(self.hide)
         self.hide()
 
@@ -63,7 +63,7 @@ class Exports(Button):
 
     def __init__(self, app_model: AppModel, rows: Callable[[], Sequence[Row]], written: Written) -> None:
         super().__init__(N_("Export"), "plain", "download")
-        self._desk = app_model
+        self._app_model = app_model
         self._rows = rows
         self._written = written
         self.menu_of_forms = QMenu(self)
@@ -99,5 +99,5 @@ class Exports(Button):
         else:
             job = Job("table file", partial(jobs.write_table, rows, out))
         job.done.connect(lambda _result: self._written.tell(out))
-        job.failed.connect(self._desk.report)
-        self._desk.lanes.files.submit(job)
+        job.failed.connect(self._app_model.report)
+        self._app_model.lanes.files.submit(job)

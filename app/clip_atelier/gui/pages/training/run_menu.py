@@ -32,7 +32,7 @@ class RunMenu(QMenu):
 
     def __init__(self, app_model: AppModel, chosen: Callable[[], Summary | None], parent: QWidget) -> None:
         super().__init__(parent)
-        self._desk = app_model
+        self._app_model = app_model
         self._chosen = chosen
         self.aboutToShow.connect(self._fill)
 
@@ -41,10 +41,10 @@ class RunMenu(QMenu):
         run = self._chosen()
         if run is None:
             return
-        path = self._desk.home / "runs" / str(run["run"])
+        path = self._app_model.home / "runs" / str(run["run"])
         self.addAction(_("Use its settings"), partial(self._adopt, run))
-        self.addAction(_("Open its folder"), partial(self._desk.reveal, path / "run.json"))
-        self.addAction(_("Open its collection"), partial(self._desk.open_folder, str(run.get("folder"))))
+        self.addAction(_("Open its folder"), partial(self._app_model.reveal, path / "run.json"))
+        self.addAction(_("Open its collection"), partial(self._app_model.open_folder, str(run.get("folder"))))
         export = self.addMenu(_("Export"))
         for to, text in _EXPORTS.items():
             export.addAction(_(text), partial(self._ask_for_place, run, to))
@@ -54,8 +54,8 @@ class RunMenu(QMenu):
         delete.setEnabled(run.get("status") != "running")
 
     def _adopt(self, run: Summary) -> None:
-        self._desk.state.adopt(run.get("settings") or {})
-        self._desk.page_wanted.emit("settings")
+        self._app_model.state.adopt(run.get("settings") or {})
+        self._app_model.page_wanted.emit("settings")
 
     def _ask_for_place(self, run: Summary, to: str) -> None:
         name = f"{run.get('name') or run['run']}-{to}" + (".py" if to == "code" else "")
@@ -71,11 +71,13 @@ class RunMenu(QMenu):
     def export(self, run: str, to: str, out: Path) -> None:
         """Writes a run for use elsewhere; tells where it lies."""
         job = Job("export", partial(work.export_run, run, to, out))
-        job.failed.connect(self._desk.report)
+        job.failed.connect(self._app_model.report)
         job.done.connect(
-            lambda _files: self._desk.news.emit(_("Exported."), _("It is at {path}.").format(path=shown(out)))
+            lambda _files: self._app_model.news.emit(
+                _("Exported."), _("It is at {path}.").format(path=shown(out))
+            )
         )
-        self._desk.lanes.compute.submit(job)
+        self._app_model.lanes.compute.submit(job)
 
     def _ask_to_delete(self, run: Summary) -> None:
         question = QMessageBox(self.parentWidget())
@@ -91,6 +93,6 @@ class RunMenu(QMenu):
     def delete(self, run: str) -> None:
         """Removes a run from disk."""
         job = Job("delete", partial(work.delete_run, run))
-        job.failed.connect(self._desk.report)
+        job.failed.connect(self._app_model.report)
         job.done.connect(lambda _result: self.deleted.emit())
-        self._desk.lanes.files.submit(job)
+        self._app_model.lanes.files.submit(job)
