@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from peft import LoraConfig
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import UserError
-from clip_atelier.engine.settings import DECLARED, PRESETS, Declared
+from clip_atelier.engine.settings import DECLARED, PRESETS, Declared, Effect
 
 ALL = list(DECLARED.values())
 NAMES = [d.name for d in ALL]
@@ -30,6 +30,18 @@ def test_its_default_is_valid_and_survives_json(declared: Declared) -> None:
     values = json.loads(json.dumps(settings.flat(settings.Settings())))
     assert settings.check({declared.name: values[declared.name]}) == []
     assert settings.build(values) == settings.Settings()
+
+
+@pytest.mark.parametrize("declared", ALL, ids=NAMES)
+def test_it_says_what_it_affects(declared: Declared) -> None:
+    assert declared.affects
+    assert declared.affects <= set(get_args(Effect))
+    assert declared.name in settings.affecting(*declared.affects)
+
+
+def test_what_a_scan_and_a_split_depend_on() -> None:
+    assert set(settings.affecting("split")) == {"data.validation", "data.test", "data.split_seed"}
+    assert "train.seed" not in settings.affecting("scan", "split")
 
 
 def _outside(declared: Declared) -> list[Any]:

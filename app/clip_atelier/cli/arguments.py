@@ -209,7 +209,7 @@ def _metavar(declared: Declared) -> str:
         return "|".join(declared.choices)
     if declared.kind == "choices":
         return "A+B"
-    return {"bool": "true|false", "int": "N", "ints": "N+N", "float": "X"}.get(declared.kind, _("TEXT"))
+    return {"bool": "true|false", "int": "N", "float": "X"}.get(declared.kind, _("TEXT"))
 
 
 def _escape(text: str) -> str:
@@ -223,7 +223,7 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
 
 def parsed(name: str, text: str) -> Any:
     """The text of a flag as `settings.build` takes it; ranges and types are checked there, in one place."""
-    if DECLARED[name].kind in ("choices", "ints"):
+    if DECLARED[name].kind == "choices":
         return [part for part in text.replace(",", "+").split("+") if part]
     return text
 

@@ -22,9 +22,6 @@ from clip_atelier.gui.workers import Job, Lanes
 if TYPE_CHECKING:
     from clip_atelier.engine.data import Collection, Split
 
-_READ_BY_SCAN = ("data.captions", "data.template", "data.sketches", "data.artworks", "data.validation", "data.test",
-                 "train.seed")  # fmt: skip
-
 
 class AppModel(QObject):
     """The table that everything lies on. Passed to each page; owns the open collection.
@@ -107,7 +104,7 @@ class AppModel(QObject):
             return
         self.scan_error = None
         values = self.state.values()
-        self._scanned_with = [values[name] for name in _READ_BY_SCAN]
+        self._scanned_with = [values[name] for name in settings.affecting("scan", "split")]
         job = Job("scan", partial(work.read_folder, Path(folder), values))
         job.events.connect(self._on_events)
         job.done.connect(self._on_scanned)
@@ -177,7 +174,7 @@ class AppModel(QObject):
     def _rescan_if_other(self) -> None:
         """Captions and split follow the form; the pictures themselves are not decoded again."""
         values = self.state.values()
-        now = [values[name] for name in _READ_BY_SCAN]
+        now = [values[name] for name in settings.affecting("scan", "split")]
         if now != self._scanned_with and not settings.check(values):
             self.rescan()
 

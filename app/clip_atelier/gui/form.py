@@ -53,8 +53,6 @@ def make_input(declared: Declared) -> QWidget:
         return inputs.Choice(declared.choices)
     if declared.kind == "choices":
         return inputs.Chips(declared.choices)
-    if declared.kind == "ints":
-        return inputs.WholeNumbers()
     return inputs.Text()
 
 

@@ -23,15 +23,13 @@ from clip_atelier.engine.evaluation import metrics
 from clip_atelier.engine.evaluation.metrics import METRICS
 from clip_atelier.engine.evaluation.sets import TASKS, EvaluationSet
 from clip_atelier.engine.runs import RunFolder, Runs, cannot_write
-from clip_atelier.engine.settings import DECLARED, written
+from clip_atelier.engine.settings import DECLARED, affecting, written
 
 log = logging.getLogger(__name__)
 
 Mark = Literal["best", "as good"]
 
 VALUES: Final = "values.npz"
-# What decides which images are held out, beside the collection itself.
-_SPLIT_BY: Final = ("data.validation", "data.test", "data.split_seed")
 
 
 def keep(
@@ -112,7 +110,7 @@ class Row:
         return (
             self.collection or self.folder,
             self.result.get("measured_on"),
-            *(self.settings.get(name) for name in _SPLIT_BY),
+            *(self.settings.get(name) for name in affecting("split")),
             *(tuple(sorted(size.items())) for size in sizes),
         )
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from clip_atelier.engine.core import N_, UserError, _
 from clip_atelier.engine.settings.data import DataSettings
-from clip_atelier.engine.settings.declare import Declared, declarations
+from clip_atelier.engine.settings.declare import Declared, Effect, declarations
 from clip_atelier.engine.settings.groups import GROUP_TITLES, Settings
 from clip_atelier.engine.settings.hardware import HardwareSettings
 from clip_atelier.engine.settings.lora import TAKEN_AWAY, LoraSettings
@@ -27,6 +27,7 @@ __all__ = [
     "TAKEN_AWAY",
     "DataSettings",
     "Declared",
+    "Effect",
     "HardwareSettings",
     "Issue",
     "LoraSettings",
@@ -34,6 +35,7 @@ __all__ = [
     "Preset",
     "Settings",
     "TrainSettings",
+    "affecting",
     "build",
     "check",
     "flat",
@@ -48,6 +50,11 @@ class Issue:
 
     setting: str
     message: str
+
+
+def affecting(*effects: Effect) -> tuple[str, ...]:
+    """Names of the settings that have one of these effects, in order of declaration."""
+    return tuple(name for name, declared in DECLARED.items() if declared.affects & set(effects))
 
 
 def flat(settings: Settings) -> dict[str, Any]:

@@ -15,6 +15,7 @@ class DataSettings(Block):
 
     captions: Literal["auto", "metadata", "sidecar", "folder", "filename"] = setting(
         "auto",
+        affects=("scan",),
         title=N_("Captions from"),
         summary=N_(
             "Where the words for each image come from. Automatic takes the first source that is present."
@@ -33,6 +34,7 @@ class DataSettings(Block):
     )
     template: str = setting(
         "a drawing of {label}",
+        affects=("scan",),
         title=N_("Caption template"),
         summary=N_(
             "Sentence made from a folder's name when folders are the classes. {label} stands for the name."
@@ -46,6 +48,7 @@ class DataSettings(Block):
     )
     sketches: str = setting(
         "",
+        affects=("scan",),
         title=N_("Folder of sketches"),
         summary=N_(
             "Sub-folder that holds the sketches of sketch and artwork pairs. Empty: recognised by its name."
@@ -57,6 +60,7 @@ class DataSettings(Block):
     )
     artworks: str = setting(
         "",
+        affects=("scan",),
         title=N_("Folder of artworks"),
         summary=N_(
             "Sub-folder that holds the finished artworks of the pairs. Empty: recognised by its name."
@@ -68,6 +72,7 @@ class DataSettings(Block):
     )
     validation: float = setting(
         0.15,
+        affects=("split",),
         title=N_("Validation share"),
         summary=N_("Share of the collection kept aside to choose the best checkpoint and strength."),
         detail=N_(
@@ -80,6 +85,7 @@ class DataSettings(Block):
     )
     test: float = setting(
         0.15,
+        affects=("split",),
         title=N_("Test share"),
         summary=N_(
             "Share kept aside for the final comparison only. Nothing is chosen by it, so its result can be believed."
@@ -94,6 +100,7 @@ class DataSettings(Block):
     )
     split_seed: int = setting(
         0,
+        affects=("split",),
         title=N_("Split seed"),
         summary=N_(
             "Number that decides which images are kept aside. Runs are only comparable with the same one."
@@ -107,6 +114,7 @@ class DataSettings(Block):
     )
     image_fit: Literal["letterbox", "crop"] = setting(
         "letterbox",
+        affects=("features",),
         title=N_("Fit into the square"),
         summary=N_(
             "Letterbox keeps the whole drawing on its paper colour; crop cuts the sides off, as photo pipelines do."
@@ -119,6 +127,7 @@ class DataSettings(Block):
     )
     views: int = setting(
         1,
+        affects=("features",),
         title=N_("Varied views per image"),
         summary=N_(
             "How many slightly shifted and scaled views of each training image are used in turn. 1 uses the image as it is."
@@ -133,6 +142,7 @@ class DataSettings(Block):
     )
     crop_min: float = setting(
         0.7,
+        affects=("features",),
         title=N_("Smallest crop"),
         summary=N_("Smallest share of a drawing that a varied view may show. Drawings want 0.6 or more."),
         detail=N_(
@@ -145,6 +155,7 @@ class DataSettings(Block):
     )
     flip: bool = setting(
         False,
+        affects=("features",),
         title=N_("Mirror"),
         summary=N_(
             "Varied views may be mirrored. Leave it off where left and right matter (lettering, arrows)."

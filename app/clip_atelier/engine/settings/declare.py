@@ -16,12 +16,26 @@ import annotated_types
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-Kind = Literal["int", "float", "bool", "choice", "choices", "text", "ints"]
+Kind = Literal["int", "float", "bool", "choice", "choices", "text"]
+
+Effect = Literal["scan", "split", "features", "speed", "length", "learning", "storage", "display"]
+"""What follows when a setting changes.
+
+* scan: the folder is read anew, with other captions or pairs.
+* split: other drawings are held out, so results of before and after cannot be compared.
+* features: drawings are embedded anew.
+* speed: a step takes another time or memory, so that earlier timings and estimates say nothing.
+* length: a run has another number of steps.
+* learning: another update comes out.
+* storage: more or less is kept on disk.
+* display: only what is shown.
+"""
 
 
 def setting(
     default: Any,
     *,
+    affects: tuple[Effect, ...],
     title: str,
     summary: str,
     detail: str = "",
@@ -36,6 +50,7 @@ def setting(
 
     Args:
         default: The value when nothing is said.
+        affects: What follows when it changes; whoever needs to know asks `affecting`, and nobody keeps a list.
         title: Its name in words (marked with `N_`).
         summary: One or two sentences shown under the field (marked with `N_`).
         detail: The longer explanation with its effect, for the side panel (marked with `N_`).
@@ -47,6 +62,7 @@ def setting(
         **limits: pydantic's own ge, gt, le, lt, min_length, max_length, pattern.
     """
     extra: dict[str, Any] = {
+        "affects": list(affects),
         "summary": summary,
         "detail": detail,
         "unit": unit,
@@ -71,12 +87,14 @@ class Declared:
     Attributes:
         name: Dotted name, e.g. "lora.r": the CLI flag is `--lora.r`, the key in run.json the same.
         kind: Which widget and which parser fit.
+        affects: What follows when it changes.
         minimum: Smallest allowed value (inclusive unless `open_minimum`), None if there is none.
         choices: For "choice" and "choices": value -> explanation.
     """
 
     name: str
     kind: Kind
+    affects: frozenset[str]
     default: Any
     title: str
     summary: str
@@ -122,6 +140,7 @@ def _read(name: str, info: FieldInfo) -> Declared:
     return Declared(
         name=name,
         kind=kind,
+        affects=frozenset(extra["affects"]),
         default=info.get_default(call_default_factory=True),
         title=info.title or name,
         summary=extra["summary"],
@@ -145,7 +164,7 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
         inner = typing.get_args(annotation)[0]
         if typing.get_origin(inner) is Literal:
             return "choices", tuple(str(v) for v in typing.get_args(inner))
-        return "ints", ()
+        raise TypeError("a setting of several values names its choices")
     if origin in (typing.Union, types.UnionType):
         raise TypeError("a setting has one type; use a value such as 0 or an empty text for 'automatic'")
     simple: dict[Any, Kind] = {bool: "bool", int: "int", float: "float", str: "text"}

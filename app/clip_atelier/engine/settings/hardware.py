@@ -13,6 +13,7 @@ class HardwareSettings(Block):
 
     device: Literal["auto", "cuda", "mps", "xpu", "cpu"] = setting(
         "auto",
+        affects=("speed",),
         title=N_("Device"),
         summary=N_(
             "Where to compute. Automatic takes the graphics card where there is one, else the processor."
@@ -27,6 +28,7 @@ class HardwareSettings(Block):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
+        affects=("speed",),
         title=N_("Precision"),
         summary=N_(
             "Number format while training. Half precision is faster where the device supports it; results are measured in fp32."
@@ -41,6 +43,7 @@ class HardwareSettings(Block):
     )
     threads: int = setting(
         0,
+        affects=("speed",),
         title=N_("Processor threads"),
         summary=N_("Processor threads to compute with. 0: all."),
         ge=0,
@@ -49,6 +52,7 @@ class HardwareSettings(Block):
     )
     cache_gb: float = setting(
         4.0,
+        affects=("storage",),
         title=N_("Disk for the cache"),
         summary=N_("Most disk space that stored pictures and features may take; the oldest go first."),
         unit=N_("GB"),

@@ -34,6 +34,7 @@ class LoraSettings(Block):
 
     r: int = setting(
         8,
+        affects=("learning",),
         title=N_("Rank (r)"),
         summary=N_(
             "How many directions the update may use. Usual: 4 to 32. Smaller needs less memory and can express less."
@@ -49,6 +50,7 @@ class LoraSettings(Block):
     )
     lora_alpha: float = setting(
         16,
+        affects=("learning",),
         title=N_("Scale (lora_alpha)"),
         summary=N_(
             "Strength of the update. PEFT multiplies it by lora_alpha / r, so it is usually kept proportional to r."
@@ -65,6 +67,10 @@ class LoraSettings(Block):
     )
     target_modules: tuple[Target, ...] = setting(
         ("q_proj", "v_proj"),
+        affects=(
+            "learning",
+            "speed",
+        ),
         title=N_("Target modules (target_modules)"),
         summary=N_(
             "Which weight matrices get an update. Attention targets change relations; visual_projection moves image features."
@@ -82,6 +88,7 @@ class LoraSettings(Block):
     )
     lora_dropout: float = setting(
         0.1,
+        affects=("learning",),
         title=N_("Dropout (lora_dropout)"),
         summary=N_(
             "Share of the update's inputs switched off at random while training. Usual: 0.1 to 0.3; 0 turns it off."
@@ -97,6 +104,7 @@ class LoraSettings(Block):
     )
     bias: Literal["none", "all", "lora_only"] = setting(
         "none",
+        affects=("learning",),
         title=N_("Biases (bias)"),
         summary=N_("Which bias vectors the model already has are trained too. It adds no new ones."),
         detail=N_(
@@ -112,6 +120,7 @@ class LoraSettings(Block):
     )
     use_rslora: bool = setting(
         False,
+        affects=("learning",),
         title=N_("Rank-stabilised scale (use_rslora)"),
         summary=N_(
             "Scales by lora_alpha / √r instead of lora_alpha / r, so that larger ranks keep learning."
@@ -125,6 +134,7 @@ class LoraSettings(Block):
 
     init_lora_weights: Literal["pairs", "zero"] = setting(
         "pairs",
+        affects=("learning",),
         title=N_("Start of the update (init_lora_weights)"),
         summary=N_(
             "From pairs: before the first step, what a sketch and its artwork differ in counts only half. Needs "

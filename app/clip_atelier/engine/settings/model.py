@@ -11,6 +11,10 @@ class ModelSettings(Block):
 
     name: str = setting(
         "starter",
+        affects=(
+            "features",
+            "speed",
+        ),
         title=N_("Model"),
         summary=N_(
             "The CLIP to adapt: the bundled starter, an added model's name, or a Hugging Face CLIP folder on disk."

@@ -15,6 +15,10 @@ class TrainSettings(Block):
 
     method: Literal["lora", "layernorm"] = setting(
         "lora",
+        affects=(
+            "learning",
+            "speed",
+        ),
         title=N_("Method"),
         summary=N_(
             "LoRA adds low-rank updates. LayerNorm trains only the normalisation layers: a strong, tiny baseline for sketches."
@@ -26,6 +30,10 @@ class TrainSettings(Block):
     )
     towers: Literal["both", "vision", "text"] = setting(
         "both",
+        affects=(
+            "learning",
+            "speed",
+        ),
         title=N_("Towers"),
         summary=N_(
             "Which side of CLIP is adapted: images, texts, or both. A side without updates costs almost nothing."
@@ -35,6 +43,10 @@ class TrainSettings(Block):
     )
     epochs: int = setting(
         8,
+        affects=(
+            "learning",
+            "length",
+        ),
         title=N_("Epochs"),
         summary=N_(
             "How often every training image is seen. Training may end earlier when checks stop improving."
@@ -44,6 +56,11 @@ class TrainSettings(Block):
     )
     batch_size: int = setting(
         64,
+        affects=(
+            "learning",
+            "speed",
+            "length",
+        ),
         title=N_("Batch size"),
         summary=N_(
             "Images per step. In contrastive learning the others in the batch are the wrong answers, so more is harder and better."
@@ -56,6 +73,7 @@ class TrainSettings(Block):
     )
     chunk_size: int = setting(
         0,
+        affects=("speed",),
         title=N_("Chunk size"),
         summary=N_(
             "Encodes a large batch in chunks of this many images, with exact gradients, in the memory of one chunk. 0: all at once."
@@ -67,6 +85,7 @@ class TrainSettings(Block):
     )
     gradient_checkpointing: bool = setting(
         False,
+        affects=("speed",),
         title=N_("Gradient checkpointing"),
         summary=N_(
             "Keeps only what enters each trained layer and computes the rest again on the way back: exact gradients in "
@@ -78,6 +97,7 @@ class TrainSettings(Block):
     )
     learning_rate: float = setting(
         1e-3,
+        affects=("learning",),
         title=N_("Learning rate"),
         summary=N_(
             "Size of each step. The setting that matters most: try 1e-4 to 1e-3, and less with small batches."
@@ -91,6 +111,7 @@ class TrainSettings(Block):
     )
     schedule: Literal["cosine", "linear", "constant"] = setting(
         "cosine",
+        affects=("learning",),
         title=N_("Schedule"),
         summary=N_("How the learning rate falls over the run."),
         choices={
@@ -102,6 +123,7 @@ class TrainSettings(Block):
     )
     warmup: float = setting(
         0.1,
+        affects=("learning",),
         title=N_("Warm-up"),
         summary=N_("Share of the steps over which the learning rate rises from zero."),
         ge=0,
@@ -111,6 +133,7 @@ class TrainSettings(Block):
     )
     weight_decay: float = setting(
         0.01,
+        affects=("learning",),
         title=N_("Weight decay"),
         summary=N_("Pulls the trained weights gently towards zero (AdamW)."),
         source="Loshchilov & Hutter 2019, arXiv:1711.05101",
@@ -120,6 +143,7 @@ class TrainSettings(Block):
     )
     size_penalty: float = setting(
         0.0,
+        affects=("learning",),
         title=N_("Size penalty"),
         summary=N_(
             "Penalty on the size of the whole update, λ‖ΔW‖². Keeps the model close to the base; useful with few images."
@@ -134,6 +158,7 @@ class TrainSettings(Block):
     )
     max_grad_norm: float = setting(
         1.0,
+        affects=("learning",),
         title=N_("Gradient clipping"),
         summary=N_("Longest gradient that is used as it is; longer ones are shortened. 0 turns it off."),
         ge=0,
@@ -142,6 +167,7 @@ class TrainSettings(Block):
     )
     temperature: Literal["model", "trained", "fixed"] = setting(
         "model",
+        affects=("learning",),
         title=N_("Temperature"),
         summary=N_(
             "How sharply similarities are compared: the model's own value, trained along, or fixed at 100."
@@ -154,6 +180,7 @@ class TrainSettings(Block):
     )
     pair_weight: float = setting(
         1.0,
+        affects=("learning",),
         title=N_("Weight of pairs"),
         summary=N_(
             "Weight of sketch against artwork contrast beside image against caption. Only used where pairs exist."
@@ -164,6 +191,7 @@ class TrainSettings(Block):
     )
     text_weight: float = setting(
         1.0,
+        affects=("learning",),
         title=N_("Weight of captions"),
         summary=N_("Weight of image against caption contrast. 0 learns from pairs alone."),
         ge=0,
@@ -172,6 +200,7 @@ class TrainSettings(Block):
     )
     checks: int = setting(
         8,
+        affects=("learning",),
         title=N_("Checks per run"),
         summary=N_(
             "How often retrieval is measured on the validation images during the run. The best checkpoint is chosen by it."
@@ -181,6 +210,7 @@ class TrainSettings(Block):
     )
     patience: int = setting(
         4,
+        affects=("learning",),
         title=N_("Patience"),
         summary=N_("Training ends after this many checks without improvement. 0 always runs to the end."),
         ge=0,
@@ -188,6 +218,7 @@ class TrainSettings(Block):
     )
     pinned: str = setting(
         "",
+        affects=("display",),
         title=N_("Pinned queries"),
         summary=N_(
             "Words to watch while the model learns, separated by commas. Empty: a few held-out ones are chosen."
@@ -200,6 +231,7 @@ class TrainSettings(Block):
     )
     choose_strength: bool = setting(
         True,
+        affects=("learning",),
         title=N_("Choose the strength"),
         summary=N_(
             "After training, scale the update by what helps most on the validation images; 0, the base itself, is among the choices."
@@ -211,6 +243,7 @@ class TrainSettings(Block):
     )
     seed: int = setting(
         0,
+        affects=("learning",),
         title=N_("Seed"),
         summary=N_(
             "Number that fixes every random choice: order, dropout, first values. The same seed gives the same run."

@@ -1,3 +1,4 @@
+from .batches import step_count as step_count
 from .distributed.group import Group as Group
 from .distributed.group import joined as joined
 from .distributed.trainer import follow as follow

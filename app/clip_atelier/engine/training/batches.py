@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clip_atelier.engine.data import Item
+from clip_atelier.engine.data import Item, Split
+from clip_atelier.engine.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class Batch:
     indices: tuple[int, ...]
     views: tuple[int, ...]
     captions: tuple[str, ...]
+
+
+def step_count(items: Sequence[Item], parts: Split, settings: Settings) -> int:
+    """How many steps a run takes: what the form shows and what the run does."""
+    batches = Batches(items, parts.train, parts.groups, settings.train.batch_size, settings.data.views, 0)
+    return batches.per_epoch * settings.train.epochs
 
 
 class Batches:

@@ -16,7 +16,7 @@ from clip_atelier.engine.core import Control, Phase, Work, WorkError, _
 from clip_atelier.engine.data import ImageCache, scan, split
 from clip_atelier.engine.models import Clip, Models, adapters, is_out_of_memory
 from clip_atelier.engine.settings import Settings
-from clip_atelier.engine.training.batches import Batches
+from clip_atelier.engine.training.batches import Batches, step_count
 from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
 
 # Share of the free memory that a run may plan with; the rest is for everything else on the machine.
@@ -57,7 +57,7 @@ def estimate(
         trains_layers = bool(inputs.trained_towers)
         yield from inputs.prepare(batch.indices, views, control)
         first_pass = (time.perf_counter() - began) / len(batch.indices) * len(parts.train)
-        train_step = TrainStep(clip, adapter, inputs, train, batches.per_epoch * train.epochs)
+        train_step = TrainStep(clip, adapter, inputs, train, step_count(collection.items, parts, settings))
         with _peak(clip) as peak:
             # The first step also makes the optimiser's state and warms the kernels; the second one is timed.
             train_step.step(0, batch)
@@ -74,7 +74,7 @@ def estimate(
         adapters.detach(clip)
     available = _available(clip)
     fits = 0 < memory <= _USABLE * available
-    steps = batches.per_epoch * train.epochs
+    steps = step_count(collection.items, parts, settings)
     return {
         "steps": steps,
         "seconds_per_step": seconds,

@@ -297,22 +297,6 @@ class Text(Field):
             self.setText(str(value))
 
 
-class WholeNumbers(Text):
-    """Several whole numbers with commas between them."""
-
-    def value(self) -> Any:
-        """The numbers, or the text where they are none yet."""
-        parts = [part for part in self.text().replace(" ", ",").split(",") if part]
-        try:
-            return tuple(int(part) for part in parts)
-        except ValueError:
-            return self.text()
-
-    def set_value(self, value: Any) -> None:
-        """Shows numbers, or text that was left half-typed."""
-        super().set_value(value if isinstance(value, str) else ", ".join(str(v) for v in value))
-
-
 class Options(QWidget):
     """One of a few, side by side: light / dark / system."""
 

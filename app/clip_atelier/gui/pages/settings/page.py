@@ -185,11 +185,13 @@ class Readouts(QFrame):
             self.values["scale"].show_literal(f"{lora.lora_alpha:g} / {under} = {lora.scaling:.4g}")
         self.values["trainable"].show_literal(f"{found.trainable:,}  ({found.share:.2%})")
         self.values["size"].show_literal(size_words(found.adapter_bytes))
-        split = self._app_model.split
-        if split is None:
+        collection, split = self._app_model.collection, self._app_model.split
+        if collection is None or split is None:
             return
-        steps = max(1, -(-len(split.train) // chosen.train.batch_size)) * chosen.train.epochs
-        self.values["steps"].say(N_("about {steps}"), steps=f"{steps:,}")
+        from clip_atelier.engine.training import step_count
+
+        steps = step_count(collection.items, split, chosen)
+        self.values["steps"].show_literal(f"{steps:,}")
         if self._probed is not None and self._probed[0] == self._key(chosen):
             self._show_probed(self._probed[1])
             return
@@ -233,7 +235,8 @@ class Readouts(QFrame):
 
     def _seconds_a_step(self, chosen: settings.Settings) -> float | None:
         """As the newest run measured it that asked for the same arithmetic; None where there is none."""
-        wanted = {name: _plain(value) for name, value in settings.flat(chosen).items() if name in _SAME_SPEED}
+        values = settings.flat(chosen)
+        wanted = {name: _plain(values[name]) for name in settings.affecting("speed")}
         for run in reversed(self._app_model.runs):
             asked, result = run.get("settings") or {}, run.get("result") or {}
             if all(_plain(asked.get(name)) == value for name, value in wanted.items()) and result.get(
@@ -241,12 +244,6 @@ class Readouts(QFrame):
             ):
                 return float(result["seconds"]) / float(result["steps"])
         return None
-
-
-_SAME_SPEED = (
-    "model.name", "lora.target_modules", "train.method", "train.towers", "train.batch_size", "train.chunk_size",
-    "train.gradient_checkpointing", "hardware.device", "hardware.precision", "hardware.threads",
-)  # fmt: skip
 
 
 def _plain(value: object) -> object:

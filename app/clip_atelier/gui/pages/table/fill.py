@@ -33,7 +33,7 @@ def brief() -> dict[str, list[Any]]:
 def read_values(name: str, text: str) -> list[Any]:
     """Values as they are typed: commas between them, lists joined with + ("q_proj+v_proj, visual_projection")."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if name in DECLARED and DECLARED[name].kind in ("choices", "ints"):
+    if name in DECLARED and DECLARED[name].kind == "choices":
         return [[word.strip() for word in part.split("+") if word.strip()] for part in parts]
     return list(parts)
 
@@ -130,7 +130,7 @@ class VaryRow(QWidget):
                 ),
                 targets="; ".join(f"{name}: {_targets(name)}" for name in self._chips.value()),
             )
-        elif declared.kind in ("choices", "ints"):
+        elif declared.kind == "choices":
             self.hint.say(
                 N_("Lists are joined with +, for example {example}."), example=_example(declared.name)
             )
