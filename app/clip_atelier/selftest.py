@@ -306,11 +306,11 @@ def _trains(main_window: MainWindow) -> str:
     if not main_window.trouble.isHidden():
         raise _NotSo(f"{main_window.trouble.message.text()} {main_window.trouble.hint.text()}")
     result = _only_run(app_model.home).result
-    if result is None or result["status"] != "done":
-        raise _NotSo(f"the run ended as {result and result['status']}")
-    if not result["base_untouched"]:
+    if result is None or result.status != "done":
+        raise _NotSo(f"the run ended as {result and result.status}")
+    if not result.base_untouched:
         raise _NotSo("the base model was changed")
-    return f"{result['steps']} steps, {result['trainable_parameters']} parameters, {result['headline']}"
+    return f"{result.steps} steps, {result.trainable_parameters} parameters, {result.primary_metric}"
 
 
 def _only_run(home: Path) -> RunFolder:

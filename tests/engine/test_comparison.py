@@ -14,6 +14,7 @@ from clip_atelier.engine.core import Control, drive
 from clip_atelier.engine.evaluation import EvaluationSet, Row, comparison, metrics
 from clip_atelier.engine.evaluation.sets import Task
 from clip_atelier.engine.models import Models
+from clip_atelier.engine.runs import Difference, TrainResult
 
 Values = Callable[..., dict[str, Any]]
 KEY = "text_to_image/R@1"
@@ -53,7 +54,8 @@ def made(tmp_path: Path) -> Callable[..., Row]:
             "queries": {"text_to_image": QUERIES},
             "gallery": {"text_to_image": QUERIES},
         }
-        return Row(name, name, "done", 0.0, "", folder, {"data.split_seed": seed}, result, "abc")
+        answer = TrainResult.model_validate(result)
+        return Row(name, name, "done", 0.0, "", folder, {"data.split_seed": seed}, answer, "abc")
 
     return make
 
@@ -86,10 +88,10 @@ def test_a_lower_rank_is_the_better_one(made: Callable[..., Row]) -> None:
     low, high = (
         dataclasses.replace(
             made(name, answers(40)),
-            result={
-                "base": {key: 9.0}, "adapted": {key: value},
-                "difference": {key: {"value": value - 9, "low": value - 10, "high": value - 8}},
-            },
+            result=TrainResult(
+                base={key: 9.0}, adapted={key: value},
+                difference={key: Difference(value=value - 9, low=value - 10, high=value - 8)},
+            ),
         )
         for name, value in (("low", 2.0), ("high", 30.0))
     )  # fmt: skip
@@ -118,12 +120,12 @@ def test_a_real_run_keeps_the_values_behind_its_metrics(tiny_pairs: Path, home: 
     assert comparison.varied(rows) == ["lora.r"]
     for row in rows:
         assert row.measured
-        for key, value in row.result["adapted"].items():
+        for key, value in row.result.adapted.items():
             stored = row.values[f"adapted/{key}"]
             assert metrics.aggregate({key.rpartition("/")[2]: stored}) == {
                 key.rpartition("/")[2]: pytest.approx(value)
             }
-        assert len(row.values["clusters/sketch_to_artwork"]) == row.result["queries"]["sketch_to_artwork"]
+        assert len(row.values["clusters/sketch_to_artwork"]) == row.result.queries["sketch_to_artwork"]
     assert comparison.between(rows[0], rows[1], rows[0].primary_metric) is not None
     header, lines = comparison.table(rows)
     assert header[:4] == ["run", "name", "status", "lora.r"]

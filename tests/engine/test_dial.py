@@ -14,10 +14,10 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.analysis import strength_sweep
 from clip_atelier.engine.core import Control, Event, Stopped, UserError, drive, events
 from clip_atelier.engine.data import ImageCache, scan, split
-from clip_atelier.engine.evaluation import findings, strengths
+from clip_atelier.engine.evaluation import GainedForgotten, findings, strengths
 from clip_atelier.engine.evaluation.run_evaluation import evaluate
 from clip_atelier.engine.models import Models, adapters, features
-from clip_atelier.engine.runs import Runs, open_run
+from clip_atelier.engine.runs import Difference, Runs, TrainResult, open_run
 from clip_atelier.engine.training.run import Plan, train
 
 Run = Callable[..., str]
@@ -30,7 +30,7 @@ def curve(
     work = strength_sweep.curve(
         home, run, more.pop("models", None) or Models(home), Control(), strengths, probe
     )
-    return drive(work, seen.append), seen
+    return drive(work, seen.append).as_json(), seen
 
 
 def test_every_point_is_what_a_naive_ranking_gives(
@@ -39,7 +39,7 @@ def test_every_point_is_what_a_naive_ranking_gives(
     run = adapted_run(tiny_pairs)
     result, _seen = curve(home, run, tiny_collection, (0.5, 1.5))
     assert [p["strength"] for p in result["points"]] == [0.0, 0.5, 1.0, 1.5]
-    assert result["headline"] == "sketch_to_artwork/R@1"
+    assert result["primary_metric"] == "sketch_to_artwork/R@1"
     folder = Runs(home).open(run)
     chosen = folder.settings
     opened = open_run(folder, Models(home))
@@ -47,7 +47,7 @@ def test_every_point_is_what_a_naive_ranking_gives(
     own = drive(scan(tiny_pairs, chosen.data, Control()))
     held = split(own, chosen.data, chosen.data.split_seed).test
     assert result["collection"] == len(held)
-    assert result["probe"] == len(probe.items) == 24
+    assert result["control_set"] == len(probe.items) == 24
     assert result["points"][0]["general"]["R@1"] < 0.1, "the base is random"
     assert result["elsewhere"] == "text_to_image/R@10"
     assert result["chance"] == pytest.approx(10 / 24)
@@ -81,7 +81,7 @@ def test_it_agrees_with_evaluate_on_a_trained_run(
     home: Path, tiny_pairs: Path, tiny_collection: Path, quick: Callable[..., dict[str, Any]]
 ) -> None:
     values = quick(train__epochs=4, train__learning_rate=5e-3)
-    trained = drive(train(Plan(tiny_pairs, settings.build(values), home), Models(home), Control()))
+    trained = drive(train(Plan(tiny_pairs, settings.build(values), home), Models(home), Control())).as_json()
     result, seen = curve(home, trained["run"], tiny_collection)
     assert result["best"] == trained["strength"]
     assert result["measured_on"] == trained["measured_on"] == "test"
@@ -90,10 +90,12 @@ def test_it_agrees_with_evaluate_on_a_trained_run(
     assert {0.0, 0.5, 1.0, result["best"]} == set(by_strength)
     for strength in (0.5, 1.0):
         point = by_strength[strength]
-        again = drive(evaluate(home, trained["run"], tiny_pairs, Models(home), Control(), strength=strength))
-        assert point["gained"] == again["adapted"][result["headline"]]
-        assert point["gained_difference"] == again["difference"][result["headline"]]
-        assert by_strength[0.0]["gained"] == again["base"][result["headline"]]
+        again = drive(
+            evaluate(home, trained["run"], tiny_pairs, Models(home), Control(), strength=strength)
+        ).as_json()
+        assert point["gained"] == again["adapted"][result["primary_metric"]]
+        assert point["gained_difference"] == again["difference"][result["primary_metric"]]
+        assert by_strength[0.0]["gained"] == again["base"][result["primary_metric"]]
     assert by_strength[0.0]["gained_difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     told = [e.strength for e in seen if isinstance(e, events.Strength)]
     assert told == sorted(by_strength)
@@ -109,37 +111,39 @@ def test_a_meter_says_at_once_what_measuring_says(
     home: Path, tiny_pairs: Path, tiny_collection: Path, adapted_run: Run, targets: dict[str, Any]
 ) -> None:
     run = adapted_run(tiny_pairs, data__validation=0.2, data__test=0.5, **targets)
-    assert strengths.behind_features(Runs(home).open(run).summary()["settings"])
+    assert strengths.behind_features(Runs(home).open(run).summary().settings)
     models = Models(home)
     strength_sweep_of = drive(strength_sweep.strength_sweep_of(home, run, models, Control()))
     assert strength_sweep_of is not None
     for strength in (0.0, 0.3, 1.0, 1.5):
-        measured = drive(strength_sweep.measure(home, run, strength, models, Control()))
-        assert strength_sweep_of.at(strength) == measured
-    zero = strength_sweep_of.at(0.0)
-    assert zero["R@1"]["value"] == zero["R@1"]["base"]
-    assert zero["mAP"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
-    assert zero["R@1"]["verdict"] == "no measurable difference"
-    assert len({strength_sweep_of.at(s)["mAP"]["value"] for s in (0.0, 0.3, 1.0, 1.5)}) > 2, (
+        measured = drive(strength_sweep.measure(home, run, strength, models, Control())).as_json()
+        assert strength_sweep_of.at(strength).as_json() == measured
+    zero = strength_sweep_of.at(0.0).metrics
+    assert zero["R@1"].value == zero["R@1"].base
+    assert zero["mAP"].difference == Difference(value=0.0, low=0.0, high=0.0)
+    assert zero["R@1"].verdict == "no measurable difference"
+    assert len({strength_sweep_of.at(s).metrics["mAP"].value for s in (0.0, 0.3, 1.0, 1.5)}) > 2, (
         "the update must matter here"
     )
     curve_there, _seen = curve(home, run, tiny_collection, (0.3,), models=models)
-    assert {p["strength"]: p["held_out"] for p in curve_there["points"]}[0.3] == strength_sweep_of.at(0.3)
+    assert {p["strength"]: p["held_out"] for p in curve_there["points"]}[0.3] == strength_sweep_of.at(
+        0.3
+    ).as_json()
 
 
 def test_an_update_inside_the_towers_has_no_meter_but_is_measured(
     home: Path, tiny_pairs: Path, tiny_collection: Path, adapted_run: Run
 ) -> None:
     run = adapted_run(tiny_pairs)
-    assert not strengths.behind_features(Runs(home).open(run).summary()["settings"])
+    assert not strengths.behind_features(Runs(home).open(run).summary().settings)
     models = Models(home)
     assert drive(strength_sweep.strength_sweep_of(home, run, models, Control())) is None
-    measured = drive(strength_sweep.measure(home, run, 0.7, models, Control()))
+    measured = drive(strength_sweep.measure(home, run, 0.7, models, Control())).as_json()
     there, _seen = curve(home, run, tiny_collection, (0.7,), models=models)
     point = {p["strength"]: p for p in there["points"]}[0.7]
     assert measured == point["held_out"]
-    assert measured["R@1"]["value"] == point["gained"]
-    assert measured["R@1"]["difference"] == point["gained_difference"]
+    assert measured["metrics"]["R@1"]["value"] == point["gained"]
+    assert measured["metrics"]["R@1"]["difference"] == point["gained_difference"]
     chosen = Runs(home).open(run).settings
     assert models.open(chosen.model.name, chosen.hardware).adapter is None
 
@@ -148,15 +152,15 @@ def test_a_runs_own_comparison_gives_its_two_strengths(
     home: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]]
 ) -> None:
     chosen = settings.build(quick(train__epochs=3, train__learning_rate=5e-3))
-    trained = drive(train(Plan(tiny_pairs, chosen, home), Models(home), Control()))
-    known = strengths.from_result(trained)
-    assert [one["strength"] for one in known] == sorted({0.0, trained["strength"]})
+    trained = drive(train(Plan(tiny_pairs, chosen, home), Models(home), Control())).as_json()
+    known = strengths.from_result(TrainResult.model_validate(trained))
+    assert [one.strength for one in known] == sorted({0.0, trained["strength"]})
     for one in known:
         measured = drive(
-            strength_sweep.measure(home, trained["run"], one["strength"], Models(home), Control())
-        )
-        assert one == measured
-    assert strengths.from_result({}) == []
+            strength_sweep.measure(home, trained["run"], one.strength, Models(home), Control())
+        ).as_json()
+        assert one.as_json() == measured
+    assert strengths.from_result(None) == []
 
 
 def test_the_nearest_strength() -> None:
@@ -204,12 +208,14 @@ def test_a_collection_that_changed_since_is_said_to_have(
 ) -> None:
     trained = drive(
         train(Plan(tiny_pairs, settings.build(quick(train__epochs=1)), home), Models(home), Control())
-    )
+    ).as_json()
     (tiny_pairs / "sketches" / "blue circle.png").unlink()
     result, seen = curve(home, trained["run"], tiny_collection)
     assert result["changed"]
     assert any("changed since this run" in e.text for e in seen if isinstance(e, events.Notice))
-    assert "changed since this run" in findings.dial(result)[-1]
+    assert (
+        "changed since this run" in findings.gained_and_forgotten(GainedForgotten.model_validate(result))[-1]
+    )
 
 
 def test_what_is_missing_is_named(home: Path, tiny_pairs: Path, adapted_run: Run, tmp_path: Path) -> None:
@@ -226,21 +232,24 @@ def _point(strength: float, gained: float, forgotten: float, *, here: str, there
     return {
         "strength": strength, "gained": gained, "forgotten": forgotten, "validation": gained,
         "gained_difference": intervals[0], "forgotten_difference": intervals[1],
+        "held_out": {"strength": strength},
     }  # fmt: skip
 
 
-def _result(best: float, *points: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _result(best: float, *points: dict[str, Any], **more: Any) -> GainedForgotten:
     base = _point(0.0, 0.40, 0.30, here="none", there="none")
-    return {
-        "best": best, "points": [base, *points], "headline": "text_to_image/R@1", "measured_on": "test",
-        "changed": False, "elsewhere": "text_to_image/R@1", "chance": 0.01, **more,
-    }  # fmt: skip
+    return GainedForgotten.model_validate(
+        {
+            "run": "a", "best": best, "points": [base, *points], "primary_metric": "text_to_image/R@1",
+            "measured_on": "test", "changed": False, "elsewhere": "text_to_image/R@1", "chance": 0.01, **more,
+        }
+    )  # fmt: skip
 
 
 def test_the_reading_names_a_gain_and_what_it_costs() -> None:
     half = _point(0.5, 0.55, 0.29, here="gain", there="none")
     one = _point(1.0, 0.62, 0.11, here="gain", there="loss")
-    said = findings.dial(_result(1.0, half, one))
+    said = findings.gained_and_forgotten(_result(1.0, half, one))
     assert "At strength 1 the right answer comes first for 62.0% of the questions to your drawings" in said[0]
     assert "40.0% without the adaptation: a gain" in said[0]
     assert "11.0% instead of 30.0%: something was forgotten" in said[1]
@@ -250,7 +259,7 @@ def test_the_reading_names_a_gain_and_what_it_costs() -> None:
 
 def test_the_reading_admits_that_nothing_was_gained() -> None:
     one = _point(1.0, 0.41, 0.30, here="none", there="none")
-    said = findings.dial(_result(0.0, one))
+    said = findings.gained_and_forgotten(_result(0.0, one))
     assert "the run recommends 0: the untouched base" in said[0]
     assert "no measurable difference" in said[1]
     assert "nothing measurable was forgotten" in said[2]
@@ -259,7 +268,7 @@ def test_the_reading_admits_that_nothing_was_gained() -> None:
 
 def test_the_reading_admits_that_there_was_nothing_to_forget() -> None:
     one = _point(1.0, 0.62, 0.29, here="gain", there="none")
-    said = findings.dial(_result(1.0, one, elsewhere="text_to_image/R@10", chance=0.2))
+    said = findings.gained_and_forgotten(_result(1.0, one, elsewhere="text_to_image/R@10", chance=0.2))
     assert "among the first 10 for 29.0% instead of 30.0%: nothing measurable was forgotten" in said[1]
     assert "The base itself finds hardly any" in said[2]
 

@@ -35,7 +35,9 @@ def test_it_counts_the_steps_that_training_takes(
     assert found["chunk_size"] == 0
     assert found["gradient_checkpointing"] is False
     assert Runs(home).list() == []
-    assert drive(train(Plan(tiny_pairs, chosen, home), models, Control()))["steps"] == found["steps"]
+    assert (
+        drive(train(Plan(tiny_pairs, chosen, home), models, Control())).as_json()["steps"] == found["steps"]
+    )
 
 
 def test_out_of_memory_proposes_a_chunk(

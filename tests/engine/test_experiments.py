@@ -9,7 +9,7 @@ import pytest
 
 from clip_atelier.engine import settings, training
 from clip_atelier.engine.core import Cell, Control, Event, Started, UserError, drive, events
-from clip_atelier.engine.experiments import Grid, table
+from clip_atelier.engine.experiments import Grid, GridTable, table
 from clip_atelier.engine.experiments import fill as fill_grid
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
@@ -19,7 +19,7 @@ VARY = {"lora.r": ["2", "4"], "lora.target_modules": [["q_proj", "v_proj"], ["vi
 
 
 def fill(grid: Grid, home: Path, control: Control | None = None, on_event: Any = None) -> dict[str, Any]:
-    return drive(fill_grid(grid, home, Models(home), control or Control()), on_event)
+    return drive(fill_grid(grid, home, Models(home), control or Control()), on_event).as_json()
 
 
 def statuses(result: dict[str, Any]) -> list[str]:
@@ -141,10 +141,10 @@ def test_several_seeds_make_one_row_with_means(tiny_pairs: Path, home: Path, qui
     runs = [Runs(home).open(run["run"]) for run in row["runs"]]
     assert [run.settings.train.seed for run in runs] == [3, 4]
     for name, value in row["metrics"].items():
-        values = [run.result["adapted"][name] for run in runs if run.result]
+        values = [run.result.adapted[name] for run in runs if run.result]
         assert value == pytest.approx(sum(values) / 2)
     assert row["spread"].keys() == row["metrics"].keys()
-    gap = row["difference"][result["headline"]]
+    gap = row["difference"][result["primary_metric"]]
     excludes_zero = gap["low"] > 0 or gap["high"] < 0
     assert (row["verdict"] != "no measurable difference") == excludes_zero
 
@@ -198,11 +198,11 @@ def test_the_briefs_grid_has_its_eight_cells() -> None:
 
 def test_the_table_has_every_metric_with_its_interval(tiny_pairs: Path, home: Path, quick: Values) -> None:
     result = fill(Grid(tiny_pairs, quick(train__epochs=1), {"lora.r": [2]}), home)
-    header, rows = table(result)
+    header, rows = table(GridTable.model_validate(result))
     assert len(rows) == 1
     assert len(rows[0]) == len(header)
     row = dict(zip(header, rows[0], strict=True))
     assert row["lora.r"] == "2"
-    name = result["headline"]
+    name = result["primary_metric"]
     assert float(row[f"{name} adapted"]) == pytest.approx(result["rows"][0]["metrics"][name], abs=1e-4)
     assert float(row[f"{name} low"]) <= float(row[f"{name} high"])

@@ -110,7 +110,9 @@ def trained(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         "data.validation": 0.25, "data.test": 0.25,
     }  # fmt: skip
     models = Models(home)
-    result = drive(training.train(training.Plan(folder, settings.build(values), home), models, Control()))
+    result = drive(
+        training.train(training.Plan(folder, settings.build(values), home), models, Control())
+    ).as_json()
     return Runs(home).open(result["run"]), models
 
 

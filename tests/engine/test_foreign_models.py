@@ -51,7 +51,7 @@ def test_it_trains(vit: Path, home: Path, tiny_pairs: Path) -> None:
     values = {"model.name": str(vit), "train.epochs": 1, "train.checks": 1, "train.batch_size": 8,
               "train.choose_strength": False, "hardware.device": "cpu", "hardware.threads": 1}  # fmt: skip
     plan = Plan(tiny_pairs, settings.build(values), home)
-    result = drive(train(plan, Models(home), Control()))
+    result = drive(train(plan, Models(home), Control())).as_json()
     assert result["status"] == "done"
     assert result["steps"] == result["total_steps"] > 0
     assert result["base_untouched"] is True

@@ -13,7 +13,7 @@ from clip_atelier.engine.data import scan
 from clip_atelier.engine.evaluation import open_on
 from clip_atelier.engine.evaluation.run_evaluation import evaluate
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.runs import DataRecord, Runs
 
 Run = Callable[..., str]
 
@@ -22,7 +22,8 @@ def trained_on(home: Path, folder: Path, run: str) -> str:
     """The run, with what a training writes down of its collection."""
     chosen = Runs(home).open(run)
     collection = drive(scan(folder, chosen.settings.data, Control()))
-    chosen.update(data={"fingerprint": collection.fingerprint})
+    record = chosen.record.model_copy(update={"data": DataRecord(fingerprint=collection.fingerprint)})
+    write_document(chosen.path / "run.json", record)
     return run
 
 
@@ -56,8 +57,10 @@ def test_a_collection_is_the_runs_own_by_its_place_or_its_content(
 def test_everything_that_measures_decides_alike(home: Path, tiny_collection: Path, adapted_run: Run) -> None:
     run = trained_on(home, tiny_collection, adapted_run(tiny_collection))
     (tiny_collection / "red-circle.png").unlink()
-    measured: dict[str, Any] = drive(evaluate(home, run, tiny_collection, Models(home), Control()))
-    asked = drive(word_changes.words(home, run, Models(home), Control(), tiny_collection, templates=("{}",)))
+    measured: dict[str, Any] = drive(evaluate(home, run, tiny_collection, Models(home), Control())).as_json()
+    asked = drive(
+        word_changes.words(home, run, Models(home), Control(), tiny_collection, templates=("{}",))
+    ).as_json()
     for name in ("images", "measured_on"):
         assert measured[name] == asked[name]
     assert measured["measured_on"] == "validation"

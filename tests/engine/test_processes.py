@@ -73,7 +73,7 @@ def trained(
         on_event(event)
 
     plan = Plan(folder, settings.build(values), home)
-    return drive(train(plan, Models(home), control or Control(), group), saw), seen
+    return drive(train(plan, Models(home), control or Control(), group), saw).as_json(), seen
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_run_goes_on_with_another_number_of_processes(
     groups = (None, pair) if first_alone else (pair, None)
     stopped, _seen = trained(home, tiny_pairs, values, groups[0], control, stop)
     assert (stopped["status"], stopped["steps"]) == ("stopped", 4)
-    resumed = drive(resume(home, stopped["run"], Models(home), Control(), groups[1]))
+    resumed = drive(resume(home, stopped["run"], Models(home), Control(), groups[1])).as_json()
     assert resumed["status"] == "done"
     a, b = last_update(home, straight["run"]), last_update(home, resumed["run"])
     for name in a:

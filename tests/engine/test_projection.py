@@ -266,7 +266,7 @@ def do_map(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
         looked = {name: options.pop(name) for name in ("run", "strength", "model") if name in options}
         return drive(
             map_folder(folder, ModelRef(**looked, hardware=CPU), Models(home), Control(), **options), on_event
-        )
+        ).as_json()
 
     return go
 

@@ -82,12 +82,12 @@ def test_the_page_says_what_was_done_and_how_it_was_measured(trained: Runs, tmp_
         assert comparison.spoken(row.difference(key), key) in seen.text
         assert row.run in seen.text
     assert rows[0].collection in seen.text
-    assert str(rows[0].model["fingerprint"]) in seen.text
+    assert rows[0].model.fingerprint in seen.text
     assert f"torch {rows[0].versions['torch']}" in seen.text
-    split = rows[0].result["split"]
-    assert f"{split['train']} images were trained on" in seen.text
-    assert str(split["test"]) in seen.text
-    for name in {one.rpartition("/")[2] for one in rows[0].result["base"]}:
+    split = rows[0].result.split
+    assert f"{split.train} images were trained on" in seen.text
+    assert str(split.test) in seen.text
+    for name in {one.rpartition("/")[2] for one in rows[0].result.base}:
         assert METRICS[name].explanation in seen.text
     for name in settings.DECLARED:
         assert (
@@ -135,7 +135,7 @@ def test_the_page_is_written_in_the_current_language(trained: Runs, tmp_path: Pa
 
 def test_one_run_alone_and_another_measure(trained: Runs, tmp_path: Path) -> None:
     (run, _other) = trained.list()
-    key = next(iter(comparison.row(run).result["base"])).rpartition("/")[0] + "/median_rank"
+    key = next(iter(comparison.row(run).result.base)).rpartition("/")[0] + "/median_rank"
     result = drive(page.report([run], tmp_path / "one.htm", key))
     assert result["measure"] == key
     seen = Reader((tmp_path / "one.htm").read_text(encoding="utf-8"))

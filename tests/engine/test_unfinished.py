@@ -16,7 +16,7 @@ Values = Callable[..., dict[str, Any]]
 
 
 def fill(grid: Grid, home: Path, control: Control | None = None, on_event: Any = None) -> dict[str, Any]:
-    return drive(fill_grid(grid, home, Models(home), control or Control()), on_event)
+    return drive(fill_grid(grid, home, Models(home), control or Control()), on_event).as_json()
 
 
 def test_an_unfinished_grid_is_offered_with_all_that_it_asked_for(

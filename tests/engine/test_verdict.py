@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from clip_atelier.engine.evaluation import price
+from clip_atelier.engine.runs import Difference
 
 
-def change(value: float, by: float) -> dict[str, float]:
-    return {"value": value, "low": value - by, "high": value + by}
+def change(value: float, by: float) -> Difference:
+    return Difference(value=value, low=value - by, high=value + by)
 
 
 def test_a_direction_that_paid_for_the_gain_is_named() -> None:
@@ -30,5 +31,5 @@ def test_a_rank_that_became_smaller_is_no_loss_and_what_was_not_measured_is_none
     better = {"text_to_image/median_rank": change(-3.0, 1.0)}
     assert price(better, "sketch_to_artwork/median_rank") == ""
     assert "Words" in price({"text_to_image/median_rank": change(3.0, 1.0)}, "sketch_to_artwork/median_rank")
-    unmeasured = {"text_to_image/R@1": {"value": None, "low": None, "high": None}}
-    assert price(unmeasured, "sketch_to_artwork/R@1") == ""  # type: ignore[arg-type]
+    unmeasured = {"text_to_image/R@1": Difference()}
+    assert price(unmeasured, "sketch_to_artwork/R@1") == ""

@@ -14,7 +14,7 @@ import pytest
 from clip_atelier.engine.analysis import word_changes
 from clip_atelier.engine.core import Control, Event, Stopped, UserError, drive, events
 from clip_atelier.engine.data import ImageCache, scan, split
-from clip_atelier.engine.evaluation import findings
+from clip_atelier.engine.evaluation import WordChanges, findings
 from clip_atelier.engine.models import Models, adapters, features
 from clip_atelier.engine.runs import Runs, open_run
 
@@ -23,7 +23,9 @@ TEMPLATES = ("{}", "a drawing of {}")
 
 
 def asked(home: Path, run: str, **more: Any) -> dict[str, Any]:
-    return drive(word_changes.words(home, run, Models(home), Control(), templates=TEMPLATES, **more))
+    return drive(
+        word_changes.words(home, run, Models(home), Control(), templates=TEMPLATES, **more)
+    ).as_json()
 
 
 def _place(text: np.ndarray, images: np.ndarray, right: list[bool]) -> int:
@@ -114,7 +116,7 @@ def test_nothing_moves_at_strength_0(home: Path, tiny_collection: Path, adapted_
     assert {entry["moved"] for entry in result["words"]} == {0.0}
     assert result["average"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert all(t["base"] == t["adapted"] for t in result["templates"])
-    assert "On average nothing measurable moved" in findings.words(result)[1]
+    assert "On average nothing measurable moved" in findings.words(WordChanges.model_validate(result))[1]
 
 
 def test_another_folder_is_looked_at_whole(
@@ -147,12 +149,14 @@ def test_it_stops_between_texts_and_leaves_the_model_bare(
 
 
 def test_the_reading_counts_and_judges() -> None:
-    result = {
+    word = {"word": "w", "images": 1, "before": 1, "after": 1}
+    about = {"run": "a", "folder": "f", "images": 4, "measured_on": "test"}
+    result = about | {
         "strength": 0.75, "best": 0.75, "average": {"value": 0.4, "low": 0.1, "high": 0.7},
-        "words": [{"moved": 2.0}, {"moved": 1.0}, {"moved": 0.0}, {"moved": -1.0}],
-        "templates": [{"base": 0.2, "adapted": 0.5}, {"base": 0.3, "adapted": 0.55}],
+        "words": [word | {"moved": moved} for moved in (2.0, 1.0, 0.0, -1.0)],
+        "templates": [{"template": "a {}", "base": 0.2, "adapted": 0.5}, {"template": "b {}", "base": 0.3, "adapted": 0.55}],
     }  # fmt: skip
-    said = findings.words(result)
+    said = findings.words(WordChanges.model_validate(result))
     assert said[0].startswith(
         "Of 4 words, 2 find their first right image further up at strength 0.75, 1 further down"
     )

@@ -31,7 +31,9 @@ def trained(
     control: Control,
     saw: Callable[[Event], None],
 ) -> dict[str, Any]:
-    return drive(train(Plan(folder, settings.build(values), home), Models(home), control, group), saw)
+    return drive(
+        train(Plan(folder, settings.build(values), home), Models(home), control, group), saw
+    ).as_json()
 
 
 def test_a_stop_asked_of_another_process_reaches_the_leader(
@@ -82,7 +84,7 @@ def test_an_error_of_another_process_ends_the_run_and_is_named(
     run = Runs(home).open("latest")
     assert run.status == "failed"
     # What was done is kept: one process goes on with it.
-    assert drive(resume(home, run.id, Models(home), Control()))["status"] == "done"
+    assert drive(resume(home, run.id, Models(home), Control())).as_json()["status"] == "done"
 
 
 def test_a_process_that_is_gone_ends_the_run(home: Path, tiny_pairs: Path, quick: Quick) -> None:

@@ -60,7 +60,7 @@ def test_killed_at_any_event_a_run_opens_and_goes_on(home: Path, tiny_pairs: Pat
     values = quick(train__epochs=4, train__checks=8, train__patience=0)
     straight = drive(
         train(Plan(tiny_pairs, settings.build(values), home / "straight"), Models(home), Control())
-    )
+    ).as_json()
     chance = random.Random(7)
     for _round in range(4):
         child = _child(home, tiny_pairs, values)
@@ -125,7 +125,7 @@ def test_garbage_among_the_events_is_skipped_and_counted(home: Path, tiny_pairs:
     """[14]"""
     result = drive(
         train(Plan(tiny_pairs, settings.build(quick(train__epochs=1)), home), Models(home), Control())
-    )
+    ).as_json()
     run = Runs(home).open(result["run"])
     whole = len(list(run.events()))
     lines = (run.path / "events.jsonl").read_bytes().splitlines(keepends=True)
@@ -140,7 +140,7 @@ def test_a_run_of_a_newer_version_is_read_only(home: Path, tiny_pairs: Path, qui
     """[15]"""
     result = drive(
         train(Plan(tiny_pairs, settings.build(quick(train__epochs=1)), home), Models(home), Control())
-    )
+    ).as_json()
     run = Runs(home).open(result["run"])
     run.update(schema=999, settings={"lora.unheard_of": 1})
     assert run.summary()["status"] == "done"
@@ -154,7 +154,7 @@ def test_resuming_after_an_image_changed_says_so(home: Path, tiny_pairs: Path, q
     plan = Plan(tiny_pairs, settings.build(quick(train__epochs=3)), home)
     stopped = drive(
         train(plan, Models(home), control), lambda e: control.stop() if isinstance(e, Step) else None
-    )
+    ).as_json()
     (tiny_pairs / "artworks" / "red ring.png").unlink()
     (tiny_pairs / "sketches" / "red ring.png").unlink()
     said: list[str] = []

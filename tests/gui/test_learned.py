@@ -29,7 +29,7 @@ LEFT = Qt.MouseButton.LeftButton
 @pytest.fixture
 def trained(home: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     chosen = settings.build(quick(train__epochs=3, train__learning_rate=5e-3))
-    return drive(train(Plan(tiny_pairs, chosen, home), Models(home), Control()))
+    return drive(train(Plan(tiny_pairs, chosen, home), Models(home), Control())).as_json()
 
 
 @pytest.fixture

@@ -249,7 +249,7 @@ def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
 @pytest.fixture
 def trained(home: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     chosen = settings.build(quick(train__epochs=3, train__learning_rate=5e-3))
-    return drive(train(Plan(tiny_pairs, chosen, home), Models(home), Control()))
+    return drive(train(Plan(tiny_pairs, chosen, home), Models(home), Control())).as_json()
 
 
 def shown_map(window: MainWindow, qtbot: QtBot) -> MapPage:
@@ -400,7 +400,7 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
         lambda: strength.reading is not None and strength.reading["strength"] == now, timeout=LONG
     )
     assert (strength._meter is not None) == (targets == ["visual_projection"])
-    measured = drive(strength_sweep.measure(home, run, now, Models(home), Control()))
+    measured = drive(strength_sweep.measure(home, run, now, Models(home), Control())).as_json()
     assert strength.reading == measured
     assert told(page)[0] == f"Sketch → artwork at strength {now:g}:"
     assert told(page)[1].startswith(f"R@1 {measured['R@1']['base']:.3f} → {measured['R@1']['value']:.3f}, ")
@@ -413,7 +413,7 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
 
     # The command line's map at that strength is the same one.
     lens = ModelRef(run, now)
-    again = drive(map_folder(tiny_pairs, lens, Models(home), Control(), perplexity=8))
+    again = drive(map_folder(tiny_pairs, lens, Models(home), Control(), perplexity=8)).as_json()
     assert [p["adapted"] for p in again["points"]] == page.data.adapted.tolist()
     assert {k: again["scores"][k] for k in again["scores"]} == dict(page.data.scores)
 

@@ -58,10 +58,12 @@ def main_job_in_terminal(session: Session) -> Outcome:
     models = Models(session.home)
     plan = training.Plan(folder, settings.build({}, "attention"), session.home, "sample")
     result = session.drive(training.train(plan, models, session.control))
-    if result["status"] == "stopped":
-        return Outcome(result, report.run(result), STOPPED)
+    if result.status == "stopped":
+        return Outcome(result.as_json(), report.run(result), STOPPED)
     words = _("cherry blossom")
-    looking = search(folder, parse_query(words), ModelRef(run=result["run"]), models, session.control, top=5)
+    looking = search(folder, parse_query(words), ModelRef(run=result.run), models, session.control, top=5)
     found = session.drive(looking)
     heading = _("Example search for “{query}”:").format(query=words)
-    return Outcome({**result, "search": found}, f"{report.run(result)}\n\n{heading}\n{listing(found)}")
+    return Outcome(
+        {**result.as_json(), "search": found}, f"{report.run(result)}\n\n{heading}\n{listing(found)}"
+    )

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Event, UserError, _, paths
+from clip_atelier.engine.runs import RunSummary
 from clip_atelier.gui import work
 from clip_atelier.gui.parts.pictures import PictureStore
 from clip_atelier.gui.state import WindowState
@@ -53,7 +54,7 @@ class AppModel(QObject):
         self.scan_job: Job | None = None
         self._warm = False
         self.readings = 0  # how often a folder was read
-        self.runs: list[dict[str, Any]] = []
+        self.runs: list[RunSummary] = []
         self._scanned_with: list[Any] = []
         self._again = QTimer(self)
         self._again.setSingleShot(True)
@@ -138,9 +139,11 @@ class AppModel(QObject):
         self.read_runs()
 
     @property
-    def usable_runs(self) -> list[dict[str, Any]]:
+    def usable_runs(self) -> list[RunSummary]:
         """The runs that left an update to look at."""
-        return [r for r in self.runs if r.get("adapted") or r.get("status") in ("stopped", "interrupted")]
+        return [
+            r for r in self.runs if (r.result and r.result.measured) or r.status in ("stopped", "interrupted")
+        ]
 
     def read_runs(self) -> None:
         """Reads the list of runs from disk; `runs_changed` tells when `runs` is new."""
@@ -149,7 +152,7 @@ class AppModel(QObject):
         job.failed.connect(self.report)
         self.lanes.files.replace(job)
 
-    def _on_runs(self, runs: list[dict[str, Any]]) -> None:
+    def _on_runs(self, runs: list[RunSummary]) -> None:
         self.runs = runs
         self.runs_changed.emit()
 

@@ -18,6 +18,7 @@ from clip_atelier.engine.core import (
     Step,
     Strength,
 )
+from clip_atelier.engine.runs import TrainResult
 
 _MOST_NOTES = 200
 
@@ -64,9 +65,14 @@ class RunRecord:
         return next((c for c in reversed(self.checks) if c.best), None)
 
     @property
-    def result(self) -> dict[str, Any]:
-        """The JSON document of the end, empty before it."""
-        return dict(self.finished.result) if self.finished else {}
+    def result(self) -> TrainResult:
+        """What came out; empty before the end, and where it cannot be understood."""
+        if self.finished is None:
+            return TrainResult()
+        try:
+            return TrainResult.model_validate(self.finished.result)
+        except ValueError:
+            return TrainResult()
 
     def _started(self, event: Started) -> None:
         self.started = event

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from clip_atelier.engine.analysis import Subject, measured
 from clip_atelier.engine.core import Event, Progress, UserError
+from clip_atelier.engine.evaluation import StrengthReading
+from clip_atelier.engine.runs import RunSummary
 from clip_atelier.gui import measuring
-from clip_atelier.gui.measuring import Subject
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -42,12 +44,12 @@ class Strength(QObject):
     def __init__(self, app_model: AppModel) -> None:
         super().__init__(app_model)
         self._app_model = app_model
-        self.run: Mapping[str, Any] | None = None
+        self.run: RunSummary | None = None
         self.value = 1.0
         self.trouble = ""
         self.share: float | None = None
         self._subject: Subject | None = None
-        self._known: dict[float, Mapping[str, Any]] = {}
+        self._known: dict[float, StrengthReading] = {}
         self._meter: StrengthSweep | None = None
         self._metering = False  # whether a meter may still come
         self._awake = False
@@ -63,17 +65,16 @@ class Strength(QObject):
     @property
     def recommended(self) -> float:
         """The strength that was chosen on the run's validation images."""
-        result = (self.run or {}).get("result") or {}
-        return float(result.get("strength", 1.0))
+        return self.run.result.strength if self.run is not None and self.run.result else 1.0
 
     @property
     def by_hand(self) -> bool:
         """Whether the user turned the dial away from what is recommended."""
-        return self.run is not None and self.run["run"] in self._kept()
+        return self.run is not None and self.run.run in self._kept()
 
     def is_of(self, run: str) -> bool:
         """Whether this is the strength of that run, which may be "" for none."""
-        return bool(run) and self.run is not None and self.run["run"] == run
+        return bool(run) and self.run is not None and self.run.run == run
 
     def set(self, value: float) -> None:
         """Turns the dial."""
@@ -82,14 +83,14 @@ class Strength(QObject):
         value = key(min(max(value, 0.0), MOST))
         if self.run is None or value == self.value:
             return
-        here = {str(run["run"]) for run in self._app_model.runs}
+        here = {run.run for run in self._app_model.runs}
         kept = {run: one for run, one in self._kept().items() if run in here}
-        self._turn(value, {**kept, str(self.run["run"]): value})
+        self._turn(value, {**kept, self.run.run: value})
 
     def reset(self) -> None:
         """Turns the dial back to the recommended strength."""
         if self.run is not None:
-            self._turn(self.recommended, {k: v for k, v in self._kept().items() if k != self.run["run"]})
+            self._turn(self.recommended, {k: v for k, v in self._kept().items() if k != self.run.run})
 
     def _turn(self, value: float, kept: Mapping[str, float]) -> None:
         self._app_model.state.set_view("strengths", dict(kept))
@@ -109,17 +110,17 @@ class Strength(QObject):
     # What is known of it
 
     @property
-    def reading(self) -> Mapping[str, Any] | None:
+    def reading(self) -> StrengthReading | None:
         """What was measured at the strength, else at the one nearest to it; None where nothing was."""
         from clip_atelier.engine.evaluation import nearest
 
         strength = nearest(self._known, self.value)
         return None if strength is None else self._known[strength]
 
-    def learn(self, run: str, readings: Iterable[Mapping[str, Any]]) -> None:
+    def learn(self, run: str, readings: Iterable[StrengthReading]) -> None:
         """Takes in what was measured elsewhere."""
-        if self.run is not None and self.run["run"] == run:
-            self._known |= {float(one["strength"]): one for one in readings}
+        if self.run is not None and self.run.run == run:
+            self._known |= {one.strength: one for one in readings}
             self.told.emit()
 
     def wake(self) -> None:
@@ -134,17 +135,17 @@ class Strength(QObject):
 
         usable, wanted = self._app_model.usable_runs, self._app_model.state.get("run")
         # A run that is only being trained is not looked at yet: the one before stays.
-        order = [wanted, self.run["run"] if self.run is not None else "", usable[-1]["run"] if usable else ""]
-        run = next((r for one in order for r in usable if r["run"] == one), None)
-        subject = Subject("strengths", str(run["run"]), measuring.state_of(run)) if run else None
+        order = [wanted, self.run.run if self.run is not None else "", usable[-1].run if usable else ""]
+        run = next((r for one in order for r in usable if r.run == one), None)
+        subject = Subject("strengths", run.run, measured.state_of(run)) if run else None
         if subject == self._subject:
             return
         self._subject, self.run = subject, run
         self._meter, self._metering = None, False
         self.trouble, self.share = "", None
-        known = strengths.from_result((run or {}).get("result") or {})
-        self._known = {one["strength"]: one for one in known}
-        self.value = strengths.key(self._kept().get(str(run["run"]), self.recommended)) if run else 1.0
+        known = strengths.from_result(run.result if run else None)
+        self._known = {one.strength: one for one in known}
+        self.value = strengths.key(self._kept().get(run.run, self.recommended)) if run else 1.0
         self.changed.emit()
         self.told.emit()
         if self._awake:
@@ -159,7 +160,7 @@ class Strength(QObject):
         job.done.connect(partial(self._on_readings, self._subject))
         job.failed.connect(self._app_model.report)
         self._app_model.lanes.files.replace(job)
-        if behind_features(self.run.get("settings") or {}):
+        if behind_features(self.run.settings):
             self._metering = True
             job = Job("meter", partial(measuring.open_meter, self._subject.run), idle=True)
             job.done.connect(partial(self._on_meter, self._subject))
@@ -199,19 +200,19 @@ class Strength(QObject):
             self.share = progress.done / progress.total
             self.told.emit()
 
-    def _on_readings(self, subject: Subject, readings: list[Mapping[str, Any]]) -> None:
+    def _on_readings(self, subject: Subject, readings: list[StrengthReading]) -> None:
         if subject == self._subject:
-            self._known = {float(one["strength"]): one for one in readings} | self._known
+            self._known = {one.strength: one for one in readings} | self._known
             self._look()
 
-    def _on_meter(self, subject: Subject, strength_sweep_of: StrengthSweep | None) -> None:
+    def _on_meter(self, subject: Subject, sweep: StrengthSweep | None) -> None:
         if subject == self._subject:
-            self._meter, self._metering = strength_sweep_of, False
+            self._meter, self._metering = sweep, False
             self._look()
 
-    def _on_reading(self, subject: Subject, reading: Mapping[str, Any]) -> None:
+    def _on_reading(self, subject: Subject, reading: StrengthReading) -> None:
         if subject == self._subject:
-            self._known[float(reading["strength"])] = reading
+            self._known[reading.strength] = reading
             self._over(subject)
 
     def _over(self, subject: Subject) -> None:

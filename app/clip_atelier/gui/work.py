@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, UserError, Work
+from clip_atelier.engine.runs import RunSummary, TrainResult
 from clip_atelier.engine.settings import Settings
 from clip_atelier.gui.workers import Tools
 
@@ -52,20 +53,11 @@ def save_captions(
     return at_once(lambda: captions.save(root, edits))
 
 
-def list_runs(home: Path) -> Work[list[dict[str, Any]]]:
-    """One summary for each run, oldest first; those that cannot be read are left out and logged."""
+def list_runs(home: Path) -> Work[list[RunSummary]]:
+    """One summary for each run, oldest first; a damaged one is among them and says why."""
     from clip_atelier.engine.runs import Runs
 
-    def read() -> list[dict[str, Any]]:
-        found = []
-        for run in Runs(home).list():
-            try:
-                found.append(run.summary())
-            except UserError as error:
-                log.warning("%s", error)
-        return found
-
-    return at_once(read)
+    return at_once(lambda: [run.summary() for run in Runs(home).list()])
 
 
 def add_model(pack: Path, tools: Tools, _control: Control) -> Work[str]:
@@ -98,14 +90,14 @@ def estimate(folder: Path, chosen: Settings, tools: Tools, control: Control) -> 
     return probe(folder, chosen, tools.home, tools.models, control)
 
 
-def train(folder: Path, chosen: Settings, name: str, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+def train(folder: Path, chosen: Settings, name: str, tools: Tools, control: Control) -> Work[TrainResult]:
     """Trains a new run."""
     from clip_atelier.engine import training
 
     return training.train(training.Plan(folder, chosen, tools.home, name), tools.models, control)
 
 
-def resume(run: str, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+def resume(run: str, tools: Tools, control: Control) -> Work[TrainResult]:
     """Goes on with a run."""
     from clip_atelier.engine import training
 

@@ -37,14 +37,14 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     )
     found = session.drive(work)
     rows = [
-        (f"{p['strength']:g}", number(p["gained"]), number(p["forgotten"]), number(p["validation"]), mark)
-        for p in found["points"]
-        for mark in ["←" if p["strength"] == found["best"] else ""]
+        (f"{p.strength:g}", number(p.gained), number(p.forgotten), number(p.validation), mark)
+        for p in found.points
+        for mark in ["←" if p.strength == found.best else ""]
     ]
-    general = " ".join((_("general drawings"), found["elsewhere"].partition("/")[2]))
-    header = (_("strength"), found["headline"], general, _("validation"), _("recommended"))
+    general = " ".join((_("general drawings"), found.elsewhere.partition("/")[2]))
+    header = (_("strength"), found.primary_metric, general, _("validation"), _("recommended"))
     text = table(header, rows, right=(0, 1, 2, 3))
-    return Outcome(found, "\n".join([text, "", *findings.dial(found)]))
+    return Outcome(found.as_json(), "\n".join([text, "", *findings.gained_and_forgotten(found)]))
 
 
 def _strengths(text: str) -> list[float]:

@@ -25,7 +25,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         session.home, args.run, args.folder, Models(session.home), session.control, strength=strength(args)
     )
     result = session.drive(work)
-    return Outcome(result, f"{report.metrics(result)}\n\n{report.verdict(result)}".rstrip())
+    return Outcome(result.as_json(), f"{report.metrics(result)}\n\n{report.verdict(result)}".rstrip())
 
 
 COMMAND = Command("evaluate", N_("measure a run on another collection, against the base"), _arguments, _run)

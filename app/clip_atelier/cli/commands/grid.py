@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clip_atelier.cli import report
 from clip_atelier.cli.arguments import add_preset, add_settings, given, parsed
@@ -14,6 +14,9 @@ from clip_atelier.cli.text import duration, number, table
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, UserError, _
 from clip_atelier.engine.settings import DECLARED, written
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.experiments import GridTable
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,10 +56,10 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     result = session.drive(experiments.fill(grid, session.home, Models(session.home), session.control))
     if args.out is not None:
         tables.write(args.out, *experiments.table(result))
-    code = STOPPED if result["status"] == "stopped" else DONE
-    if code == DONE and all(row["status"] == "failed" for row in result["rows"]):
+    code = STOPPED if result.status == "stopped" else DONE
+    if code == DONE and all(row.status == "failed" for row in result.rows):
         code = FAILED
-    return Outcome(result, _text(result), code)
+    return Outcome(result.as_json(), _text(result), code)
 
 
 def _varied(asked: Sequence[str]) -> dict[str, list[Any]]:
@@ -82,22 +85,22 @@ def _seeds(count: int, values: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(range(first, first + count)) if count > 1 else ()
 
 
-def _text(result: Mapping[str, Any]) -> str:
+def _text(result: GridTable) -> str:
     """One line per cell for the headline metric; `--out` and `--json` have all of them."""
-    primary_metric, rows = result["headline"], result["rows"]
-    varied = list(dict.fromkeys(name for row in rows for name in row["settings"]))
+    primary_metric, rows = result.primary_metric, result.rows
+    varied = list(dict.fromkeys(name for row in rows for name in row.settings))
     lines = []
     for row in rows:
-        gap = row["difference"].get(primary_metric, {})
+        gap = row.difference.get(primary_metric)
         lines.append(
             [
-                *(written(row["settings"].get(name, "")) for name in varied),
-                number(row["base"].get(primary_metric)),
-                number(row["metrics"].get(primary_metric)),
-                f"[{gap['low']:+.3f}, {gap['high']:+.3f}]" if gap else "",
-                f"{row['trainable_parameters'] or 0:,}",
-                duration(row["seconds"]) if row["seconds"] is not None else "",
-                report.verdict_word(row["verdict"]) or report.status_word(row["status"]),
+                *(written(row.settings.get(name, "")) for name in varied),
+                number(row.base.get(primary_metric)),
+                number(row.metrics.get(primary_metric)),
+                f"[{gap.low:+.3f}, {gap.high:+.3f}]" if gap and gap.low is not None else "",
+                f"{row.trainable_parameters or 0:,}",
+                duration(row.seconds) if row.seconds is not None else "",
+                report.verdict_word(row.verdict) or report.status_word(row.status),
             ]
         )
     header = [
@@ -110,7 +113,7 @@ def _text(result: Mapping[str, Any]) -> str:
     header += [_("time"), _("verdict")]
     first = len(varied)
     parts = [table(header, lines, right=range(first, first + 5))]
-    errors = [f"{run['run'] or '–'}: {run['error']}" for row in rows for run in row["runs"] if run["error"]]
+    errors = [f"{run.run or '–'}: {run.error}" for row in rows for run in row.runs if run.error]
     return "\n\n".join([*parts, *errors])
 
 

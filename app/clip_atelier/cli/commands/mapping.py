@@ -43,11 +43,11 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     found = session.drive(work)
     scores = table(
         (_("score"), _("value")),
-        [(name, number(value)) for name, value in found["scores"].items()],
+        [(name, number(value)) for name, value in found.scores.items()],
         right=(1,),
     )
-    written = [_("written:"), *(f"  {file}" for file in found["files"])] if found["files"] else []
-    return Outcome(found, "\n".join([*found["reading"], "", scores, *written]))
+    written = [_("written:"), *(f"  {file}" for file in found.files)] if found.files else []
+    return Outcome(found.as_json(), "\n".join([*found.reading, "", scores, *written]))
 
 
 COMMAND = Command(

@@ -32,7 +32,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     page.check_name(args.out)
     home = Runs(session.home)
     runs = [home.open(run) for run in args.runs] or [run for run in home.list() if run.result]
-    if args.measure and not any(args.measure in (run.result or {}).get("base", {}) for run in runs):
+    if args.measure and not any(args.measure in run.result.base for run in runs if run.result):
         raise UserError(
             _("No run was measured by “{measure}”.").format(measure=args.measure),
             _("`runs show RUN` lists the measures of a run."),

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clip_atelier.cli import report
 from clip_atelier.cli.arguments import add_common
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import number, table
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import N_, UserError, _, paths
+from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.engine.settings import Settings, written
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.runs import RunFolder, RunSummary
 
 # What the brief's table is about: always shown; other settings only where they are not the default.
 _ALWAYS = ("lora.r", "lora.lora_alpha", "lora.target_modules")
@@ -55,52 +58,44 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         return Outcome({"files": [str(pack.path)]}, _("Written: {path}").format(path=paths.shown(pack.path)))
     if args.what == "add":
         return _one(run_packs.add(args.path, session.home))
-    rows = []
-    for run in runs.list():
-        try:
-            rows.append({**run.summary(), "path": str(run.path)})
-        except UserError as error:
-            rows.append(
-                {
-                    "run": run.id,
-                    "status": "failed",
-                    "path": str(run.path),
-                    "settings": {},
-                    "error": str(error),
-                }
-            )
+    rows = [run.summary() for run in runs.list()]
     if not rows:
-        return Outcome(rows, _("There are no runs yet. Start one with “clip-atelier train FOLDER”."))
-    return Outcome(rows, _list(rows))
+        return Outcome([], _("There are no runs yet. Start one with “clip-atelier train FOLDER”."))
+    return Outcome([row.as_json() for row in rows], _list(rows))
 
 
-def _one(run: Any) -> Outcome:
-    record = {**run.summary(), "path": str(run.path)}
-    values = record["settings"] or {}
-    parts = [table((_("setting"), _("value")), [(name, written(value)) for name, value in values.items()])]
-    result = record.pop("result") or {}
-    if result:
-        parts.append(report.run({**result, **record}, everything=True))
+def _one(run: RunFolder) -> Outcome:
+    _record, result = run.record, run.result  # a damaged run is an error here, and named
+    summary = run.summary()
+    values = [(name, written(value)) for name, value in summary.settings.items()]
+    parts = [table((_("setting"), _("value")), values)]
+    if result is not None:
+        parts.append(report.run(result.model_copy(update={"status": summary.status}), everything=True))
     else:
-        parts.insert(
-            0, table((_("run"), record["run"]), [(_("status"), report.status_word(record["status"]))])
-        )
-    return Outcome({**result, **record}, "\n\n".join(parts))
+        status = (_("status"), report.status_word(summary.status))
+        parts.insert(0, table((_("run"), summary.run), [status]))
+    document = {**(result.as_json() if result else {}), **summary.as_json()}
+    document.pop("result")
+    return Outcome(document, "\n\n".join(parts))
 
 
-def _list(rows: list[dict[str, Any]]) -> str:
-    primary_metric = next((row["result"]["headline"] for row in reversed(rows) if row.get("result")), "")
+def _list(rows: list[RunSummary]) -> str:
+    primary_metric = next((row.result.primary_metric for row in reversed(rows) if row.result), "")
     lines = []
     for row in rows:
-        base, adapted = ((row.get(side) or {}).get(primary_metric) for side in ("base", "adapted"))
-        name = row["run"] if row.get("name") in (None, row["run"]) else f"{row['run']} ({row['name']})"
+        base, adapted = (
+            (row.result.base.get(primary_metric), row.result.adapted.get(primary_metric))
+            if row.result
+            else (None, None)
+        )
+        name = row.run if row.name in ("", row.run) else f"{row.run} ({row.name})"
         lines.append(
             (
                 name,
-                report.status_word(row["status"]),
+                report.status_word(row.status),
                 number(base),
                 number(adapted),
-                row.get("error") or changed(row["settings"]),
+                row.error or changed(row.settings),
             )
         )
     header = (

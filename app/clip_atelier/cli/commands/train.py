@@ -16,6 +16,7 @@ from clip_atelier.engine.core import N_, _
 if TYPE_CHECKING:
     from clip_atelier.engine.core import Work
     from clip_atelier.engine.models import Models
+    from clip_atelier.engine.runs import TrainResult
     from clip_atelier.engine.training import Group
 
 
@@ -34,7 +35,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     return shared(session, lambda models, group: training.train(plan, models, session.control, group))
 
 
-def shared(session: Session, work: Callable[[Models, Group | None], Work[dict[str, object]]]) -> Outcome:
+def shared(session: Session, work: Callable[[Models, Group | None], Work[TrainResult]]) -> Outcome:
     """Training by this process, and by all others that a launcher started with it."""
     from clip_atelier.engine.models import Models
     from clip_atelier.engine.training import follow, joined
@@ -47,9 +48,9 @@ def shared(session: Session, work: Callable[[Models, Group | None], Work[dict[st
     return Outcome(None, "")
 
 
-def finished(result: dict[str, object]) -> Outcome:
+def finished(result: TrainResult) -> Outcome:
     """The outcome of a training that ended by itself or was stopped."""
-    return Outcome(result, report.run(result), STOPPED if result.get("status") == "stopped" else 0)
+    return Outcome(result.as_json(), report.run(result), STOPPED if result.status == "stopped" else 0)
 
 
 COMMAND = Command(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from clip_atelier.cli.arguments import add_strength, strength
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import number, table
 from clip_atelier.engine.core import N_, UserError, _
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.evaluation import WordChange
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,20 +39,20 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         session.home, args.run, Models(session.home), session.control, args.folder, strength=chosen
     )
     found = session.drive(work)
-    learned = [entry for entry in found["words"] if entry["moved"] > 0][: args.top]
-    lost = [entry for entry in reversed(found["words"]) if entry["moved"] < 0][: args.top]
-    wordings = [(t["template"], number(t["base"]), number(t["adapted"])) for t in found["templates"]]
+    learned = [entry for entry in found.words if entry.moved > 0][: args.top]
+    lost = [entry for entry in reversed(found.words) if entry.moved < 0][: args.top]
+    wordings = [(t.template, number(t.base), number(t.adapted)) for t in found.templates]
     parts = [
         _moved(_("learned"), learned),
         _moved(_("lost"), lost),
         table((_("wording"), _("base"), _("adapted")), wordings, right=(1, 2)),
         "\n".join(findings.words(found)),
     ]
-    return Outcome(found, "\n\n".join(parts))
+    return Outcome(found.as_json(), "\n\n".join(parts))
 
 
-def _moved(title: str, entries: Iterable[Mapping[str, Any]]) -> str:
-    rows = [(entry["word"], entry["before"], entry["after"], entry["images"]) for entry in entries]
+def _moved(title: str, entries: Iterable[WordChange]) -> str:
+    rows = [(entry.word, entry.before, entry.after, entry.images) for entry in entries]
     return table((title, _("place before"), _("place after"), _("images")), rows, right=(1, 2, 3))
 
 

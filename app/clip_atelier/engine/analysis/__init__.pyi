@@ -1,6 +1,11 @@
+from . import measured as measured
 from . import strength_sweep as strength_sweep
 from . import word_changes as word_changes
+from .measured import Measured as Measured
+from .measured import Subject as Subject
 from .projection.folder_map import map_folder as map_folder
+from .projection.map_records import FolderMap as FolderMap
+from .projection.map_records import MapPoint as MapPoint
 from .projection.map_words import reading as reading
 from .ranks import own_ranks as own_ranks
 from .strength_sweep import curve as curve

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,9 +13,12 @@ from clip_atelier.engine.core import Control, Phase, Strength, Whole, Work, _, p
 from clip_atelier.engine.data import ImageCache, scan
 from clip_atelier.engine.evaluation import (
     EvaluationSet,
+    GainedForgotten,
     HeldOut,
     Line,
+    StrengthReading,
     StrengthSweep,
+    SweepPoint,
     Values,
     embed,
     evaluation_set_of,
@@ -27,6 +29,7 @@ from clip_atelier.engine.evaluation import (
     strengths,
 )
 from clip_atelier.engine.models import Adapter, Clip, Features, Models, Tower, features
+from clip_atelier.engine.runs import Difference
 from clip_atelier.engine.settings import DataSettings
 
 STRENGTHS: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -38,11 +41,8 @@ _STRAIGHT: Final = 1e-4  # of the longest embedding: how far half the update may
 
 def measure(
     home: Path, run_id: str, strength: float, models: Models, control: Control
-) -> Work[dict[str, Any]]:
+) -> Work[StrengthReading]:
     """One strength on the run's held-out images, against the base.
-
-    Returns:
-        What `strengths.reading` gives.
 
     Raises:
         UserError: no such run, its collection is gone or cannot be split, or too few images can be read.
@@ -119,20 +119,13 @@ def curve(
     control: Control,
     wanted: Sequence[float] = STRENGTHS,
     probe: Path | None = None,
-) -> Work[dict[str, Any]]:
+) -> Work[GainedForgotten]:
     """Gained against forgotten over strengths.
 
     Gained is the headline R@1 on the run's held-out images; forgotten is text → image R@1 on a general probe set that
     has nothing to do with the collection (the bundled drawings where left out), or R@10 where the base puts so few of
     them first that none could be lost. Strength 0 and the strength that the run recommends are always among them.
     Differences to strength 0 come with a paired 95 % interval.
-
-    Returns:
-        `points[{strength, gained, forgotten, validation, gained_difference{value, low, high},
-        forgotten_difference{…}, general{metric: value}, held_out}]` (the last as `strengths.reading`), `best` (the
-        strength the run recommends), `primary_metric` and `elsewhere` (what `gained` and `forgotten` are), `chance` (of
-        `elsewhere`), `select_by`, `measured_on`, `collection` and `probe` (images measured on), `changed` (the
-        collection is not the one that was trained on).
 
     Raises:
         UserError: no such run, its collection is gone or cannot be split, or too few images can be read.
@@ -174,37 +167,37 @@ def curve(
             if before is None:
                 before, elsewhere = (here, there), _measure(there)
             validation = _mean(chosen, chosen_name)
-            point = {
-                "strength": strength,
-                "gained": _mean(here, gained_name),
-                "forgotten": _mean(there, elsewhere),
-                "validation": validation,
-                "gained_difference": _difference(reported, gained_name, before[0], here),
-                "forgotten_difference": _difference(forgotten, elsewhere, before[1], there),
-                "general": {
+            point = SweepPoint(
+                strength=strength,
+                gained=_mean(here, gained_name),
+                forgotten=_mean(there, elsewhere),
+                validation=validation,
+                gained_difference=_difference(reported, gained_name, before[0], here),
+                forgotten_difference=_difference(forgotten, elsewhere, before[1], there),
+                general={
                     name.partition("/")[2]: value
                     for name, value in significance.averages(there).items()
                     if name.startswith(_ELSEWHERE)
                 },
-                "held_out": strengths.reading(reported, before[0], here, strength),
-            }
+                held_out=strengths.reading(reported, before[0], here, strength),
+            )
             points.append(point)
             yield Strength(strength=strength, score=validation)
     finally:
         held.close()
-    return {
-        "run": held.run.id,
-        "points": points,
-        "best": best,
-        "headline": gained_name,
-        "elsewhere": elsewhere,
-        "chance": forgotten.chance()[elsewhere],
-        "select_by": chosen_name,
-        "measured_on": held.measured_on,
-        "collection": len(reported.indices),
-        "probe": len(forgotten.indices),
-        "changed": held.changed,
-    }
+    return GainedForgotten(
+        run=held.run.id,
+        points=tuple(points),
+        best=best,
+        primary_metric=gained_name,
+        elsewhere=elsewhere,
+        chance=forgotten.chance()[elsewhere],
+        select_by=chosen_name,
+        measured_on=held.measured_on,
+        collection=len(reported.indices),
+        control_set=len(forgotten.indices),
+        changed=held.changed,
+    )
 
 
 def _at(held: HeldOut, evaluation_set: EvaluationSet, strength: float, control: Control) -> Work[Values]:
@@ -231,7 +224,7 @@ def _mean(values: Values, name: str) -> float:
     return significance.averages({name: values[name]})[name]
 
 
-def _difference(evaluation_set: EvaluationSet, name: str, base: Values, now: Values) -> dict[str, float]:
+def _difference(evaluation_set: EvaluationSet, name: str, base: Values, now: Values) -> Difference:
     clusters = evaluation_set.task(name.partition("/")[0]).clusters
-    interval = asdict(metrics.paired_bootstrap(base[name], now[name], clusters))
-    return {key: interval[key] for key in ("value", "low", "high")}
+    interval = metrics.paired_bootstrap(base[name], now[name], clusters)
+    return Difference(value=interval.value, low=interval.low, high=interval.high)

@@ -11,15 +11,24 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clip_atelier.engine.core import Control, Phase, Progress, Whole, Work, _
 from clip_atelier.engine.data import Item
-from clip_atelier.engine.evaluation import EvaluationSet, caption_key, metrics, open_on
+from clip_atelier.engine.evaluation import (
+    EvaluationSet,
+    WordChange,
+    WordChanges,
+    Wording,
+    caption_key,
+    metrics,
+    open_on,
+)
 from clip_atelier.engine.models import Clip, Features, Models, features
+from clip_atelier.engine.runs import Difference
 
 TEMPLATES: Final = (
     "{}", "a drawing of {}", "a sketch of {}", "a painting of {}", "a photo of {}", "an icon of {}", "{} 그림",
@@ -54,7 +63,7 @@ def words(
     folder: Path | None = None,
     templates: Sequence[str] = TEMPLATES,
     strength: float | None = None,
-) -> Work[dict[str, Any]]:
+) -> Work[WordChanges]:
     """The vocabulary of a collection ranked by how far its retrieval moved, and how much the wording matters.
 
     Args:
@@ -66,11 +75,6 @@ def words(
         templates: Sentences a caption is put into; {} stands for it.
         strength: Strength of the update; where left out the recommended one, or 1 where that is 0 and nothing would
             move.
-
-    Returns:
-        `words[{word, images, before, after, moved}]`, most learned first; `average{value, low, high}` (octaves, over
-        words, with a 95 % interval); `templates[{template, base, adapted}]` with text → image R@1 for each wording;
-        `images`, `strength`, `measured_on`.
 
     Raises:
         UserError: no such run or collection, or too few images can be read.
@@ -106,30 +110,30 @@ def words(
     (before, base), (after, adapted) = found
     moved = np.log2(before / after)
     average = metrics.paired_bootstrap(np.zeros_like(moved), moved)
-    return {
-        "run": held.run.id,
-        "folder": str(held.collection.root),
-        "images": len(evaluation_set.indices),
-        "strength": used,
-        "best": round(recommended, 6),
-        "measured_on": held.measured_on,
-        "words": [
-            {
-                "word": asked.words[n],
-                "images": int(asked.right[n].sum()),
-                "before": int(before[n]),
-                "after": int(after[n]),
-                "moved": float(moved[n]),
-            }
+    return WordChanges(
+        run=held.run.id,
+        folder=str(held.collection.root),
+        images=len(evaluation_set.indices),
+        strength=used,
+        best=round(recommended, 6),
+        measured_on=held.measured_on,
+        words=tuple(
+            WordChange(
+                word=asked.words[n],
+                images=int(asked.right[n].sum()),
+                before=int(before[n]),
+                after=int(after[n]),
+                moved=float(moved[n]),
+            )
             for n in np.argsort(-moved, kind="stable")
-        ],
-        "average": {"value": average.value, "low": average.low, "high": average.high},
-        "templates": [
-            {"template": template, "base": b, "adapted": a}
+        ),
+        average=Difference(value=average.value, low=average.low, high=average.high),
+        templates=tuple(
+            Wording(template=template, base=b, adapted=a)
             for template, b, a in zip(templates, base, adapted, strict=True)
-        ],
-        "templates_tried_on": len(tried),
-    }
+        ),
+        templates_tried_on=len(tried),
+    )
 
 
 def vocabulary(evaluation_set: EvaluationSet, bare: Sequence[str]) -> Vocabulary:

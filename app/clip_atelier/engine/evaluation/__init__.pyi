@@ -15,6 +15,11 @@ from .embedding import probe as probe
 from .embedding import select_by as select_by
 from .held_out import HeldOut as HeldOut
 from .held_out import open_on as open_on
+from .measurements import GainedForgotten as GainedForgotten
+from .measurements import SweepPoint as SweepPoint
+from .measurements import WordChange as WordChange
+from .measurements import WordChanges as WordChanges
+from .measurements import Wording as Wording
 from .metrics import METRICS as METRICS
 from .metrics import Interval as Interval
 from .sets import TASKS as TASKS
@@ -25,6 +30,7 @@ from .significance import Values as Values
 from .significance import price as price
 from .significance import sentence as sentence
 from .strengths import Line as Line
+from .strengths import StrengthReading as StrengthReading
 from .strengths import StrengthSweep as StrengthSweep
 from .strengths import behind_features as behind_features
 from .strengths import key as key

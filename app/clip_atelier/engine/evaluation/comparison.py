@@ -7,7 +7,6 @@ For that each run keeps the value of every single query (RUN/values.npz, arrays 
 from __future__ import annotations
 
 import logging
-import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +17,11 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_atelier.engine.core import Control, UserError, _
+from clip_atelier.engine.core import Control, UserError, _, replacing
 from clip_atelier.engine.evaluation import metrics
 from clip_atelier.engine.evaluation.metrics import METRICS
 from clip_atelier.engine.evaluation.sets import TASKS, EvaluationSet
-from clip_atelier.engine.runs import RunFolder, Runs, cannot_write
+from clip_atelier.engine.runs import Difference, ModelRecord, RunFolder, Runs, TrainResult
 from clip_atelier.engine.settings import DECLARED, affecting, written
 
 log = logging.getLogger(__name__)
@@ -53,15 +52,8 @@ def keep(
     arrays |= {f"adapted/{name}": value for name, value in adapted.items()}
     arrays |= {f"clusters/{task.name}": task.clusters for task in evaluation_set.tasks}
     path = folder / VALUES
-    partial = folder / f".{VALUES}.partial"
-    try:
-        with partial.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    with replacing(path) as partial, partial.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class Row:
 
     Attributes:
         settings: Dotted names; empty where the run cannot be understood.
-        result: CONTRACT's `train` document; empty while there is none.
+        result: What came out; empty while there is nothing.
         collection: Fingerprint of what it was trained on; empty while unknown.
     """
 
@@ -81,20 +73,20 @@ class Row:
     folder: str
     path: Path
     settings: Mapping[str, Any] = field(default_factory=dict)
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: TrainResult = field(default_factory=TrainResult)
     collection: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    model: Mapping[str, Any] = field(default_factory=dict)
+    model: ModelRecord | None = None
 
     @property
     def measured(self) -> bool:
         """Whether base and adapted were compared."""
-        return bool(self.result.get("base"))
+        return self.result.measured
 
     @property
     def primary_metric(self) -> str:
         """The measure of its verdict: direction/metric."""
-        return str(self.result.get("headline", ""))
+        return self.result.primary_metric
 
     @property
     def targets(self) -> str:
@@ -106,24 +98,22 @@ class Row:
     @property
     def questions(self) -> tuple[Any, ...]:
         """Equal for runs that were measured on the same queries."""
-        sizes = [self.result.get(key) or {} for key in ("queries", "gallery")]
+        sizes = [self.result.queries, self.result.gallery]
         return (
             self.collection or self.folder,
-            self.result.get("measured_on"),
+            self.result.measured_on,
             *(self.settings.get(name) for name in affecting("split")),
             *(tuple(sorted(size.items())) for size in sizes),
         )
 
     def value(self, key: str, model: str = "adapted") -> float:
         """A metric ("direction/metric") of the "base" or the "adapted" model; NaN where it was not measured."""
-        return _number((self.result.get(model) or {}).get(key))
+        return _number((self.result.base if model == "base" else self.result.adapted).get(key))
 
     def difference(self, key: str) -> metrics.Interval:
         """Adapted minus base with its 95 % interval; NaN where it was not measured."""
-        found = (self.result.get("difference") or {}).get(key) or {}
-        return metrics.Interval(
-            _number(found.get("value")), _number(found.get("low")), _number(found.get("high"))
-        )
+        found = self.result.difference.get(key, Difference())
+        return metrics.Interval(_number(found.value), _number(found.low), _number(found.high))
 
     def verdict(self, key: str) -> str:
         """What the interval allows to say of one metric; empty where it was not measured."""
@@ -160,19 +150,18 @@ def row(run: RunFolder) -> Row:
         UserError: its record cannot be read.
     """
     record = run.record
-    data, model, created = record.get("data") or {}, record.get("model") or {}, record.get("created")
     return Row(
         run=run.id,
-        name=str(record.get("name") or ""),
+        name=record.name,
         status=run.status,
-        created=float(created) if isinstance(created, int | float) else 0.0,
-        folder=str(record.get("folder") or ""),
+        created=record.created,
+        folder=record.folder,
         path=run.path,
-        settings=dict(record.get("settings") or {}),
-        result=run.result or {},
-        collection=str(data.get("fingerprint") or ""),
-        versions=dict(record.get("versions") or {}),
-        model=dict(model),
+        settings=record.settings,
+        result=run.result or TrainResult(),
+        collection=record.data.fingerprint if record.data else "",
+        versions=record.versions,
+        model=record.model,
     )
 
 
@@ -184,7 +173,7 @@ def varied(rows: Iterable[Row]) -> list[str]:
 
 def keys(rows: Iterable[Row]) -> list[str]:
     """Every direction/metric that some row was measured by, in the order in which they are written."""
-    return list(dict.fromkeys(key for row in rows for key in row.result.get("base") or {}))
+    return list(dict.fromkeys(key for row in rows for key in row.result.base))
 
 
 def marks(rows: Sequence[Row], key: str, control: Control | None = None) -> dict[str, Mark]:
@@ -282,10 +271,13 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
         ]
     lines = []
     for one in rows:
-        seconds = one.result.get("seconds")
+        seconds = one.result.seconds if one.measured else None
         line = [one.run, one.name, one.status, *(written(one.settings.get(name)) for name in names)]
-        line += [written(one.result.get("trainable_parameters")), "" if seconds is None else f"{seconds:.1f}"]
-        line.append(str(one.result.get("verdict", "")))
+        line += [
+            written(one.result.trainable_parameters if one.measured else None),
+            "" if seconds is None else f"{seconds:.1f}",
+        ]
+        line.append(one.result.verdict)
         for key in measured:
             change = one.difference(key)
             numbers = (one.value(key, "base"), one.value(key), change.value, change.low, change.high)

@@ -87,7 +87,7 @@ def open_on(
     yield Phase(name="scan", title=_("Reading the collection"))
     collection = yield from scan(folder or run.folder, settings.data, control, home / "cache" / "scan.sqlite")
     parts = split(collection, settings.data, settings.data.split_seed)
-    trained_on = run.record.get("data", {}).get("fingerprint", "")
+    trained_on = run.record.data.fingerprint if run.record.data else ""
     own = collection.root.resolve() == run.folder.resolve() or trained_on == collection.fingerprint
     changed = own and trained_on not in ("", collection.fingerprint)
     if changed:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from clip_atelier.engine.core import Control, Phase, Work, _
 from clip_atelier.engine.evaluation import significance
 from clip_atelier.engine.evaluation.embedding import embed
 from clip_atelier.engine.evaluation.held_out import open_on
 from clip_atelier.engine.models import Models
+from clip_atelier.engine.runs import Evaluation
 
 
 def evaluate(
     home: Path, run_id: str, folder: Path, models: Models, control: Control, strength: float | None = None
-) -> Work[dict[str, Any]]:
+) -> Work[Evaluation]:
     """Compares base and adapted on every image of a collection (on its held-out ones if it is the run's own).
 
     Args:
@@ -26,7 +26,7 @@ def evaluate(
         strength: Strength of the update; the recommended one where left out.
 
     Returns:
-        The metrics of CONTRACT's `train`.
+        The comparison, and what it was made on.
 
     Raises:
         UserError: no such run or folder, or too few images.
@@ -45,11 +45,14 @@ def evaluate(
         adapted = base if used == 0 else (yield from embed(held.clip, held.pictures, evaluation_set, control))
     finally:
         held.close()
-    return {
-        "run": held.run.id,
-        "folder": str(folder),
-        "strength": used,
-        "images": len(evaluation_set.indices),
-        "measured_on": held.measured_on,
-        **significance.compare(evaluation_set, evaluation_set.values(*base), evaluation_set.values(*adapted)),
-    }
+    compared = significance.compare(
+        evaluation_set, evaluation_set.values(*base), evaluation_set.values(*adapted)
+    )
+    return Evaluation(
+        run=held.run.id,
+        folder=str(folder),
+        strength=used,
+        images=len(evaluation_set.indices),
+        measured_on=held.measured_on,
+        **dict(compared),
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from clip_atelier.engine.core import _
 from clip_atelier.engine.evaluation import metrics
 from clip_atelier.engine.evaluation.sets import TASKS, EvaluationSet
+from clip_atelier.engine.runs import Comparison, Difference
 
 Values = dict[str, NDArray[np.float64]]
 
@@ -23,8 +23,8 @@ def averages(values: Values) -> dict[str, float]:
     }
 
 
-def compare(evaluation_set: EvaluationSet, base: Values, adapted: Values) -> dict[str, Any]:
-    """The comparison as CONTRACT's `train` shows it: base, adapted, difference with intervals, verdict.
+def compare(evaluation_set: EvaluationSet, base: Values, adapted: Values) -> Comparison:
+    """Base, adapted, difference with intervals, and the verdict.
 
     The verdict is about the headline direction's R@1 at 95 %.
     """
@@ -35,27 +35,27 @@ def compare(evaluation_set: EvaluationSet, base: Values, adapted: Values) -> dic
             intervals[key] = metrics.paired_bootstrap(
                 base[key], adapted[key], task.clusters, average=metrics.METRICS[name].average
             )
-    difference = {key: {"value": i.value, "low": i.low, "high": i.high} for key, i in intervals.items()}
+    difference = {key: Difference(value=i.value, low=i.low, high=i.high) for key, i in intervals.items()}
     primary_metric = f"{evaluation_set.primary_metric}/R@1"
     before, after = averages(base), averages(adapted)
     word = metrics.verdict(intervals[primary_metric])
-    return {
-        "base": before,
-        "adapted": after,
-        "difference": difference,
-        "headline": primary_metric,
-        "verdict": word,
-        "verdict_text": sentence(
+    return Comparison(
+        base=before,
+        adapted=after,
+        difference=difference,
+        primary_metric=primary_metric,
+        verdict=word,
+        verdict_text=sentence(
             word, primary_metric, before[primary_metric], after[primary_metric], difference
         ),
-        "queries": {task.name: len(task.queries) for task in evaluation_set.tasks},
-        "gallery": {task.name: len(task.gallery) for task in evaluation_set.tasks},
-        "chance": evaluation_set.chance(),
-    }
+        queries={task.name: len(task.queries) for task in evaluation_set.tasks},
+        gallery={task.name: len(task.gallery) for task in evaluation_set.tasks},
+        chance=evaluation_set.chance(),
+    )
 
 
 def sentence(
-    word: str, primary_metric: str, before: float, after: float, difference: Mapping[str, Mapping[str, float]]
+    word: str, primary_metric: str, before: float, after: float, difference: Mapping[str, Difference]
 ) -> str:
     """The verdict in plain words, in the user's language, and its `price`.
 
@@ -68,7 +68,7 @@ def sentence(
     """
     task, _slash, metric = primary_metric.rpartition("/")
     facts = _("{direction} {metric}: {before:.3f} before, {after:.3f} after (difference {value:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}).").format(
-        direction=_(TASKS[task]), metric=metric, before=before, after=after, **difference[primary_metric]
+        direction=_(TASKS[task]), metric=metric, before=before, after=after, **_ends(difference[primary_metric])
     )  # fmt: skip
     opening = {
         "gain": _("The adaptation helped."),
@@ -77,7 +77,7 @@ def sentence(
     return f"{opening} {facts} {price(difference, primary_metric)}".rstrip()
 
 
-def price(difference: Mapping[str, Mapping[str, float]], primary_metric: str) -> str:
+def price(difference: Mapping[str, Difference], primary_metric: str) -> str:
     """What became worse meanwhile, in the user's language: the verdict is on one direction, and others may pay for it.
 
     Args:
@@ -88,10 +88,10 @@ def price(difference: Mapping[str, Mapping[str, float]], primary_metric: str) ->
         Empty where no other direction fell by more than chance allows (95 %).
     """
     own, _slash, metric = primary_metric.rpartition("/")
-    changes = {name: difference.get(f"{name}/{metric}") or {} for name in TASKS if name != own}
+    changes = {name: difference.get(f"{name}/{metric}", Difference()) for name in TASKS if name != own}
     worse = [
         _("{direction} {metric} {value:+.3f} ({low:+.3f} to {high:+.3f})").format(
-            direction=_(TASKS[name]), metric=metric, **change
+            direction=_(TASKS[name]), metric=metric, **_ends(change)
         )
         for name, change in changes.items()
         if _fell(change, metric)
@@ -99,9 +99,15 @@ def price(difference: Mapping[str, Mapping[str, float]], primary_metric: str) ->
     return _("Worse than before: {directions}.").format(directions=", ".join(worse)) if worse else ""
 
 
-def _fell(change: Mapping[str, float | None], metric: str) -> bool:
-    """Whether a metric became worse beyond chance; a difference that could not be measured is stored as null."""
-    value, low, high = (change.get(name) for name in ("value", "low", "high"))
-    if value is None or low is None or high is None:
+def _ends(difference: Difference) -> dict[str, float]:
+    """The numbers of a difference for a sentence; NaN where they are missing."""
+    numbers = {"value": difference.value, "low": difference.low, "high": difference.high}
+    return {name: float("nan") if number is None else number for name, number in numbers.items()}
+
+
+def _fell(change: Difference, metric: str) -> bool:
+    """Whether a metric became worse beyond chance; a difference that could not be measured says nothing."""
+    if change.value is None or change.low is None or change.high is None:
         return False
-    return metrics.verdict(metrics.Interval(value, low, high), metrics.METRICS[metric].direction) == "loss"
+    interval = metrics.Interval(change.value, change.low, change.high)
+    return metrics.verdict(interval, metrics.METRICS[metric].direction) == "loss"

@@ -7,16 +7,19 @@ strength, so a window can ask at every notch of a dial, also while a model train
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from pydantic import Field
 
+from clip_atelier.engine.core import Record, Score
 from clip_atelier.engine.evaluation import metrics, significance
 from clip_atelier.engine.evaluation.metrics import METRICS
 from clip_atelier.engine.evaluation.sets import EvaluationSet
 from clip_atelier.engine.evaluation.significance import Values
 from clip_atelier.engine.models import Features, normalised
+from clip_atelier.engine.runs import Difference, TrainResult
 
 REPORTED_METRICS: Final = ("R@1", "mAP")
 """What is told of the headline direction at each strength."""
@@ -44,6 +47,29 @@ def behind_features(settings: Mapping[str, Any]) -> bool:
         and bool(targets)
         and all(str(target).endswith("_projection") for target in targets)
     )
+
+
+class MetricReading(Record):
+    """One metric of the base and of the adapted model at one strength."""
+
+    base: Score = None
+    value: Score = None
+    difference: Difference = Difference()
+    verdict: str = ""
+
+
+class StrengthReading(Record):
+    """What a strength is worth on the held-out images.
+
+    Attributes:
+        strength: Of the update; 0 is the base.
+        task: The task that matters most.
+        metrics: By name, each of `REPORTED_METRICS`.
+    """
+
+    strength: float
+    task: str = ""
+    metrics: dict[str, MetricReading] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,40 +110,38 @@ class StrengthSweep:
     measured_on: str
     changed: bool
 
-    def at(self, strength: float) -> dict[str, Any]:
-        """`reading` at a strength."""
+    def at(self, strength: float) -> StrengthReading:
+        """The reading at a strength."""
         now = self.base
         if strength != 0:
             now = self.evaluation_set.values(self.images.at(strength), self.texts.at(strength))
         return reading(self.evaluation_set, self.base, now, strength)
 
 
-def reading(evaluation_set: EvaluationSet, base: Values, now: Values, strength: float) -> dict[str, Any]:
-    """The headline direction at a strength, against the base.
-
-    Returns:
-        `strength`, `primary_metric` (its direction), and per metric of `REPORTED_METRICS` what `told` gives, with a paired 95 % interval.
-    """
+def reading(evaluation_set: EvaluationSet, base: Values, now: Values, strength: float) -> StrengthReading:
+    """The task that matters most at a strength, against the base, with paired 95 % intervals."""
     task = evaluation_set.primary_metric
     clusters = evaluation_set.task(task).clusters
-    found: dict[str, Any] = {"strength": key(strength), "headline": task}
+    found = {}
     for name in REPORTED_METRICS:
         one = f"{task}/{name}"
         interval = metrics.paired_bootstrap(base[one], now[one], clusters, average=METRICS[name].average)
         before, after = (significance.averages({one: values[one]})[one] for values in (base, now))
-        found[name] = told(name, before, after, asdict(interval))
-    return found
+        difference = Difference(value=interval.value, low=interval.low, high=interval.high)
+        found[name] = told(name, before, after, difference)
+    return StrengthReading(strength=key(strength), task=task, metrics=found)
 
 
-def told(name: str, base: float, value: float, difference: Mapping[str, float]) -> dict[str, Any]:
-    """One metric: `base`, `value`, `difference{value, low, high}` and the `verdict` that the interval allows."""
-    change, low, high = (float(difference[end]) for end in ("value", "low", "high"))
-    return {
-        "base": base,
-        "value": value,
-        "difference": {"value": change, "low": low, "high": high},
-        "verdict": metrics.verdict(metrics.Interval(change, low, high), METRICS[name].direction),
-    }
+def told(name: str, base: Score, value: Score, difference: Difference) -> MetricReading:
+    """One metric at one strength, with what the interval allows to say of it."""
+    ends = (difference.value, difference.low, difference.high)
+    change, low, high = (float("nan") if end is None else end for end in ends)
+    return MetricReading(
+        base=base,
+        value=value,
+        difference=difference,
+        verdict=metrics.verdict(metrics.Interval(change, low, high), METRICS[name].direction),
+    )
 
 
 def helps(evaluation_set: EvaluationSet, base: Values, now: Values) -> bool:
@@ -137,24 +161,28 @@ def helps(evaluation_set: EvaluationSet, base: Values, now: Values) -> bool:
     return gain.value > gain.error and not any(change.value < -change.error for change in changes.values())
 
 
-def from_result(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def from_result(result: TrainResult | None) -> list[StrengthReading]:
     """What a run's own comparison says: the base, and the strength that it recommends.
 
     Args:
-        result: CONTRACT's `train` document; may be empty.
+        result: What came out of the run; None where nothing did.
     """
-    task = str(result.get("headline", "")).partition("/")[0]
-    keys = {name: f"{task}/{name}" for name in REPORTED_METRICS}
-    tables = [result.get(name) or {} for name in ("base", "adapted", "difference")]
-    if not all(one in table for one in keys.values() for table in tables):
+    if result is None:
         return []
-    base, adapted, difference = tables
-    nothing = {"value": 0.0, "low": 0.0, "high": 0.0}
-    rows = {0.0: (base, dict.fromkeys(keys.values(), nothing))}
-    rows[key(result.get("strength", 1.0))] = (adapted, difference)
+    task = result.primary_metric.partition("/")[0]
+    keys = {name: f"{task}/{name}" for name in REPORTED_METRICS}
+    base, adapted, difference = result.base, result.adapted, result.difference
+    if not all(one in table for one in keys.values() for table in (base, adapted, difference)):
+        return []
+    rows: dict[float, tuple[Mapping[str, Score], Mapping[str, Difference]]]
+    rows = {0.0: (base, dict.fromkeys(keys.values(), Difference(value=0.0, low=0.0, high=0.0)))}
+    rows[key(result.strength)] = (adapted, difference)
     return [
-        {"strength": strength, "headline": task}
-        | {name: told(name, base[one], values[one], ends[one]) for name, one in keys.items()}
+        StrengthReading(
+            strength=strength,
+            task=task,
+            metrics={name: told(name, base[one], values[one], ends[one]) for name, one in keys.items()},
+        )
         for strength, (values, ends) in rows.items()
     ]
 

@@ -1,5 +1,7 @@
 from .grid import DEFAULT_GRID as DEFAULT_GRID
 from .grid import Grid as Grid
+from .grid import GridRow as GridRow
+from .grid import GridTable as GridTable
 from .grid import fill as fill
 from .grid import table as table
 from .unfinished_grids import Unfinished as Unfinished

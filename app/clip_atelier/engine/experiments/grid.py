@@ -10,32 +10,38 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import filelock
 import numpy as np
+from pydantic import AliasChoices, Field
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import (
     Cell,
     Control,
+    DamagedFile,
+    Record,
+    Score,
     Started,
     Stopped,
     UserError,
     Work,
     WorkError,
     _,
+    cannot_write,
     paths,
     plain,
+    read_document,
+    write_document,
 )
 from clip_atelier.engine.data import scan
 from clip_atelier.engine.evaluation import metrics
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.runs import cannot_write, write_json
+from clip_atelier.engine.runs import Difference, TrainResult
 from clip_atelier.engine.settings import DECLARED, Settings, written
 
 SCHEMA: Final = 1
@@ -102,6 +108,78 @@ class Grid:
         return settings.build(values, str(values.pop("preset", self.preset)) or None)
 
 
+class GridRun(Record):
+    """One run of a row of the table."""
+
+    run: str = ""
+    seed: int = 0
+    status: str = ""
+    error: str = ""
+
+
+class GridRow(Record):
+    """A cell of the grid with what its runs gave; metrics are means over the seeds.
+
+    Attributes:
+        settings: The varied settings by dotted name.
+        status: "waiting", "running", "failed" or "done".
+        metrics: Of the adapted model.
+        base: Of the untouched one.
+        difference: Adapted minus base; bounds averaged over seeds.
+        spread: Standard deviation over seeds; empty for a single one.
+    """
+
+    settings: dict[str, Any]
+    status: str
+    metrics: Mapping[str, Score] = Field(default_factory=dict)
+    base: Mapping[str, Score] = Field(default_factory=dict)
+    difference: Mapping[str, Difference] = Field(default_factory=dict)
+    spread: Mapping[str, Score] = Field(default_factory=dict)
+    verdict: str = ""
+    trainable_parameters: int | None = None
+    seconds: float | None = None
+    runs: tuple[GridRun, ...] = ()
+
+
+class GridTable(Record):
+    """The filled table, as `grid` shows it."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    grid: str
+    path: str
+    status: str
+    primary_metric: str = Field(default="", validation_alias=AliasChoices("primary_metric", "headline"))
+    rows: tuple[GridRow, ...] = ()
+
+
+class StoredRun(Record):
+    """One run of a stored queue."""
+
+    cell: int = Field(ge=0)
+    seed: int
+    status: str = "waiting"
+    run: str = ""
+    error: str = ""
+    result: TrainResult | None = None
+
+
+class StoredGrid(Record):
+    """HOME/grids/ID.json: what was asked, and how far its queue has come."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    folder: str
+    values: dict[str, Any] = Field(default_factory=dict)
+    preset: str = ""
+    vary: dict[str, tuple[Any, ...]]
+    seeds: tuple[int, ...] = ()
+    cells: tuple[dict[str, Any], ...] = ()
+    entries: tuple[StoredRun, ...]
+
+    def request(self) -> Grid:
+        """What was asked for."""
+        return Grid(Path(self.folder), self.values, self.vary, self.seeds, self.preset)
+
+
 @dataclass
 class QueuedRun:
     """One run of the queue: a cell with one seed."""
@@ -111,7 +189,7 @@ class QueuedRun:
     status: str = "waiting"  # waiting, running, done, failed
     run: str = ""
     error: str = ""
-    result: dict[str, Any] | None = None
+    result: TrainResult | None = None
 
 
 class Queue:
@@ -136,13 +214,15 @@ class Queue:
 
     def _read(self, home: Path) -> None:
         try:
-            stored = json.loads(self.path.read_text(encoding="utf-8"))
-            self.entries = [QueuedRun(**entry) for entry in stored["entries"]]
-        except (ValueError, KeyError, TypeError) as error:
+            stored = read_document(self.path, StoredGrid)
+        except DamagedFile as error:
             raise UserError(
-                _("The grid's file “{path}” cannot be read.").format(path=self.path),
+                _("The grid's file “{path}” cannot be read: {reason}").format(
+                    path=self.path, reason=error.reason
+                ),
                 _("Delete it to start the grid again; finished runs stay in the list of runs."),
             ) from error
+        self.entries = [QueuedRun(**dict(entry)) for entry in stored.entries if entry.cell < len(self.cells)]
         for entry in self.entries:
             # What failed or was deleted is trained anew; what was running when the program ended goes on.
             if entry.status == "failed" or (entry.run and not (home / "runs" / entry.run).exists()):
@@ -152,17 +232,16 @@ class Queue:
 
     def save(self) -> None:
         """Writes the queue, whole or not at all."""
-        document = {
-            "schema": SCHEMA,
-            "folder": paths.shown(self.grid.folder.absolute()),
-            "values": dict(self.grid.values),
-            "preset": self.grid.preset,
-            "vary": {name: list(values) for name, values in self.grid.vary.items()},
-            "seeds": list(self.grid.seeds),
-            "cells": self.cells,
-            "entries": [asdict(entry) for entry in self.entries],
-        }
-        write_json(self.path, document)
+        stored = StoredGrid(
+            folder=paths.shown(self.grid.folder.absolute()),
+            values=dict(self.grid.values),
+            preset=self.grid.preset,
+            vary={name: tuple(values) for name, values in self.grid.vary.items()},
+            seeds=self.grid.seeds,
+            cells=tuple(self.cells),
+            entries=tuple(StoredRun(**vars(entry)) for entry in self.entries),
+        )
+        write_document(self.path, stored)
 
     def title(self, entry: QueuedRun) -> str:
         """The entry's varied settings in words."""
@@ -183,11 +262,7 @@ class Queue:
 
     def seconds_left(self) -> float | None:
         """Time for the runs that wait, from those that are done; runs of the same targets and length count first."""
-        done = [
-            (self._cost(e), float(e.result["seconds"]))
-            for e in self.entries
-            if e.result and e.result.get("seconds")
-        ]
+        done = [(self._cost(e), e.result.seconds) for e in self.entries if e.result and e.result.seconds]
         if not done:
             return None
         overall = sum(seconds for _cost, seconds in done) / len(done)
@@ -208,106 +283,97 @@ class Queue:
             chosen.model.name,
         )
 
-    def document(self, status: str) -> dict[str, Any]:
-        """The table as `grid --json` shows it."""
-        rows = [self._row(number) for number in range(len(self.cells))]
-        headline = next(
-            (e.result["headline"] for e in self.entries if e.result and "headline" in e.result), ""
-        )
-        return {"grid": self.id, "path": str(self.path), "status": status, "headline": headline, "rows": rows}
+    def document(self, status: str) -> GridTable:
+        """The table as `grid` shows it."""
+        rows = tuple(self._row(number) for number in range(len(self.cells)))
+        primary = next((e.result.primary_metric for e in self.entries if e.result), "")
+        return GridTable(grid=self.id, path=str(self.path), status=status, primary_metric=primary, rows=rows)
 
-    def _row(self, number: int) -> dict[str, Any]:
+    def _row(self, number: int) -> GridRow:
         entries = [entry for entry in self.entries if entry.cell == number]
         results = [entry.result for entry in entries if entry.result is not None]
         statuses = [entry.status for entry in entries]
         order = ("running", "waiting", "failed", "done")
-        return {
-            "settings": self.cells[number],
-            "status": next(status for status in order if status in statuses),
-            "metrics": _mean([result["adapted"] for result in results]),
-            "base": _mean([result["base"] for result in results]),
-            "difference": _mean_intervals([result["difference"] for result in results]),
-            "spread": _spread([result["adapted"] for result in results]),
-            "verdict": _verdict(results),
-            "trainable_parameters": results[0].get("trainable_parameters") if results else None,
-            "seconds": sum(result.get("seconds") or 0 for result in results) if results else None,
-            "runs": [{"run": e.run, "seed": e.seed, "status": e.status, "error": e.error} for e in entries],
-        }
+        return GridRow(
+            settings=self.cells[number],
+            status=next((status for status in order if status in statuses), "waiting"),
+            metrics=_mean([result.adapted for result in results]),
+            base=_mean([result.base for result in results]),
+            difference=_mean_differences([result.difference for result in results]),
+            spread=_spread([result.adapted for result in results]),
+            verdict=_verdict(results),
+            trainable_parameters=results[0].trainable_parameters if results else None,
+            seconds=sum(result.seconds for result in results) if results else None,
+            runs=tuple(GridRun(run=e.run, seed=e.seed, status=e.status, error=e.error) for e in entries),
+        )
 
 
-def _numbers(values: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    return [float(v[name]) for v in values if isinstance(v.get(name), int | float) and math.isfinite(v[name])]
+Scores = Mapping[str, Score]
 
 
-def _mean(values: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _numbers(values: Sequence[Scores], name: str) -> list[float]:
+    return [number for one in values if (number := one.get(name)) is not None]
+
+
+def _mean(values: Sequence[Scores]) -> dict[str, Score]:
     """The mean over seeds of each metric."""
     names = dict.fromkeys(name for one in values for name in one)
     return {name: float(np.mean(found)) for name in names if (found := _numbers(values, name))}
 
 
-def _spread(values: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _spread(values: Sequence[Scores]) -> dict[str, Score]:
     """The standard deviation over seeds of each metric; empty for a single seed."""
     names = dict.fromkeys(name for one in values for name in one)
     return {name: float(np.std(found, ddof=1)) for name in names if len(found := _numbers(values, name)) > 1}
 
 
-def _mean_intervals(values: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+def _mean_differences(values: Sequence[Mapping[str, Difference]]) -> dict[str, Difference]:
     """Mean difference over seeds with the mean of the bounds.
 
     Seeds share the collection, so their intervals are not independent: averaging the bounds is right for fully
     dependent ones and too wide for all others.
     """
     names = dict.fromkeys(name for one in values for name in one)
-    return {name: _mean([one[name] for one in values if name in one]) for name in names}
+    return {name: Difference(**_mean([dict(one[name]) for one in values if name in one])) for name in names}
 
 
-def _verdict(results: Sequence[Mapping[str, Any]]) -> str:
-    """A single run's own verdict; for several seeds that of the mean interval of their headline metric."""
+def _verdict(results: Sequence[TrainResult]) -> str:
+    """A single run's own verdict; for several seeds that of the mean interval of their primary metric."""
     if len(results) < 2:
-        return str(results[0].get("verdict", "")) if results else ""
-    headline = str(results[0].get("headline", ""))
-    mean = _mean_intervals([result["difference"] for result in results]).get(headline, {})
-    if not {"value", "low", "high"} <= mean.keys():
+        return results[0].verdict if results else ""
+    mean = _mean_differences([result.difference for result in results]).get(results[0].primary_metric)
+    if mean is None or mean.value is None or mean.low is None or mean.high is None:
         return ""
-    return metrics.verdict(metrics.Interval(mean["value"], mean["low"], mean["high"]))
+    return metrics.verdict(metrics.Interval(mean.value, mean.low, mean.high))
 
 
-def table(document: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+def table(document: GridTable) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the whole table, every metric with its base value and interval, for a file."""
-    rows = document["rows"]
-    varied = list(dict.fromkeys(name for row in rows for name in row["settings"]))
-    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    varied = list(dict.fromkeys(name for row in document.rows for name in row.settings))
+    names = list(dict.fromkeys(name for row in document.rows for name in row.metrics))
     header = [*varied, _("status"), _("runs"), _("trainable parameters"), _("seconds"), _("verdict")]
     for name in names:
         header += [
             f"{name} {word}" for word in (_("base"), _("adapted"), _("difference"), _("low"), _("high"))
         ]
     lines = []
-    for row in rows:
-        line = [written(row["settings"].get(name, "")) for name in varied]
-        line += [row["status"], str(len(row["runs"])), written(row["trainable_parameters"])]
-        line += ["" if row["seconds"] is None else f"{row['seconds']:.1f}", row["verdict"]]
+    for row in document.rows:
+        line = [written(row.settings.get(name, "")) for name in varied]
+        line += [row.status, str(len(row.runs)), written(row.trainable_parameters)]
+        line += ["" if row.seconds is None else f"{row.seconds:.1f}", row.verdict]
         for name in names:
-            gap = row["difference"].get(name, {})
-            numbers = (
-                row["base"].get(name),
-                row["metrics"].get(name),
-                *(gap.get(k) for k in ("value", "low", "high")),
-            )
+            gap = row.difference.get(name, Difference())
+            numbers = (row.base.get(name), row.metrics.get(name), gap.value, gap.low, gap.high)
             line += ["" if number is None else f"{number:.4f}" for number in numbers]
         lines.append(line)
     return header, lines
 
 
-def fill(grid: Grid, home: Path, models: Models, control: Control) -> Work[dict[str, Any]]:
+def fill(grid: Grid, home: Path, models: Models, control: Control) -> Work[GridTable]:
     """Trains what is still missing of a grid and returns its table.
 
     A cell that fails is noted and the next one begins. Stopping keeps everything: the same call goes on, also within
     the run that was stopped.
-
-    Returns:
-        {"grid", "path", "status": "done" | "stopped", "headline": metric name, "rows": [{"settings", "status", "metrics", "base", "difference",
-        "spread", "verdict", "trainable_parameters", "seconds", "runs"}]}; metrics are means over the seeds.
 
     Raises:
         UserError: the folder or a setting is wrong, or another process is filling the same grid.
@@ -333,7 +399,7 @@ def fill(grid: Grid, home: Path, models: Models, control: Control) -> Work[dict[
         lock.release()
 
 
-def _fill(queue: Queue, home: Path, models: Models, control: Control) -> Work[dict[str, Any]]:
+def _fill(queue: Queue, home: Path, models: Models, control: Control) -> Work[GridTable]:
     total = len(queue.entries)
     queue.save()
     for number, entry in enumerate(queue.entries, 1):
@@ -349,16 +415,12 @@ def _fill(queue: Queue, home: Path, models: Models, control: Control) -> Work[di
         try:
             result = yield from _run(queue, entry, home, models, control)
         except Stopped:
-            result = {"status": "stopped"}
+            result = TrainResult(status="stopped")
         except Exception as error:  # noqa: BLE001 - one failure, whatever it is, does not end the night
             entry.status, entry.error = "failed", str(error) or type(error).__name__
         else:
-            if result.get("status") != "stopped":
-                entry.status, entry.result, entry.run = (
-                    "done",
-                    dict(result),
-                    str(result.get("run", entry.run)),
-                )
+            if result.status != "stopped":
+                entry.status, entry.result, entry.run = "done", result, result.run or entry.run
         if entry.status == "running":
             entry.status = "waiting"
             queue.save()
@@ -371,9 +433,7 @@ def _fill(queue: Queue, home: Path, models: Models, control: Control) -> Work[di
     return queue.document("done")
 
 
-def _run(
-    queue: Queue, entry: QueuedRun, home: Path, models: Models, control: Control
-) -> Work[dict[str, Any]]:
+def _run(queue: Queue, entry: QueuedRun, home: Path, models: Models, control: Control) -> Work[TrainResult]:
     """Goes on with the entry's own unfinished run where there is one, else trains a new one."""
     from clip_atelier.engine import training
 
@@ -390,7 +450,7 @@ def _run(
     return (yield from _noting(training.train(plan, models, control), queue, entry))
 
 
-def _noting(work: Work[dict[str, Any]], queue: Queue, entry: QueuedRun) -> Work[dict[str, Any]]:
+def _noting(work: Work[TrainResult], queue: Queue, entry: QueuedRun) -> Work[TrainResult]:
     """Hands a training's events on, and writes the run's name down as soon as it has one."""
     try:
         while True:

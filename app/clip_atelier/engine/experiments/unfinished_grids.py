@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
 
-from clip_atelier.engine.experiments.grid import Grid, QueuedRun
-from clip_atelier.engine.runs import cannot_write
+from clip_atelier.engine.core import DamagedFile, cannot_write, read_document
+from clip_atelier.engine.experiments.grid import Grid, StoredGrid
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ def unfinished(home: Path) -> list[Unfinished]:
     for path in files:
         try:
             one = _stored(path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, DamagedFile) as error:
             log.info("%s: %s", path, error)
             continue
         if one.done < one.total and not _held(path):
@@ -47,18 +46,11 @@ def unfinished(home: Path) -> list[Unfinished]:
 
 
 def _stored(path: Path) -> Unfinished:
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    grid = Grid(
-        Path(stored["folder"]),
-        stored["values"],
-        {str(name): tuple(values) for name, values in stored["vary"].items()},
-        tuple(int(seed) for seed in stored["seeds"]),
-        str(stored["preset"]),
-    )
-    entries = [QueuedRun(**entry) for entry in stored["entries"]]
-    errors = [entry.error for entry in entries if entry.status == "failed"]
-    done = sum(entry.status == "done" for entry in entries)
-    return Unfinished(path.stem, grid, len(entries), done, len(errors), errors[-1] if errors else "")
+    stored = read_document(path, StoredGrid)
+    errors = [entry.error for entry in stored.entries if entry.status == "failed"]
+    done = sum(entry.status == "done" for entry in stored.entries)
+    last = errors[-1] if errors else ""
+    return Unfinished(path.stem, stored.request(), len(stored.entries), done, len(errors), last)
 
 
 def _held(path: Path) -> bool:

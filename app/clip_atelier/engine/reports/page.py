@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from clip_atelier import __version__
-from clip_atelier.engine.core import Check, Phase, UserError, Work, WorkError, _, i18n, paths
+from clip_atelier.engine.core import Check, Phase, UserError, Work, _, i18n, paths, write_whole
 from clip_atelier.engine.evaluation import METRICS, TASKS, Mark, Row, comparison, significance
 from clip_atelier.engine.reports import plots
 from clip_atelier.engine.reports.plots import text
-from clip_atelier.engine.runs import RunFolder
+from clip_atelier.engine.runs import Difference, RunFolder
 from clip_atelier.engine.settings import DECLARED, written
 
 SUFFIXES: Final = (".html", ".htm")
@@ -68,16 +68,7 @@ def report(runs: Sequence[RunFolder], out: Path, measure: str = "") -> Work[dict
         raise UserError(_("There is no run to report on."), _("Train one first."), "run")
     yield Phase(name="report", title=_("Writing the report"))
     page, key = document(runs, measure)
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(out)
-    except OSError as error:
-        raise WorkError(
-            _("“{path}” cannot be written: {reason}.").format(path=out, reason=error.strerror or error),
-            _("Choose another place for it."),
-        ) from error
+    write_whole(out, page.encode("utf-8"), _("Choose another place for it."))
     return {"path": str(out), "runs": [run.id for run in runs], "measure": key}
 
 
@@ -149,7 +140,8 @@ def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: 
         said.append(
             significance.sentence(
                 word, key, leading.value(key, "base"), leading.value(key),
-                leading.result["difference"] | {key: {"value": change.value, "low": change.low, "high": change.high}},
+                dict(leading.result.difference)
+                | {key: Difference(value=change.value, low=change.low, high=change.high)},
             )
         )  # fmt: skip
     else:
@@ -172,10 +164,10 @@ def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> str:
         plate = f" <span class='mark'>{text(mark)}</span>" if mark else ""
         cells = [f"<td class='long'>{text(_name(row))}{plate}</td>"]
         cells += [f"<td>{text(written(row.settings.get(name)))}</td>" for name in names]
-        count, seconds = row.result.get("trainable_parameters"), row.result.get("seconds")
+        count, seconds = row.result.trainable_parameters, row.result.seconds
         cells += [
-            f"<td class='number'>{text(f'{count:,}' if isinstance(count, int) else '–')}</td>",
-            f"<td class='number'>{text(f'{seconds:,.1f}' if isinstance(seconds, int | float) else '–')}</td>",
+            f"<td class='number'>{text(f'{count:,}' if row.measured else '–')}</td>",
+            f"<td class='number'>{text(f'{seconds:,.1f}' if row.measured else '–')}</td>",
             *(_change(row, one) for one in measured),
         ]
         word = row.verdict(key)
@@ -243,13 +235,13 @@ def _metrics(row: Row, *, several: bool) -> str:
     if not row.measured:
         return ""
     title = _("All measures of {run}").format(run=_name(row)) if several else _("All measures")
-    directions = dict.fromkeys(key.rpartition("/")[0] for key in row.result["base"])
-    metrics = dict.fromkeys(key.rpartition("/")[2] for key in row.result["base"])
-    chance, queries = row.result.get("chance") or {}, row.result.get("queries") or {}
+    directions = dict.fromkeys(key.rpartition("/")[0] for key in row.result.base)
+    metrics = dict.fromkeys(key.rpartition("/")[2] for key in row.result.base)
+    chance, queries = row.result.chance, row.result.queries
     measure = _("Measure")
     top, heads = ["<th></th>"], [f"<th>{text(measure)}</th>"]
     for task in directions:
-        gallery = (row.result.get("gallery") or {}).get(task, "–")
+        gallery = row.result.gallery.get(task, "–")
         words = _("{direction} ({queries} queries, {gallery} to choose from)").format(
             direction=_(TASKS.get(task, task)),
             queries=queries.get(task, "–"),
@@ -324,9 +316,9 @@ def _named(rows: Sequence[Row], key: str) -> list[str]:
 
 
 def _split(row: Row) -> str:
-    split = row.result.get("split") or {}
-    counts = {name: split.get(name, "–") for name in ("train", "validation", "test")}
-    if row.result.get("measured_on") == "test":
+    split = row.result.split
+    counts = {"train": split.train, "validation": split.validation, "test": split.test}
+    if row.result.measured_on == "test":
         return _(
             "{train} images were trained on, {validation} chose the checkpoint and the strength, and all numbers in the "
             "tables come from {test} images that took no part in either."
@@ -338,14 +330,14 @@ def _split(row: Row) -> str:
 
 
 def _origins(rows: Sequence[Row]) -> str:
-    models = {str(row.model.get("fingerprint")): str(row.model.get("name")) for row in rows if row.model}
+    models = {row.model.fingerprint: row.model.name for row in rows if row.model}
     said = [
         (_("Base model"), f"{paths.shown(Path(name).name)} · {fingerprint}")
         for fingerprint, name in models.items()
     ]
     collections = {row.collection: Path(row.folder).name for row in rows if row.collection}
     said += [(_("Collection"), f"{name} · {fingerprint}") for fingerprint, name in collections.items()]
-    proofs = [row.result.get("base_untouched") for row in rows if row.measured]
+    proofs = [row.result.base_untouched for row in rows if row.measured]
     if proofs:
         words = (
             _("after each training the base gave the same embeddings bit for bit")

@@ -5,6 +5,14 @@ from .adapted_model import AdaptedModel as AdaptedModel
 from .adapted_model import open_run as open_run
 from .records import RunFolder as RunFolder
 from .records import Runs as Runs
-from .records import cannot_write as cannot_write
-from .records import write_json as write_json
+from .results import Comparison as Comparison
+from .results import DataRecord as DataRecord
+from .results import Difference as Difference
+from .results import Evaluation as Evaluation
+from .results import ModelRecord as ModelRecord
+from .results import PartMeans as PartMeans
+from .results import RunRecord as RunRecord
+from .results import RunSummary as RunSummary
+from .results import SplitSizes as SplitSizes
+from .results import TrainResult as TrainResult
 from .run_packs import RUN as RUN

@@ -42,11 +42,11 @@ def open_run(
     """
     settings = run.settings
     result = run.result
-    step = int(result["best_step"]) if result else _best_step(run)
-    recommended = float(result["strength"]) if result else (1.0 if step else 0.0)
+    step = result.best_step if result else _best_step(run)
+    recommended = result.strength if result else (1.0 if step else 0.0)
     clip = models.open(settings.model.name, hardware or settings.hardware)
-    model = run.record.get("model")
-    if model and model.get("fingerprint") != clip.fingerprint:
+    model = run.record.model
+    if model is not None and model.fingerprint != clip.fingerprint:
         raise UserError(
             _("The model “{model}” is not the one the run “{run}” was trained on.").format(
                 model=settings.model.name, run=run.id

@@ -21,8 +21,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from clip_atelier.engine.core import UserError, _
-from clip_atelier.engine.runs.records import cannot_write
+from clip_atelier.engine.core import UserError, _, cannot_write
 
 _FILES = ("adapter.safetensors", "optimizer.safetensors", "state.json")
 

@@ -12,9 +12,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
 
 import filelock
 
@@ -26,42 +25,23 @@ from clip_atelier.engine.core import (
     T,
     UserError,
     Work,
-    WorkError,
     _,
+    cannot_write,
     from_json,
-    plain,
+    read_document,
     to_json,
+    write_document,
+)
+from clip_atelier.engine.runs.results import (
+    SCHEMA,
+    DataRecord,
+    ModelRecord,
+    RunRecord,
+    RunSummary,
+    Status,
+    TrainResult,
 )
 from clip_atelier.engine.settings import Settings
-
-SCHEMA = 1
-Status = Literal["running", "done", "stopped", "failed", "interrupted"]
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replaces a JSON file whole: after a crash it is the old one or the new one.
-
-    Raises:
-        WorkError: it cannot be written; names the file.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as stream:
-            json.dump(plain(value), stream, ensure_ascii=False, indent=1, allow_nan=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-
-
-def cannot_write(path: Path, error: OSError) -> WorkError:
-    """The error for a failed write, with its reason in words and the remedy."""
-    return WorkError(
-        _("“{path}” cannot be written: {reason}.").format(path=path, reason=error.strerror or error),
-        _("Free some disk space, or choose another home folder with --home or CLIP_ATELIER_HOME."),
-    )
 
 
 class RunFolder:
@@ -78,27 +58,24 @@ class RunFolder:
         return self.path.name
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> RunRecord:
         """run.json.
 
         Raises:
-            UserError: missing, unreadable, or made by a newer version.
+            UserError: missing or unreadable; names the key that is wrong.
         """
         try:
-            value = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return read_document(self.path / "run.json", RunRecord)
+        except OSError as error:
             raise UserError(
                 _("The run “{run}” cannot be read: {reason}").format(run=self.id, reason=error),
                 _("Its folder is {path}.").format(path=self.path),
             ) from error
-        if not isinstance(value, dict):
-            raise UserError(_("The run “{run}” cannot be read.").format(run=self.id), "")
-        return value
 
     @property
     def newer(self) -> bool:
         """Whether a newer version of the program made it; then it is read-only."""
-        return int(self.record.get("schema", 0)) > SCHEMA
+        return self.record.schema_version > SCHEMA
 
     @property
     def settings(self) -> Settings:
@@ -112,26 +89,29 @@ class RunFolder:
                 _("The run “{run}” was made by a newer version of CLIP Atelier.").format(run=self.id),
                 _("It can be looked at, but not changed; use that version."),
             )
-        return declared.build(self.record["settings"])
+        return declared.build(self.record.settings)
 
     @property
     def folder(self) -> Path:
         """The collection it was trained on."""
-        return Path(str(self.record["folder"]))
+        return Path(self.record.folder)
 
     @property
     def name(self) -> str:
         """The name the user gave, or the id."""
-        return str(self.record.get("name") or self.id)
+        return self.record.name or self.id
 
     @property
-    def result(self) -> dict[str, Any] | None:
-        """What came out: CONTRACT's train JSON; None while there is nothing."""
+    def result(self) -> TrainResult | None:
+        """What came out; None while there is nothing.
+
+        Raises:
+            DamagedFile: evaluation.json cannot be understood; names the key that is wrong.
+        """
         try:
-            value = json.loads((self.path / "evaluation.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return read_document(self.path / "evaluation.json", TrainResult)
+        except OSError:
             return None
-        return value if isinstance(value, dict) else None
 
     @property
     def status(self) -> Status:
@@ -157,22 +137,24 @@ class RunFolder:
         except (filelock.Timeout, OSError):
             return True
 
-    def summary(self) -> dict[str, Any]:
-        """One row of `runs --json`."""
-        record, result = self.record, self.result or {}
-        return {
-            "run": self.id,
-            "name": record.get("name") or self.id,
-            "status": self.status,
-            "created": record.get("created"),
-            "folder": record.get("folder"),
-            "settings": record.get("settings"),
-            "base": result.get("base"),
-            "adapted": result.get("adapted"),
-            "difference": result.get("difference"),
-            "verdict": result.get("verdict"),
-            "result": result or None,
-        }
+    def summary(self) -> RunSummary:
+        """One line of the run list; a run that cannot be read is listed as damaged, with the reason."""
+        try:
+            record, result = self.record, self.result
+        except UserError as error:
+            return RunSummary(
+                run=self.id, path=str(self.path), name=self.id, status="damaged", error=error.message
+            )
+        return RunSummary(
+            run=self.id,
+            path=str(self.path),
+            name=record.name or self.id,
+            status=self.status,
+            created=record.created,
+            folder=record.folder,
+            settings=record.settings,
+            result=result,
+        )
 
     # Writing
 
@@ -197,9 +179,9 @@ class RunFolder:
         finally:
             self._lock.release()
 
-    def update(self, **values: Any) -> None:
-        """Changes entries of run.json."""
-        write_json(self.path / "run.json", self.record | values)
+    def remember(self, data: DataRecord, model: ModelRecord) -> None:
+        """Notes in run.json what the run is trained on."""
+        write_document(self.path / "run.json", self.record.model_copy(update={"data": data, "model": model}))
 
     def recording(self, work: Work[T]) -> Work[T]:
         """Hands events on after each is on disk.
@@ -303,7 +285,7 @@ class Runs:
         if (path / "run.json").is_file() and len(path.parts) > 1:
             return RunFolder(path.absolute())
         exact = [run for run in runs if run.id == run_id]
-        named = exact or [run for run in runs if run.record.get("name") == run_id]
+        named = exact or [run for run in runs if _named(run, run_id)]
         if len(named) == 1:
             return named[0]
         raise UserError(
@@ -333,18 +315,15 @@ class Runs:
                     continue
         except OSError as error:
             raise cannot_write(self.folder, error) from error
-        write_json(
-            path / "run.json",
-            {
-                "schema": SCHEMA,
-                "id": path.name,
-                "name": name,
-                "created": time.time(),
-                "folder": str(folder),
-                "settings": declared.flat(settings),
-                "versions": versions(),
-            },
+        record = RunRecord(
+            id=path.name,
+            name=name,
+            created=time.time(),
+            folder=str(folder),
+            settings=declared.flat(settings),
+            versions=versions(),
         )
+        write_document(path / "run.json", record)
         return RunFolder(path)
 
     def delete(self, run_id: str) -> None:
@@ -363,7 +342,15 @@ class Runs:
             raise cannot_write(run.path, error) from error
 
 
-def versions() -> Mapping[str, str]:
+def _named(run: RunFolder, name: str) -> bool:
+    """Whether a run has this name; a damaged one has none."""
+    try:
+        return run.record.name == name
+    except UserError:
+        return False
+
+
+def versions() -> dict[str, str]:
     """Versions that decide a run's numbers, without importing the packages."""
     from importlib.metadata import PackageNotFoundError, version
 

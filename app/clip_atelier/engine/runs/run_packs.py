@@ -10,8 +10,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from clip_atelier.engine.core import UserError, _
-from clip_atelier.engine.runs.records import RunFolder, Runs, cannot_write
+from clip_atelier.engine.core import UserError, _, cannot_write
+from clip_atelier.engine.runs.records import RunFolder, Runs
 from clip_atelier.engine.storage import Kind, Pack, packs
 
 RUN: Final = Kind(

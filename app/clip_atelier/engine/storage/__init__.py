@@ -1,12 +1,8 @@
-"""Files that hold many things: the blob cache and packs."""
+"""Files that hold many things: the blob cache and packs.
 
-from clip_atelier.engine.storage import packs
-from clip_atelier.engine.storage.blob_cache import BlobCache
-from clip_atelier.engine.storage.packs import Kind, Pack
+What other rooms may use is named in `__init__.pyi` and loaded when it is first asked for.
+"""
 
-__all__ = [
-    "BlobCache",
-    "Kind",
-    "Pack",
-    "packs",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

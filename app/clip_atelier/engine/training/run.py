@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from clip_atelier.engine.core import (
     Work,
     WorkError,
     _,
+    write_document,
 )
 from clip_atelier.engine.data import Collection, ImageCache, Split, scan, split
 from clip_atelier.engine.evaluation import (
@@ -38,7 +38,16 @@ from clip_atelier.engine.evaluation import (
 )
 from clip_atelier.engine.evaluation import sets as evaluation_sets
 from clip_atelier.engine.models import Adapter, Clip, Features, Models, adapters, is_out_of_memory
-from clip_atelier.engine.runs import RunFolder, Runs, checkpoints, write_json
+from clip_atelier.engine.runs import (
+    DataRecord,
+    ModelRecord,
+    PartMeans,
+    RunFolder,
+    Runs,
+    SplitSizes,
+    TrainResult,
+    checkpoints,
+)
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.storage import BlobCache
 from clip_atelier.engine.training import initialization
@@ -68,11 +77,11 @@ class Plan:
     name: str = ""
 
 
-def train(plan: Plan, models: Models, control: Control, group: Group | None = None) -> Work[dict[str, Any]]:
+def train(plan: Plan, models: Models, control: Control, group: Group | None = None) -> Work[TrainResult]:
     """Trains a new run; where `group` is given, this process leads it.
 
     Returns:
-        The JSON document of `train`.
+        What came out: the document of `train`.
 
     Raises:
         UserError: the folder, the model or a setting is at fault; nothing was started.
@@ -103,7 +112,7 @@ def train(plan: Plan, models: Models, control: Control, group: Group | None = No
 
 def resume(
     home: Path, run_id: str, models: Models, control: Control, group: Group | None = None
-) -> Work[dict[str, Any]]:
+) -> Work[TrainResult]:
     """Goes on exactly where a run stopped, with as many processes as there are now; see `train`.
 
     Raises:
@@ -123,12 +132,12 @@ def resume(
 
 def _work(
     run: RunFolder, home: Path, models: Models, control: Control, group: Group | None
-) -> Work[dict[str, Any]]:
+) -> Work[TrainResult]:
     with run.hold():
         return (yield from run.recording(_ended(_Training(run, home, models, control, group))))
 
 
-def _ended(training: _Training) -> Work[dict[str, Any]]:
+def _ended(training: _Training) -> Work[TrainResult]:
     """Runs the training and turns every way out into a `Finished` event."""
     try:
         result = yield from training.work()
@@ -142,7 +151,7 @@ def _ended(training: _Training) -> Work[dict[str, Any]]:
         failure = training.explain(error)
         yield Finished(status="failed", message=failure.message, hint=failure.hint)
         raise failure from error
-    yield Finished(status=result["status"], result=result)
+    yield Finished(status=result.status, result=result.as_json())
     return result
 
 
@@ -176,7 +185,7 @@ class _Training:
             _("The last checkpoint is kept. Start the program again and resume the run."),
         )
 
-    def work(self) -> Work[dict[str, Any]]:
+    def work(self) -> Work[TrainResult]:
         """All phases."""
         settings, control = self.settings, self.control
         yield Phase(name="scan", title=_("Reading the collection"))
@@ -191,7 +200,7 @@ class _Training:
         finally:
             adapters.detach(clip)
 
-    def _with_model(self, collection: Collection, parts: Split, clip: Clip) -> Work[dict[str, Any]]:
+    def _with_model(self, collection: Collection, parts: Split, clip: Clip) -> Work[TrainResult]:
         settings, control = self.settings, self.control
         yield from self._remember(collection, clip)
         store = BlobCache.of_features(self.home, settings.hardware.cache_gb)
@@ -218,32 +227,30 @@ class _Training:
 
     def _remember(self, collection: Collection, clip: Clip) -> Work[None]:
         before = self.run.record
-        data = {
-            "fingerprint": collection.fingerprint,
-            "images": len(collection.items),
-            "pairs": len(collection.pairs),
-        }
-        model = {
-            "name": clip.name,
-            "path": str(clip.folder),
-            "family": clip.family,
-            "fingerprint": clip.fingerprint,
-            "parameters": clip.parameters,
-            "image_size": clip.image_size,
-        }
-        if before.get("model") and before["model"]["fingerprint"] != clip.fingerprint:
+        data = DataRecord(
+            fingerprint=collection.fingerprint, images=len(collection.items), pairs=len(collection.pairs)
+        )
+        model = ModelRecord(
+            name=clip.name,
+            path=str(clip.folder),
+            family=clip.family,
+            fingerprint=clip.fingerprint,
+            parameters=clip.parameters,
+            image_size=clip.image_size,
+        )
+        if before.model is not None and before.model.fingerprint != clip.fingerprint:
             raise UserError(
                 _("The model “{model}” is not the one this run was started with.").format(model=clip.name),
                 _("Put the first one back, or train anew."),
                 "model.name",
             )
-        if before.get("data") and before["data"]["fingerprint"] != collection.fingerprint:
+        if before.data is not None and before.data.fingerprint != collection.fingerprint:
             yield Notice(
                 text=_(
                     "The collection has changed since the run began: it goes on, but not exactly as it would have."
                 )
             )
-        self.run.update(data=data, model=model)
+        self.run.remember(data, model)
 
     def _learn(
         self,
@@ -254,7 +261,7 @@ class _Training:
         train: tuple[int, ...],
         validation: tuple[int, ...],
         test: tuple[int, ...],
-    ) -> Work[dict[str, Any]]:
+    ) -> Work[TrainResult]:
         settings, control, items = self.settings, self.control, collection.items
         evaluation_set = evaluation_sets.evaluation_set(items, validation, groups)
         final = evaluation_sets.evaluation_set(items, test, groups) if len(test) >= 2 else evaluation_set
@@ -266,7 +273,7 @@ class _Training:
         adapter = adapters.attach(clip, settings)
         inputs = TrainingInputs(clip, items, groups, pictures)
         yield Phase(name="encode", title=_("Computing what stays frozen"))
-        with preparing(self.group, self.run.folder, self.run.record["settings"], collection, clip, train):
+        with preparing(self.group, self.run.folder, self.run.record.settings, collection, clip, train):
             yield from inputs.prepare(train, settings.data.views, control)
         started = yield from initialization.from_pairs(adapter, inputs, train, control)
         batches = Batches(
@@ -297,34 +304,35 @@ class _Training:
             strength = yield from self._choose(clip, adapter, pictures, evaluation_set, base)
         adapter.set_strength(strength)
         adapter.save(self.run.path / "adapter")
-        result: dict[str, Any] = {
-            "run": self.run.id,
-            "path": str(self.run.path),
-            "status": "stopped" if stopped else "done",
-            "steps": loop.state.step,
-            "total_steps": total,
-            "seconds": round(loop.state.seconds, 3),
-            "trainable_parameters": adapter.parameters,
-            "best_step": best,
-            "strength": strength,
-            "split": {"train": len(train), "validation": len(validation), "test": len(test)},
-            "measured_on": "validation" if final is evaluation_set else "test",
-        }
         yield Phase(name="evaluate", title=_("Comparing base and adapted"))
         # A stop asked for during training must not cut the comparison short; leaving the program does.
         asked = control.finishing() if stopped else control
         adapted = yield from embed(clip, pictures, final, asked)
         base_values, adapted_values = final.values(*final_base), final.values(*adapted)
-        result |= significance.compare(final, base_values, adapted_values)
         comparison.keep(self.run.path, final, base_values, adapted_values)
         after = yield from embed(clip, pictures, evaluation_set, asked)
         before = evaluation_set.values(*base)
-        result["validation"] = {
-            "base": significance.averages(before),
-            "adapted": significance.averages(evaluation_set.values(*after)),
-        }
-        result["base_untouched"] = yield from self._untouched(clip, adapter, pictures, final, untouched)
-        write_json(self.run.path / "evaluation.json", result)
+        same = yield from self._untouched(clip, adapter, pictures, final, untouched)
+        result = TrainResult(
+            run=self.run.id,
+            path=str(self.run.path),
+            status="stopped" if stopped else "done",
+            steps=loop.state.step,
+            total_steps=total,
+            seconds=round(loop.state.seconds, 3),
+            trainable_parameters=adapter.parameters,
+            best_step=best,
+            strength=strength,
+            split=SplitSizes(train=len(train), validation=len(validation), test=len(test)),
+            measured_on="validation" if final is evaluation_set else "test",
+            validation=PartMeans(
+                base=dict(significance.averages(before)),
+                adapted=dict(significance.averages(evaluation_set.values(*after))),
+            ),
+            base_untouched=same,
+            **dict(significance.compare(final, base_values, adapted_values)),
+        )
+        write_document(self.run.path / "evaluation.json", result)
         return result
 
     def _untouched(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.runs import Difference, TrainResult
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.inputs import Choice
 from clip_atelier.gui.widgets.layout import clear, column, row
@@ -23,12 +23,15 @@ _OPENING = {
 _TONE = {"gain": "heading-gain", "loss": "heading-loss"}
 
 
+_NOTHING = TrainResult()
+
+
 class Result(QWidget):
     """Verdict and table of one run."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._result: Mapping[str, Any] = {}
+        self._result = _NOTHING
         self.verdict = Label(role="heading", wrap=True)
         self.facts = Label(role="muted", wrap=True)
         self.measure = Choice({"R@1": ""})
@@ -44,10 +47,10 @@ class Result(QWidget):
         top.setStretch(0, 1)
         self.setLayout(column(top, self.facts, theme.XS, row(holder, None), None, gap=theme.XS))
 
-    def show_result(self, result: Mapping[str, Any]) -> None:
-        """Shows CONTRACT's `train` document."""
+    def show_result(self, result: TrainResult) -> None:
+        """Shows what came out of a run."""
         self._result = result
-        names = list(dict.fromkeys(key.rpartition("/")[2] for key in result.get("base", {})))
+        names = list(dict.fromkeys(key.rpartition("/")[2] for key in result.base))
         kept = self.measure.value()
         self.measure.renew(self._titles(names))
         self.measure.set_value(kept if kept in names else "R@1")
@@ -55,7 +58,7 @@ class Result(QWidget):
 
     def retranslate(self) -> None:
         """The same result in the current language."""
-        if self._result:
+        if self._result.measured:
             self.show_result(self._result)
 
     def _titles(self, names: list[str]) -> dict[str, str]:
@@ -67,23 +70,22 @@ class Result(QWidget):
         from clip_atelier.engine.evaluation import METRICS, TASKS, price
 
         result, metric = self._result, self.measure.value()
-        word = str(result.get("verdict", ""))
+        word = result.verdict
         self.verdict.say(_OPENING.get(word, "")) if word in _OPENING else self.verdict.show_literal(word)
         self.verdict.set_role(_TONE.get(word, "heading"))
-        facts = [price(result.get("difference", {}), str(result.get("headline") or ""))]
+        facts = [price(result.difference, result.primary_metric)]
         facts += [
             _("Measured on images that took no part in training or choosing.")
-            if result.get("measured_on") == "test"
+            if result.measured_on == "test"
             else _(
                 "Measured on the validation images, which also chose the checkpoint: expect a little less."
             )
         ]
-        if "strength" in result:
-            facts.append(
-                _("Best step {step}, strength {strength}.").format(
-                    step=result.get("best_step", 0), strength=f"{result['strength']:g}"
-                )
+        facts.append(
+            _("Best step {step}, strength {strength}.").format(
+                step=result.best_step, strength=f"{result.strength:g}"
             )
+        )
         self.facts.show_literal(" ".join(fact for fact in facts if fact))
         self.measure.setToolTip(plain_tooltip(_(METRICS[metric].explanation)) if metric in METRICS else "")
         clear(self.table)
@@ -93,14 +95,14 @@ class Result(QWidget):
         up = metric not in METRICS or METRICS[metric].direction == "up"
         for y, (task, title) in enumerate(TASKS.items(), 1):
             key = f"{task}/{metric}"
-            if key not in result.get("base", {}):
+            if key not in result.base:
                 continue
-            change = result.get("difference", {}).get(key)
+            change = result.difference.get(key)
             cells = [
                 (_(title), "body"),
-                (share(_number(result.get("chance", {}).get(key)), metric), "muted"),
-                (share(_number(result["base"][key]), metric), "body"),
-                (share(_number(result["adapted"].get(key)), metric), "strong"),
+                (share(_number(result.chance.get(key)), metric), "muted"),
+                (share(_number(result.base[key]), metric), "body"),
+                (share(_number(result.adapted.get(key)), metric), "strong"),
                 *([_difference(change, metric, up)] if change else []),
             ]
             for x, (text, role) in enumerate(cells):
@@ -115,8 +117,8 @@ class Result(QWidget):
         return label
 
 
-def _difference(change: Mapping[str, float], metric: str, up: bool) -> tuple[str, str]:
-    value, low, high = (_number(change.get(k)) for k in ("value", "low", "high"))
+def _difference(change: Difference, metric: str, up: bool) -> tuple[str, str]:
+    value, low, high = (_number(one) for one in (change.value, change.low, change.high))
     form = "+.1f" if metric == "median_rank" else "+.3f"
     text = f"{value:{form}}  ({low:{form}} … {high:{form}})"
     if low > 0 or high < 0:

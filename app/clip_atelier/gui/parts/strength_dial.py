@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QSlider, QStyle, QWidget
 
 from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.evaluation import Interval, StrengthReading
+from clip_atelier.engine.runs import Difference
 from clip_atelier.gui import theme
 from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.parts.table_model import VERDICTS
@@ -115,13 +114,13 @@ class StrengthLine(QWidget):
         if reading is None:
             self.head.say(N_("Nothing is measured for this run yet.") if now.run is not None else "")
         else:
-            here = reading["strength"] == now.value
+            here = reading.strength == now.value
             self.head.say(
                 N_("{direction} at strength {strength}:")
                 if here
                 else N_("{direction} at the nearest measured strength, {strength}:"),
-                direction=Message(TASKS.get(reading["headline"], reading["headline"])),
-                strength=f"{reading['strength']:g}",
+                direction=Message(TASKS.get(reading.task, reading.task)),
+                strength=f"{reading.strength:g}",
             )
         for name, label in self.metrics.items():
             label.setVisible(reading is not None)
@@ -141,19 +140,27 @@ class StrengthLine(QWidget):
         self.updateGeometry()
 
     @staticmethod
-    def _say(label: Label, name: str, reading: Mapping[str, Any]) -> None:
-        from clip_atelier.engine.evaluation import Interval, spoken
+    def _say(label: Label, name: str, reading: StrengthReading) -> None:
+        from clip_atelier.engine.evaluation import spoken
 
-        told = reading[name]
-        facts = {"metric": name, "base": f"{told['base']:.3f}", "value": f"{told['value']:.3f}"}
-        if reading["strength"] == 0:
+        told = reading.metrics[name]
+        facts = {"metric": name, "base": f"{told.base or 0.0:.3f}", "value": f"{told.value or 0.0:.3f}"}
+        if reading.strength == 0:
             label.say(N_("{metric} {value}, the untouched base"), **facts)
             label.set_role("body")
             return
-        word = told["verdict"]
+        word = told.verdict
         label.say(
             N_("{metric} {base} → {value}, {difference}: {verdict}"),
-            difference=spoken(Interval(**told["difference"], changed=0), name),
+            difference=spoken(_interval(told.difference), name),
             verdict=Message(VERDICTS[word]), **facts,
         )  # fmt: skip
         label.set_role(word if word in ("gain", "loss") else "body")
+
+
+def _interval(difference: Difference) -> Interval:
+    from clip_atelier.engine.evaluation import Interval
+
+    ends = (difference.value, difference.low, difference.high)
+    value, low, high = (float("nan") if end is None else end for end in ends)
+    return Interval(value, low, high, changed=0)

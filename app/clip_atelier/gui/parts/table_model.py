@@ -218,23 +218,20 @@ def _run(row: Row) -> tuple[str, str]:
 
 
 def _trainable(row: Row) -> tuple[str]:
-    count = row.result.get("trainable_parameters")
-    return (f"{count:,}" if isinstance(count, int) else "–",)
+    return (f"{row.result.trainable_parameters:,}" if row.measured else "–",)
 
 
 def _seconds(row: Row) -> tuple[str]:
-    seconds = row.result.get("seconds")
-    return (duration(seconds) if isinstance(seconds, int | float) else "–",)
+    return (duration(row.result.seconds) if row.measured else "–",)
 
 
 def _step(row: Row) -> tuple[str]:
-    done, total = row.result.get("best_step"), row.result.get("total_steps")
-    return (f"{done:,} / {total:,}" if isinstance(done, int) and isinstance(total, int) else "–",)
+    result = row.result
+    return (f"{result.best_step:,} / {result.total_steps:,}" if row.measured else "–",)
 
 
 def _strength(row: Row) -> tuple[str]:
-    strength = row.result.get("strength")
-    return (f"{strength:g}" if isinstance(strength, int | float) else "–",)
+    return (f"{row.result.strength:g}" if row.measured else "–",)
 
 
 def _verdict(row: Row, key: str) -> Cell:
@@ -242,7 +239,7 @@ def _verdict(row: Row, key: str) -> Cell:
     if not word:
         return Cell("–")
     tone: Tone = "gain" if word == "gain" else "loss" if word == "loss" else "text"
-    return Cell(_(VERDICTS[word]), tone=tone, tip=str(row.result.get("verdict_text", "")))
+    return Cell(_(VERDICTS[word]), tone=tone, tip=row.result.verdict_text)
 
 
 _TEXTS: dict[str, Callable[[Row], tuple[str, ...]]] = {
@@ -279,7 +276,7 @@ def _sort_key(row: Row, column: Column, task: str) -> Any:
         "strength": "strength",
     }
     if column.name in numbers:
-        return result.get(numbers[column.name])
+        return getattr(result, numbers[column.name]) if row.measured else None
     if column.name == "created":
         return row.created
     first = _TEXTS[column.name](row)[0] if column.name in _TEXTS else ""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clip_atelier.engine.analysis.projection.drawing import draw
 from clip_atelier.engine.analysis.projection.layouts import MapResult, tsne
+from clip_atelier.engine.analysis.projection.map_records import FolderMap, MapPoint
 from clip_atelier.engine.analysis.projection.map_words import reading
 from clip_atelier.engine.core import (
     Control,
@@ -19,11 +20,11 @@ from clip_atelier.engine.core import (
     Phase,
     UserError,
     Work,
-    WorkError,
     _,
     csv_table,
     drive,
     shown,
+    write_whole,
 )
 from clip_atelier.engine.data import Item, scan, split
 from clip_atelier.engine.models import Models, adapters
@@ -44,7 +45,7 @@ def map_folder(
     out: Path | None = None,
     perplexity: float = 30.0,
     seed: int = 0,
-) -> Work[dict[str, Any]]:
+) -> Work[FolderMap]:
     """Maps every image of a folder, before and (with a run) after the adaptation, at any strength of it.
 
     The map before, its control, and strengths that were placed already are taken from the home's store.
@@ -59,7 +60,7 @@ def map_folder(
         seed: See `tsne`.
 
     Returns:
-        CONTRACT's `map` JSON: points, scores; and what the scores say in sentences, and the file written.
+        Points and scores, what the scores say in sentences, and the file written.
 
     Raises:
         UserError: no such folder, run or model, too few images, or `out` has another suffix or no folder.
@@ -93,16 +94,16 @@ def map_folder(
         store.close()
     if out is not None:
         _write(out, result, items, parts)
-    return {
-        "folder": shown(folder),
-        "run": run,
-        "strength": used,
-        "perplexity": perplexity,
-        "points": _points(result, items, parts),
-        "scores": dict(result.scores),
-        "reading": reading(result.scores),
-        "files": [] if out is None else [shown(out)],
-    }
+    return FolderMap(
+        folder=shown(folder),
+        run=run,
+        strength=used,
+        perplexity=perplexity,
+        points=tuple(_points(result, items, parts)),
+        scores=dict(result.scores),
+        reading=tuple(reading(result.scores)),
+        files=() if out is None else (shown(out),),
+    )
 
 
 def _check(out: Path) -> None:
@@ -140,22 +141,34 @@ def _parts(folder: Path, run: str | None, home: Path, control: Control) -> Mappi
     return {found.items[i].path: name for name, indices in named.items() for i in indices}
 
 
-def _points(result: MapResult, items: Sequence[Item], parts: Mapping[str, str]) -> list[dict[str, Any]]:
+def _points(result: MapResult, items: Sequence[Item], parts: Mapping[str, str]) -> list[MapPoint]:
+    moved = result.adapted is not None and result.motion is not None and result.control_motion is not None
     points = []
     for i, item in enumerate(items):
-        point: dict[str, Any] = {
-            "path": item.path,
-            "label": item.label,
-            "split": parts.get(item.path, item.split),
-            "base": [round(v, 4) for v in result.base[i].tolist()],
-            "adapted": None,
-        }
-        if result.adapted is not None and result.motion is not None and result.control_motion is not None:
-            point["adapted"] = [round(v, 4) for v in result.adapted[i].tolist()]
-            point["motion"] = round(float(result.motion[i]), 5)
-            point["control_motion"] = round(float(result.control_motion[i]), 5)
-        points.append(point)
+        after: dict[str, Any] = {}
+        if moved:
+            assert result.adapted is not None
+            assert result.motion is not None
+            assert result.control_motion is not None
+            after = {
+                "adapted": _place(result.adapted[i]),
+                "motion": round(float(result.motion[i]), 5),
+                "control_motion": round(float(result.control_motion[i]), 5),
+            }
+        points.append(
+            MapPoint(
+                path=item.path,
+                label=item.label,
+                split=parts.get(item.path, item.split),
+                base=_place(result.base[i]),
+                **after,
+            )
+        )
     return points
+
+
+def _place(point: NDArray[np.float64]) -> tuple[float, float]:
+    return round(float(point[0]), 4), round(float(point[1]), 4)
 
 
 def _write(out: Path, result: MapResult, items: Sequence[Item], parts: Mapping[str, str]) -> None:
@@ -165,21 +178,10 @@ def _write(out: Path, result: MapResult, items: Sequence[Item], parts: Mapping[s
         buffer = io.BytesIO()
         draw(result, [item.label for item in items]).save(buffer, "PNG")
         content = buffer.getvalue()
-    partial = out.with_name(f".{out.name}.partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, out)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise WorkError(
-            _("“{path}” cannot be written: {reason}.").format(
-                path=shown(out), reason=error.strerror or error
-            ),
-            _("Free some space, or choose another place."),
-        ) from error
+    write_whole(out, content, _("Free some space, or choose another place."))
 
 
-def _table(points: Sequence[Mapping[str, Any]]) -> str:
+def _table(points: Sequence[MapPoint]) -> str:
     header = [
         "path",
         "label",
@@ -195,13 +197,13 @@ def _table(points: Sequence[Mapping[str, Any]]) -> str:
         header,
         [
             [
-                shown(point["path"]),
-                shown(point["label"]),
-                point["split"],
-                *point["base"],
-                *(point["adapted"] or ("", "")),
-                point.get("motion", ""),
-                point.get("control_motion", ""),
+                shown(point.path),
+                shown(point.label),
+                point.split,
+                *point.base,
+                *(point.adapted or ("", "")),
+                "" if point.motion is None else point.motion,
+                "" if point.control_motion is None else point.control_motion,
             ]
             for point in points
         ],

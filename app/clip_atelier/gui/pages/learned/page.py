@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QStackedWidget, QWidget
 
+from clip_atelier.engine.analysis import Measured, Subject, measured
 from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.evaluation import GainedForgotten, WordChanges
+from clip_atelier.engine.runs import Difference, RunSummary
 from clip_atelier.gui import measuring, theme
 from clip_atelier.gui.app_model import AppModel
-from clip_atelier.gui.measuring import Subject
 from clip_atelier.gui.pages.learned.tradeoff import HINT, Tradeoff
 from clip_atelier.gui.pages.learned.words import WordTable
 from clip_atelier.gui.parts.measurement import Measurement
@@ -74,7 +75,7 @@ class LearnedPage(QWidget):
         if self.runs.findData(wanted) >= 0:
             self.runs.set_value(wanted)
         elif usable:
-            self.runs.set_value(str(usable[-1]["run"]))
+            self.runs.set_value(usable[-1].run)
         self._show()
 
     def _on_chosen(self) -> None:
@@ -86,9 +87,9 @@ class LearnedPage(QWidget):
             self._on_runs()
 
     def _show(self) -> None:
-        run = next((r for r in self.app_model.runs if r["run"] == self.runs.value()), None)
+        run = next((r for r in self.app_model.runs if r.run == self.runs.value()), None)
         for part in (self.dial, self.worth):
-            part.setVisible(run is not None and self.app_model.strength.is_of(str(run["run"])))
+            part.setVisible(run is not None and self.app_model.strength.is_of(run.run))
         for section in (self.strengths, self.words):
             section.choose(run)
 
@@ -103,7 +104,8 @@ class Section(QWidget):
     def __init__(self, app_model: AppModel, content: QWidget, icon: str) -> None:
         super().__init__()
         self.app_model = app_model
-        self.result: dict[str, Any] | None = None
+        self.result: Any = None
+        self._measured_at = 0.0
         self._subject: Subject | None = None
         self._job: Job | None = None
         self.measurement = Measurement(self.start, "play")
@@ -133,9 +135,9 @@ class Section(QWidget):
         layout.setStretch(1, 1)
         self.setLayout(layout)
 
-    def choose(self, run: Mapping[str, Any] | None) -> None:
+    def choose(self, run: RunSummary | None) -> None:
         """Shows another run's last result."""
-        subject = Subject(self.kind, str(run["run"]), measuring.state_of(run)) if run else None
+        subject = Subject(self.kind, run.run, measured.state_of(run)) if run else None
         self.measurement.start.setEnabled(subject is not None)
         if subject != self._subject or subject is None:
             self._subject = subject
@@ -158,11 +160,12 @@ class Section(QWidget):
         self.measurement.follow(job)
         self.app_model.lanes.compute.submit(job)
 
-    def _on_result(self, subject: Subject, result: dict[str, Any] | None) -> None:
-        if subject == self._subject and (result is not None or self.result is None):
-            self._show(result)
+    def _on_result(self, subject: Subject, found: Measured[Any] | None) -> None:
+        if subject == self._subject and (found is not None or self.result is None):
+            self._measured_at = found.measured_at if found else 0.0
+            self._show(found.result if found else None)
 
-    def _show(self, result: dict[str, Any] | None) -> None:
+    def _show(self, result: Any) -> None:
         self.result = result
         self.stack.setCurrentIndex(0 if result is None else 1)
         if result is None:
@@ -172,16 +175,16 @@ class Section(QWidget):
                 else N_("Train a run first. It can be looked at here when it is done.")
             )
             return
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(result["measured_at"])))
-        if "strength" in result:
-            at = f"{result['strength']:g}"
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self._measured_at))
+        if isinstance(result, WordChanges):
+            at = f"{result.strength:g}"
             self.when.say(N_("Measured {when}, at strength {strength}"), when=when, strength=at)
         else:
             self.when.say(N_("Measured {when}"), when=when)
         self.show_result(result)
 
-    def show_result(self, result: Mapping[str, Any]) -> None:
-        """Shows a result."""
+    def show_result(self, result: Any) -> None:
+        """Shows a result of the section's own kind."""
         raise NotImplementedError
 
     def retranslate(self) -> None:
@@ -227,31 +230,31 @@ class Strengths(Section):
         content.setLayout(both)
         app_model.strength.changed.connect(lambda: self.picture.show_now(app_model.strength.value))
 
-    def show_result(self, result: Mapping[str, Any]) -> None:
+    def show_result(self, result: GainedForgotten) -> None:
         from clip_atelier.engine.evaluation import findings
 
         self.picture.show_now(self.app_model.strength.value)
-        self.app_model.strength.learn(str(result["run"]), [point["held_out"] for point in result["points"]])
-        elsewhere = str(result["elsewhere"]).partition("/")[2]
-        self.picture.show_points(result["points"], float(result["best"]), elsewhere)
-        self.reading.say(findings.dial(result))
+        self.app_model.strength.learn(result.run, [point.held_out for point in result.points])
+        elsewhere = result.elsewhere.partition("/")[2]
+        self.picture.show_points(result.points, result.best, elsewhere)
+        self.reading.say(findings.gained_and_forgotten(result))
         clear(self.table)
         # Apart from the f-string: gettext's tools do not look into one.
         yours, general = _("Your drawings"), _("General drawings")
         heads = (_("Strength"), f"{yours}, R@1", f"{general}, {elsewhere}")
         for x, head in zip((0, 1, 3), heads, strict=True):
             self._cell(head, "caption", 0, x, 1 if x == 0 else 2)
-        for y, point in enumerate(result["points"], 1):
-            role = "strong" if point["strength"] == result["best"] else "body"
-            self._cell(f"{point['strength']:g}", role, y, 0)
+        for y, point in enumerate(result.points, 1):
+            role = "strong" if point.strength == result.best else "body"
+            self._cell(f"{point.strength:g}", role, y, 0)
             for x, key in enumerate(("gained", "forgotten"), 1):
-                change = point[f"{key}_difference"]
+                change: Difference = getattr(point, f"{key}_difference")
                 tone = role
-                if change["low"] is not None and change["low"] > 0:
+                if change.low is not None and change.low > 0:
                     tone = "gain"
-                elif change["high"] is not None and change["high"] < 0:
+                elif change.high is not None and change.high < 0:
                     tone = "loss"
-                self._cell(_value(point[key]), tone, y, 2 * x - 1)
+                self._cell(_value(getattr(point, key)), tone, y, 2 * x - 1)
                 self._cell(_interval(change), "caption", y, 2 * x)
         self.table.setColumnStretch(5, 1)
 
@@ -266,9 +269,9 @@ def _value(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _interval(change: Mapping[str, float | None]) -> str:
+def _interval(change: Difference) -> str:
     """The 95 % interval of a difference to strength 0."""
-    low, high = change["low"], change["high"]
+    low, high = change.low, change.high
     return "" if low is None or high is None or low == high else f"{low:+.3f} … {high:+.3f}"
 
 
@@ -323,19 +326,27 @@ class Words(Section):
     def _choose(self) -> None:
         self.table.proxy.choose(self.filter.text(), self.way.value())
 
-    def show_result(self, result: Mapping[str, Any]) -> None:
+    def show_result(self, result: WordChanges) -> None:
         from clip_atelier.engine.evaluation import findings
 
-        self.table.words.show(result["words"])
+        self.table.words.show(result.words)
         self.reading.say(findings.words(result))
         clear(self.wordings)
         for x, head in enumerate((N_("Sentence"), N_("Base"), N_("Adapted"))):
             self._cell(_(head), "caption", 0, x)
-        best = {side: max(t[side] for t in result["templates"]) for side in ("base", "adapted")}
-        for y, entry in enumerate(result["templates"], 1):
-            self._cell(entry["template"].replace("{}", "…"), "body", y, 0)
+        best = {
+            side: max((getattr(t, side) for t in result.templates), default=0.0)
+            for side in ("base", "adapted")
+        }
+        for y, entry in enumerate(result.templates, 1):
+            self._cell(entry.template.replace("{}", "…"), "body", y, 0)
             for x, side in enumerate(("base", "adapted"), 1):
-                self._cell(_value(entry[side]), "strong" if entry[side] == best[side] else "muted", y, x)
+                self._cell(
+                    _value(getattr(entry, side)),
+                    "strong" if getattr(entry, side) == best[side] else "muted",
+                    y,
+                    x,
+                )
         self.wordings.setColumnStretch(0, 1)
 
     def _cell(self, text: str, role: str, y: int, x: int) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.evaluation import SweepPoint
+from clip_atelier.engine.runs import Difference
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.text import plain_tooltip
 
@@ -24,14 +25,14 @@ class Tradeoff(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._points: Sequence[Mapping[str, Any]] = ()
+        self._points: Sequence[SweepPoint] = ()
         self._best = 0.0
         self._elsewhere = "R@1"
         self._now: float | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(300, 220)
 
-    def show_points(self, points: Sequence[Mapping[str, Any]], best: float, elsewhere: str = "R@1") -> None:
+    def show_points(self, points: Sequence[SweepPoint], best: float, elsewhere: str = "R@1") -> None:
         """Shows another curve; `elsewhere` is what is measured on general drawings."""
         self._points = points
         self._best = best
@@ -49,15 +50,15 @@ class Tradeoff(QWidget):
         """The words in the current language."""
         self.show_points(self._points, self._best, self._elsewhere)
 
-    def _told(self, point: Mapping[str, Any]) -> str:
+    def _told(self, point: SweepPoint) -> str:
         return _("strength {strength:g}: {gained:.3f} on your drawings, {forgotten:.3f} on general ones").format(
-            **{key: point[key] for key in ("strength", "gained", "forgotten")}
+            strength=point.strength, gained=point.gained or 0.0, forgotten=point.forgotten or 0.0
         )  # fmt: skip
 
     # Where things are
 
     def _range(self, key: str) -> tuple[float, float]:
-        values = [float(p[key]) for p in self._points]
+        values = [float(getattr(p, key) or 0.0) for p in self._points]
         # A span of a few questions must not look like a mountain.
         middle, half = (max(values) + min(values)) / 2, max(0.05, (max(values) - min(values)) * 0.65)
         low, high = middle - half, middle + half
@@ -70,12 +71,12 @@ class Tradeoff(QWidget):
     def _places(self) -> list[QPointF]:
         return [self._place(point) for point in self._points]
 
-    def _place(self, point: Mapping[str, Any]) -> QPointF:
+    def _place(self, point: SweepPoint) -> QPointF:
         (left, right), (low, high) = self._range("forgotten"), self._range("gained")
         room = self._room()
         return QPointF(
-            room.left() + (float(point["forgotten"]) - left) / (right - left) * room.width(),
-            room.bottom() - (float(point["gained"]) - low) / (high - low) * room.height(),
+            room.left() + ((point.forgotten or 0.0) - left) / (right - left) * room.width(),
+            room.bottom() - ((point.gained or 0.0) - low) / (high - low) * room.height(),
         )
 
     def _room(self) -> QRectF:
@@ -141,9 +142,9 @@ class Tradeoff(QWidget):
             for step in range(1, steps):
                 on = start + (end - start) * (step / steps)
                 taken.append(QRectF(on.x() - 1, on.y() - 1, 2, 2))
-        order = sorted(range(len(places)), key=lambda n: self._points[n]["strength"] not in (0.0, self._best))
+        order = sorted(range(len(places)), key=lambda n: self._points[n].strength not in (0.0, self._best))
         for n in order:
-            strength = float(self._points[n]["strength"])
+            strength = self._points[n].strength
             chosen, base = strength == self._best, strength == 0.0
             painter.setPen(QPen(QColor(t.base if base else t.accent), 2 if base or chosen else 1))
             painter.setBrush(QColor(t.surface if base and not chosen else t.gain if chosen else t.accent))
@@ -161,8 +162,8 @@ class Tradeoff(QWidget):
 
     def _doubt(self, painter: QPainter, t: theme.Tokens) -> None:
         """A cross as long as the 95 % interval of the recommended strength's difference to the base."""
-        base = next((p for p in self._points if p["strength"] == 0), None)
-        best = next((p for p in self._points if p["strength"] == self._best), None)
+        base = next((p for p in self._points if p.strength == 0), None)
+        best = next((p for p in self._points if p.strength == self._best), None)
         if base is None or best is None or best is base:
             return
         colour = QColor(t.gain)
@@ -171,10 +172,11 @@ class Tradeoff(QWidget):
         painter.save()
         painter.setClipRect(self._room())
         for key in ("gained", "forgotten"):
-            ends = [best[f"{key}_difference"][end] for end in ("low", "high")]
-            if None not in ends:
-                line = [self._place({**best, key: base[key] + end}) for end in ends]
-                painter.drawLine(*line)
+            change: Difference = getattr(best, f"{key}_difference")
+            if change.low is not None and change.high is not None:
+                level = float(getattr(base, key) or 0.0)
+                ends = (best.model_copy(update={key: level + end}) for end in (change.low, change.high))
+                painter.drawLine(*map(self._place, ends))
         painter.restore()
 
     def _name(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import (
@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 )
 
 from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.evaluation import WordChange
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.text import plain_tooltip
 
@@ -44,13 +45,13 @@ _SORT = Qt.ItemDataRole.UserRole + 1
 
 
 class WordModel(QAbstractTableModel):
-    """`engine.words.words`' entries."""
+    """The words and how far each moved."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._words: Sequence[Mapping[str, Any]] = ()
+        self._words: Sequence[WordChange] = ()
 
-    def show(self, words: Sequence[Mapping[str, Any]]) -> None:
+    def show(self, words: Sequence[WordChange]) -> None:
         """Shows other words."""
         self.beginResetModel()
         self._words = words
@@ -59,7 +60,7 @@ class WordModel(QAbstractTableModel):
     @property
     def farthest(self) -> float:
         """The longest way of a word, in octaves; at least 1."""
-        return max((abs(entry["moved"]) for entry in self._words), default=1.0) or 1.0
+        return max((abs(entry.moved) for entry in self._words), default=1.0) or 1.0
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
         return 0 if parent.isValid() else len(self._words)
@@ -86,7 +87,7 @@ class WordModel(QAbstractTableModel):
         """One cell."""
         if not index.isValid():
             return None
-        value = self._words[index.row()][_COLUMNS[index.column()][0]]
+        value = getattr(self._words[index.row()], _COLUMNS[index.column()][0])
         if role == _SORT:
             return value
         if role == Qt.ItemDataRole.DisplayRole:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
 
+from clip_atelier.engine.analysis import FolderMap, Measured, Subject, measured
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import measuring, theme
 from clip_atelier.gui.app_model import AppModel
-from clip_atelier.gui.measuring import Subject
 from clip_atelier.gui.pages.map.points import MapData
 from clip_atelier.gui.pages.map.scatter import Mask, Scatter
 from clip_atelier.gui.pages.map.scatter_bar import ScatterBar
@@ -51,7 +50,8 @@ class MapPage(QWidget):
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
         self.app_model = app_model
-        self.result: dict[str, Any] | None = None
+        self.result: FolderMap | None = None
+        self._measured_at = 0.0
         self.data: MapData | None = None
         self._subject: Subject | None = None
         self._job: Job | None = None  # draws a map, or places one at another strength
@@ -175,7 +175,7 @@ class MapPage(QWidget):
     def _on_runs(self) -> None:
         usable = self.app_model.usable_runs
         self.runs.show_runs(usable)
-        wanted = self.app_model.state.get("run") or (usable[-1]["run"] if usable else "")
+        wanted = self.app_model.state.get("run") or (usable[-1].run if usable else "")
         if self.runs.findData(wanted) >= 0 and not self.app_model.state.view("map.base", False):
             self.runs.set_value(wanted)
         self._choose()
@@ -198,9 +198,9 @@ class MapPage(QWidget):
         folder, run = self.app_model.state.folder, self.runs.value()
         subject = None
         if folder:
-            summary = next((r for r in self.app_model.runs if r["run"] == run), None)
+            summary = next((r for r in self.app_model.runs if r.run == run), None)
             model = "" if run else str(self.app_model.state.value("model.name"))
-            subject = Subject("map", run, measuring.state_of(summary) if run else model, folder)
+            subject = Subject("map", run, measured.state_of(summary) if run else model, folder)
         self.measurement.start.setEnabled(subject is not None)
         for part in (self.dial, self.worth, self.behind):
             part.setVisible(self.app_model.strength.is_of(run))
@@ -232,9 +232,11 @@ class MapPage(QWidget):
         self.app_model.lanes.compute.submit(job)
         self._say_behind()
 
-    def _on_result(self, subject: Subject, result: dict[str, Any] | None) -> None:
-        if subject != self._subject or (result is None and self.result is not None):
+    def _on_result(self, subject: Subject, found: Measured[FolderMap] | None) -> None:
+        if subject != self._subject or (found is None and self.result is not None):
             return
+        result = found.result if found else None
+        self._measured_at = found.measured_at if found else 0.0
         if result is not None and self.data is not None and self.data.same_images(result):
             self._move(result)
         else:
@@ -257,7 +259,7 @@ class MapPage(QWidget):
         strength, subject, result = self.app_model.strength, self._subject, self.result
         if subject is None or result is None or not strength.is_of(subject.run):
             return False
-        return bool(result["strength"] != strength.value)
+        return bool(result.strength != strength.value)
 
     def _on_turned(self) -> None:
         self._given_up = False
@@ -282,7 +284,7 @@ class MapPage(QWidget):
         if self._strays() and self._job is None and not self._given_up and self.isVisible():
             assert subject is not None
             assert result is not None
-            self._start(subject, float(result["perplexity"]))
+            self._start(subject, result.perplexity)
         self._say_behind()
 
     def _give_up(self) -> None:
@@ -291,9 +293,9 @@ class MapPage(QWidget):
     def _say_behind(self) -> None:
         if self._strays() and self.result is not None:
             self.behind.say(
-                N_("The map still shows strength {strength}."), strength=f"{self.result['strength']:g}"
+                N_("The map still shows strength {strength}."), strength=f"{self.result.strength:g}"
             )
-        elif self.result is not None and self.result["run"] and self.result["strength"] == 0:
+        elif self.result is not None and self.result.run and self.result.strength == 0:
             self.behind.say(
                 N_("This is the base's own map. Turn the strength up to see what the update does.")
             )
@@ -307,7 +309,7 @@ class MapPage(QWidget):
 
     # Showing it
 
-    def _show(self, result: dict[str, Any] | None) -> None:
+    def _show(self, result: FolderMap | None) -> None:
         self.result = result
         self.data = None if result is None else MapData(result)
         self.stack.setCurrentIndex(0 if result is None else 1)
@@ -333,7 +335,7 @@ class MapPage(QWidget):
         self.colour.set_value(wanted if wanted in ways else next(iter(ways)))
         self._say()
 
-    def _move(self, result: dict[str, Any]) -> None:
+    def _move(self, result: FolderMap) -> None:
         """Shows the same images at other places; what is looked at and chosen stays."""
         self.result, self.data = result, MapData(result)
         self.bar.way.setVisible(self.data.adapted is not None)
@@ -356,12 +358,12 @@ class MapPage(QWidget):
         result, data = self.result, self.data
         self.count.say(N_("{count} images"), count=f"{len(data.points):,}")
         self.reading.say(reading(data.scores), stress=False)
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(result["measured_at"])))
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self._measured_at))
         values = {"when": when, "perplexity": f"{data.scores['perplexity']:.0f}"}
         if data.adapted is None:
             self.when.say(N_("Drawn {when}, perplexity {perplexity}."), **values)
         else:
-            values["strength"] = f"{result['strength']:g}"
+            values["strength"] = f"{result.strength:g}"
             self.when.say(N_("Drawn {when}, perplexity {perplexity}, strength {strength}."), **values)
 
     def retranslate(self) -> None:

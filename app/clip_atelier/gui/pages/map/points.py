@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clip_atelier.engine.analysis import FolderMap
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.parts.picture_detail import PARTS
@@ -67,42 +67,42 @@ class MapData:
     """The points of a map.
 
     Args:
-        result: `engine.projection.folder.map_folder`'s document, with captions and places.
+        result: The map, with captions and ranks.
     """
 
-    def __init__(self, result: Mapping[str, Any]) -> None:
-        points: Sequence[Mapping[str, Any]] = result["points"]
+    def __init__(self, result: FolderMap) -> None:
+        points = result.points
         self.points = points
-        self.root = Path(str(result["folder"]))
-        self.scores: Mapping[str, float] = result["scores"]
-        self.base: Floats = np.array([p["base"] for p in points], np.float64).reshape(-1, 2)
-        moved = bool(points) and points[0]["adapted"] is not None
-        self.adapted: Floats | None = np.array([p["adapted"] for p in points], np.float64) if moved else None
+        self.root = Path(result.folder)
+        self.scores: Mapping[str, float] = result.scores
+        self.base: Floats = np.array([p.base for p in points], np.float64).reshape(-1, 2)
+        moved = bool(points) and points[0].adapted is not None
+        self.adapted: Floats | None = np.array([p.adapted for p in points], np.float64) if moved else None
 
-    def same_images(self, result: Mapping[str, Any]) -> bool:
+    def same_images(self, result: FolderMap) -> bool:
         """Whether another map shows the same images in the same order."""
-        points = result["points"]
+        points = result.points
         return len(points) == len(self.points) and all(
-            one["path"] == other["path"] for one, other in zip(self.points, points, strict=True)
+            one.path == other.path for one, other in zip(self.points, points, strict=True)
         )
 
     def path(self, index: int) -> Path:
         """A point's file."""
-        return self.root / str(self.points[index]["path"])
+        return self.root / self.points[index].path
 
     def title(self, index: int) -> str:
         """A point's caption, else its file's name."""
         point = self.points[index]
-        return str(point.get("caption") or paths.shown(Path(point["path"]).name))
+        return point.caption or paths.shown(Path(point.path).name)
 
     def told(self, index: int) -> list[str]:
         """What is known about a point, in lines below its title."""
         point = self.points[index]
-        label, part = str(point.get("label") or ""), str(point.get("split") or "")
-        lines = [paths.shown(str(point["path"]))]
+        label, part = point.label, point.split
+        lines = [paths.shown(point.path)]
         if label or part:
             lines.append(" · ".join(text for text in (label, _(PARTS.get(part, ""))) if text))
-        before, after = point.get("before"), point.get("after")
+        before, after = point.before, point.after
         if before is not None and after is not None:
             lines.append(_("place {before:,} → {after:,}").format(before=before, after=after))
         elif before is not None:
@@ -111,14 +111,14 @@ class MapData:
 
     def change(self, index: int) -> float:
         """How far an image moved up in its own caption's ranking, in octaves; NaN where it is not known."""
-        before, after = self.points[index].get("before"), self.points[index].get("after")
+        before, after = self.points[index].before, self.points[index].after
         return math.log2(before / after) if before and after else math.nan
 
     @cached_property
     def moved(self) -> NDArray[np.bool_]:
         """[N], the points that moved farther than 95 % of them did where nothing was learned."""
-        motion = np.array([p.get("motion") or 0.0 for p in self.points])
-        noise = np.array([p.get("control_motion") or 0.0 for p in self.points])
+        motion = np.array([p.motion or 0.0 for p in self.points])
+        noise = np.array([p.control_motion or 0.0 for p in self.points])
         away: NDArray[np.bool_] = motion > (np.percentile(noise, 95) if len(noise) else 0.0)
         return away
 
@@ -126,27 +126,27 @@ class MapData:
     def colourings(self) -> dict[str, str]:
         """The ways to colour that tell something apart here."""
         told = {
-            "label": len({p.get("label") for p in self.points}) > 1,
+            "label": len({p.label for p in self.points}) > 1,
             "folder": len(self._folders) > 1,
-            "split": any(p.get("split") for p in self.points),
-            "change": any(p.get("after") is not None for p in self.points),
+            "split": any(p.split for p in self.points),
+            "change": any(p.after is not None for p in self.points),
             "none": True,
         }
         return {name: title for name, title in COLOURINGS.items() if told[name]}
 
     @cached_property
     def _folders(self) -> Counter[str]:
-        return Counter(str(p["path"]).rpartition("/")[0] for p in self.points)
+        return Counter(p.path.rpartition("/")[0] for p in self.points)
 
     def coloured(self, by: str) -> tuple[NDArray[np.int64], list[Entry]]:
         """Which entry each point has [N], and the entries."""
         if by == "label":
-            return self._named([str(p.get("label") or "") for p in self.points], _("no label"))
+            return self._named([p.label for p in self.points], _("no label"))
         if by == "folder":
-            return self._named([str(p["path"]).rpartition("/")[0] for p in self.points], "/")
+            return self._named([p.path.rpartition("/")[0] for p in self.points], "/")
         if by == "split":
             names = [*_PART_COLOURS, ""]
-            which = [names.index(str(p.get("split") or "")) for p in self.points]
+            which = [names.index(p.split) for p in self.points]
             entries = [Entry(_(PARTS[name]), colour) for name, colour in _PART_COLOURS.items()]
             return np.array(which, np.int64), [*entries, Entry(_("no part"))]
         if by == "change":

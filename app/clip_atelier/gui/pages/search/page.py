@@ -307,7 +307,7 @@ class SearchPage(QWidget):
         usable = self.app_model.usable_runs
         before = self.runs.value()
         self.runs.show_runs(usable)
-        wanted = self.app_model.state.get("run") or (usable[-1]["run"] if usable else "")
+        wanted = self.app_model.state.get("run") or (usable[-1].run if usable else "")
         if self.runs.findData(wanted) >= 0 and not self.app_model.state.view("search.base", False):
             self.runs.set_value(wanted)
         self._name_run()
@@ -327,7 +327,7 @@ class SearchPage(QWidget):
             self._on_runs()
 
     def _name_run(self) -> None:
-        run = next((r for r in self.app_model.runs if r["run"] == self.runs.value()), None)
+        run = next((r for r in self.app_model.runs if r.run == self.runs.value()), None)
         self.dial.setVisible(run is not None)
         self.worth.setVisible(run is not None)
         if run is not None:

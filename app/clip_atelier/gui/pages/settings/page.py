@@ -238,11 +238,10 @@ class Readouts(QFrame):
         values = settings.flat(chosen)
         wanted = {name: _plain(values[name]) for name in settings.affecting("speed")}
         for run in reversed(self._app_model.runs):
-            asked, result = run.get("settings") or {}, run.get("result") or {}
-            if all(_plain(asked.get(name)) == value for name, value in wanted.items()) and result.get(
-                "steps"
-            ):
-                return float(result["seconds"]) / float(result["steps"])
+            asked, result = run.settings, run.result
+            alike = all(_plain(asked.get(name)) == value for name, value in wanted.items())
+            if alike and result is not None and result.steps:
+                return result.seconds / result.steps
         return None
 
 

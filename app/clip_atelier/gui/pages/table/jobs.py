@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_atelier.engine.core import Check, Control, Work
+from clip_atelier.engine.experiments import GridTable
 from clip_atelier.gui.work import at_once
 from clip_atelier.gui.workers import Tools
 
@@ -67,7 +68,7 @@ def checks(runs: Sequence[str], tools: Tools, control: Control) -> Work[dict[str
     return {run: [steps[step] for step in sorted(steps)] for run, steps in found.items()}
 
 
-def fill(request: Request, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+def fill(request: Request, tools: Tools, control: Control) -> Work[GridTable]:
     """Trains what is missing of a grid."""
     from clip_atelier.engine import experiments
 

@@ -384,8 +384,8 @@ class TablePage(QWidget):
             row
             for row in rows
             if like is not None
-            and (row.collection, row.model.get("fingerprint"))
-            == (like.collection, like.model.get("fingerprint"))
+            and (row.collection, row.model and row.model.fingerprint)
+            == (like.collection, like.model and like.model.fingerprint)
         ]
         marked = {run for run, mark in self._marks.get(self.key, {}).items() if mark == "best"}
         shown = heatmap.panels(alike, self.key, marked)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, Event, Finished, UserError, paths
+from clip_atelier.engine.runs import RunSummary
 from clip_atelier.gui import theme, work
 from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.pages.training.run_menu import RunMenu
@@ -147,9 +148,9 @@ class TrainingPage(QWidget):
     def _on_resume(self) -> None:
         run = self._summary()
         if run is not None and not self.training:
-            folder = Path(str(run.get("folder") or ""))
+            folder = Path(run.folder)
             record = self._shown
-            self._run(partial(work.resume, str(run["run"])), folder, record)
+            self._run(partial(work.resume, run.run), folder, record)
 
     def _run(self, make: Any, folder: Path, record: RunRecord | None = None) -> None:
         job = Job("train", make)
@@ -174,7 +175,7 @@ class TrainingPage(QWidget):
         if (
             any(isinstance(e, Finished) for e in events)
             and self._shown is self._live
-            and self._live.result.get("base")
+            and self._live.result.measured
         ):
             self.tabs.choose("result")
         if self.isVisible():
@@ -205,9 +206,9 @@ class TrainingPage(QWidget):
 
     # Which run
 
-    def _summary(self) -> dict[str, Any] | None:
+    def _summary(self) -> RunSummary | None:
         chosen = self.runs.value()
-        return next((run for run in self.app_model.runs if run["run"] == chosen), None)
+        return next((run for run in self.app_model.runs if run.run == chosen), None)
 
     def _on_runs(self) -> None:
         self.runs.show_runs(self.app_model.runs)
@@ -234,21 +235,21 @@ class TrainingPage(QWidget):
         if self._live.started is not None and self._live.started.run == wanted:
             self._show(self._live, self._live_root)
             return
-        if not any(run["run"] == wanted for run in self.app_model.runs):
+        if not any(run.run == wanted for run in self.app_model.runs):
             return
         self.runs.set_value(wanted)
         record = RunRecord()
         job = Job("replay", partial(work.replay, wanted))
         job.events.connect(partial(self._on_replayed, record))
         job.failed.connect(self.app_model.report)
-        folder = next((str(r.get("folder") or "") for r in self.app_model.runs if r["run"] == wanted), "")
+        folder = next((r.folder for r in self.app_model.runs if r.run == wanted), "")
         self._show(record, Path(folder))
         self.app_model.lanes.files.replace(job)
 
     def _on_replayed(self, record: RunRecord, events: list[Event]) -> None:
         record.feed(events)
         if record is self._shown:
-            if record.result.get("base"):
+            if record.result.measured:
                 self.tabs.choose("result")
             self.refresh()
 
@@ -299,9 +300,9 @@ class TrainingPage(QWidget):
         self.evaluate.setEnabled(not self._stopping and not paused)
         self.stop.say(N_("Stopping…") if self._stopping else N_("Stop"))
         summary = self._summary()
-        status = summary.get("status") if summary else ""
+        status = summary.status if summary else ""
         self.resume.setVisible(not running and status in ("interrupted", "stopped", "failed"))
-        self.search.setVisible(not running and bool(summary and summary.get("adapted")))
+        self.search.setVisible(not running and bool(summary and summary.result and summary.result.measured))
         self.start.setVisible(not running)
         self.runs.setVisible(bool(self.app_model.runs))
         self.more.setVisible(summary is not None)
@@ -321,9 +322,9 @@ class TrainingPage(QWidget):
         self.empty.text.say(text)
         self._say_plan(summary)
 
-    def _say_plan(self, summary: dict[str, Any] | None) -> None:
+    def _say_plan(self, summary: RunSummary | None) -> None:
         """The settings of the shown run in one line."""
-        values = (summary or {}).get("settings") or {}
+        values = summary.settings if summary else {}
         if not values or (self._shown is self._live and self.training and self._live.started is None):
             values = self.app_model.state.values()
         name = str(values.get("model.name", ""))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
 from clip_atelier.engine.core import N_, _, shown
+from clip_atelier.engine.runs import RunSummary
 from clip_atelier.gui import work
 from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.workers import Job
-
-Summary = Mapping[str, Any]
 
 _EXPORTS = {
     "adapter": N_("Adapter for PEFT (a folder)…"),
@@ -30,7 +28,7 @@ class RunMenu(QMenu):
 
     deleted = Signal()
 
-    def __init__(self, app_model: AppModel, chosen: Callable[[], Summary | None], parent: QWidget) -> None:
+    def __init__(self, app_model: AppModel, chosen: Callable[[], RunSummary | None], parent: QWidget) -> None:
         super().__init__(parent)
         self._app_model = app_model
         self._chosen = chosen
@@ -41,24 +39,24 @@ class RunMenu(QMenu):
         run = self._chosen()
         if run is None:
             return
-        path = self._app_model.home / "runs" / str(run["run"])
+        path = self._app_model.home / "runs" / run.run
         self.addAction(_("Use its settings"), partial(self._adopt, run))
         self.addAction(_("Open its folder"), partial(self._app_model.reveal, path / "run.json"))
-        self.addAction(_("Open its collection"), partial(self._app_model.open_folder, str(run.get("folder"))))
+        self.addAction(_("Open its collection"), partial(self._app_model.open_folder, run.folder))
         export = self.addMenu(_("Export"))
         for to, text in _EXPORTS.items():
             export.addAction(_(text), partial(self._ask_for_place, run, to))
-        export.setEnabled(bool(run.get("result")))
+        export.setEnabled(bool(run.result))
         self.addSeparator()
         delete = self.addAction(_("Delete this run…"), partial(self._ask_to_delete, run))
-        delete.setEnabled(run.get("status") != "running")
+        delete.setEnabled(run.status != "running")
 
-    def _adopt(self, run: Summary) -> None:
-        self._app_model.state.adopt(run.get("settings") or {})
+    def _adopt(self, run: RunSummary) -> None:
+        self._app_model.state.adopt(run.settings)
         self._app_model.page_wanted.emit("settings")
 
-    def _ask_for_place(self, run: Summary, to: str) -> None:
-        name = f"{run.get('name') or run['run']}-{to}" + (".py" if to == "code" else "")
+    def _ask_for_place(self, run: RunSummary, to: str) -> None:
+        name = f"{run.name or run.run}-{to}" + (".py" if to == "code" else "")
         start = str(Path.home() / name)
         # The engine overwrites nothing, so there is nothing to confirm.
         option = QFileDialog.Option.DontConfirmOverwrite
@@ -66,7 +64,7 @@ class RunMenu(QMenu):
             self.parentWidget(), _(_EXPORTS[to]), start, options=option
         )
         if chosen:
-            self.export(str(run["run"]), to, Path(chosen))
+            self.export(run.run, to, Path(chosen))
 
     def export(self, run: str, to: str, out: Path) -> None:
         """Writes a run for use elsewhere; tells where it lies."""
@@ -79,16 +77,16 @@ class RunMenu(QMenu):
         )
         self._app_model.lanes.compute.submit(job)
 
-    def _ask_to_delete(self, run: Summary) -> None:
+    def _ask_to_delete(self, run: RunSummary) -> None:
         question = QMessageBox(self.parentWidget())
         question.setTextFormat(Qt.TextFormat.PlainText)
-        question.setText(_("Delete the run “{run}”?").format(run=run.get("name") or run["run"]))
+        question.setText(_("Delete the run “{run}”?").format(run=run.name or run.run))
         question.setInformativeText(_("Its curves, checkpoints and adapter are removed from disk for good."))
         yes = question.addButton(_("Delete"), QMessageBox.ButtonRole.DestructiveRole)
         question.addButton(_("Keep"), QMessageBox.ButtonRole.RejectRole)
         question.exec()
         if question.clickedButton() is yes:
-            self.delete(str(run["run"]))
+            self.delete(run.run)
 
     def delete(self, run: str) -> None:
         """Removes a run from disk."""

@@ -102,9 +102,9 @@ class RunView(QWidget):
             strip.show_ranking(root, history)
         self.strip_note.setVisible(bool(queries))
         result = record.result
-        self.result.setVisible(bool(result.get("base")))
-        self.no_result.setVisible(not result.get("base"))
-        if result.get("base"):
+        self.result.setVisible(bool(result.measured))
+        self.no_result.setVisible(not result.measured)
+        if result.measured:
             self.result.show_result(result)
         notes = list(record.notes)
         if record.finished is not None and record.finished.message:

@@ -1,0 +1,140 @@
+"""Documents: what is stored as JSON or handed from room to room. One reader that validates at the door, one writer.
+
+A document is a frozen record with a schema version. Keys that this version does not know are left out, so that a newer
+version's file of the same schema can be read; keys that are missing take their defaults, so that an older one's can.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from clip_atelier.engine.core.errors import UserError
+from clip_atelier.engine.core.events import plain
+from clip_atelier.engine.core.files import write_whole
+from clip_atelier.engine.core.i18n import _
+
+MAX_BYTES = 64 << 20
+"""A larger JSON file is none of ours."""
+
+MAX_DEPTH = 32
+
+D = TypeVar("D", bound="Record")
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Score = Annotated[float | None, BeforeValidator(_finite)]
+"""A number that may be missing; what is not finite counts as missing, since JSON cannot say it."""
+
+
+class Record(BaseModel):
+    """A frozen part of a document."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, populate_by_name=True)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON, keys as in files and commands."""
+        found: dict[str, Any] = plain(self.model_dump(by_alias=True))
+        return found
+
+
+class DamagedFile(UserError):  # noqa: N818 - a fault of the file, told to people
+    """A stored document that cannot be understood. `reason` names the key and leaves out the file.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            _("“{path}” is damaged: {reason}").format(path=path, reason=reason),
+            _("Only what this file is about is affected."),
+        )
+        self.path = path
+        self.reason = reason
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in a file.
+
+    Raises:
+        DamagedFile: too large, nested too deeply, no JSON, or with numbers that are not finite.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise DamagedFile(path, _("it is too large."))
+    try:
+        value = json.loads(content, parse_constant=_no_number)
+    except RecursionError as error:
+        raise DamagedFile(path, _("it is nested too deeply.")) from error
+    except ValueError as error:
+        raise DamagedFile(path, str(error)) from error
+    if _depth(value) > MAX_DEPTH:
+        raise DamagedFile(path, _("it is nested too deeply."))
+    return value
+
+
+def read_document(path: Path, kind: type[D]) -> D:
+    """A document of a file.
+
+    Raises:
+        DamagedFile: see `read_json`, or a key is missing or holds something else; names the key.
+        OSError: it cannot be read.
+    """
+    return document_of(read_json(path), kind, path)
+
+
+def document_of(value: Any, kind: type[D], path: Path) -> D:
+    """A document of a JSON value that was read from `path`.
+
+    Raises:
+        DamagedFile: a key is missing or holds something else; names the key.
+    """
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or kind.__name__
+        raise DamagedFile(path, f"{key}: {first['msg']}.") from error
+
+
+def write_document(path: Path, document: Record) -> None:
+    """Writes a document whole or not at all.
+
+    Raises:
+        WorkError: it cannot be written.
+    """
+    write_json(path, document.as_json())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON value whole or not at all; see `write_document`."""
+    text = json.dumps(plain(value), ensure_ascii=False, indent=1, allow_nan=False)
+    write_whole(path, text.encode("utf-8"))
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _depth(value: Any) -> int:
+    """How deeply a JSON value is nested, counted only up to just beyond the limit."""
+    deepest, level = 0, [value]
+    while level and deepest <= MAX_DEPTH:
+        deepest += 1
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return deepest

@@ -1,0 +1,54 @@
+"""The one way a file is written: whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from clip_atelier.engine.core.errors import WorkError
+from clip_atelier.engine.core.i18n import _
+
+
+def cannot_write(path: Path, error: OSError, hint: str = "") -> WorkError:
+    """The error for a failed write: the path, the reason in words, and the remedy."""
+    return WorkError(
+        _("“{path}” cannot be written: {reason}.").format(path=path, reason=error.strerror or error),
+        hint or _("Free some disk space, or choose another home folder with --home or CLIP_ATELIER_HOME."),
+    )
+
+
+@contextlib.contextmanager
+def replacing(path: Path, hint: str = "") -> Iterator[Path]:
+    """Gives a temporary path beside `path` to write to, which takes its place at the end of the block.
+
+    After a crash the old file or the new one is there, never half of one. An error in the block leaves the old file.
+
+    Args:
+        path: The file to write; its folder is made where it is missing.
+        hint: The remedy that is told where it cannot be written; by default that of a file below the home.
+
+    Raises:
+        WorkError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            with partial.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            os.replace(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise cannot_write(path, error, hint) from error
+
+
+def write_whole(path: Path, content: bytes, hint: str = "") -> None:
+    """Replaces a file by `content`; see `replacing`."""
+    with replacing(path, hint) as partial:
+        partial.write_bytes(content)

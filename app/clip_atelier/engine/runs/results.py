@@ -1,0 +1,179 @@
+"""What a run was asked, what came out of it, and one line of the run list: the documents of run folders and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field
+
+from clip_atelier.engine.core.documents import Record, Score
+
+SCHEMA = 1
+"""Raised when an older version could misread a run folder."""
+
+Status = Literal["running", "done", "stopped", "failed", "interrupted", "damaged"]
+
+
+class Difference(Record):
+    """Adapted minus base, with its paired 95 % interval; missing numbers were not measured."""
+
+    value: Score = None
+    low: Score = None
+    high: Score = None
+
+
+class Comparison(Record):
+    """Base against adapted on the same queries. Metrics are named task/metric, e.g. "text_to_image/R@1".
+
+    Attributes:
+        base: Each metric of the untouched model.
+        adapted: Each metric of the adapted one.
+        difference: Adapted minus base.
+        primary_metric: What the verdict is about.
+        verdict: "gain", "loss" or "no measurable difference".
+        verdict_text: The verdict in a sentence, in the language of when it was made.
+        queries: Number of queries by task.
+        gallery: Size of the gallery by task.
+        chance: Each metric's value for random rankings.
+    """
+
+    base: Mapping[str, Score] = Field(default_factory=dict)
+    adapted: Mapping[str, Score] = Field(default_factory=dict)
+    difference: Mapping[str, Difference] = Field(default_factory=dict)
+    primary_metric: str = Field(default="", validation_alias=AliasChoices("primary_metric", "headline"))
+    verdict: str = ""
+    verdict_text: str = ""
+    queries: Mapping[str, int] = Field(default_factory=dict)
+    gallery: Mapping[str, int] = Field(default_factory=dict)
+    chance: Mapping[str, Score] = Field(default_factory=dict)
+
+    @property
+    def measured(self) -> bool:
+        """Whether base and adapted were compared."""
+        return bool(self.base)
+
+
+class SplitSizes(Record):
+    """How many drawings each part holds."""
+
+    train: int = 0
+    validation: int = 0
+    test: int = 0
+
+
+class PartMeans(Record):
+    """Means of base and adapted on one part of the split."""
+
+    base: Mapping[str, Score] = Field(default_factory=dict)
+    adapted: Mapping[str, Score] = Field(default_factory=dict)
+
+
+class TrainResult(Comparison):
+    """What came out of a run: `evaluation.json`, and what `train` and `resume` show.
+
+    Attributes:
+        run: The run's id.
+        path: Its folder.
+        status: "done" or "stopped".
+        steps: Optimiser steps taken.
+        total_steps: Optimiser steps asked for.
+        seconds: Time spent training.
+        trainable_parameters: How many numbers were trained.
+        best_step: The step whose checkpoint is kept; 0 is the untouched model.
+        strength: The strength that is recommended.
+        split: How many drawings each part held.
+        measured_on: "test" or "validation".
+        validation: Means on the validation part.
+        base_untouched: Whether the base embeddings came out bit-equal again.
+    """
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    run: str = ""
+    path: str = ""
+    status: str = ""
+    steps: int = 0
+    total_steps: int = 0
+    seconds: float = 0.0
+    trainable_parameters: int = 0
+    best_step: int = 0
+    strength: float = 1.0
+    split: SplitSizes = SplitSizes()
+    measured_on: str = ""
+    validation: PartMeans = PartMeans()
+    base_untouched: bool | None = None
+
+
+class Evaluation(Comparison):
+    """A run measured on a collection: what `evaluate` shows."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    run: str
+    folder: str
+    strength: float
+    images: int
+    measured_on: str
+
+
+class DataRecord(Record):
+    """The collection a run was trained on."""
+
+    fingerprint: str = ""
+    images: int = 0
+    pairs: int = 0
+
+
+class ModelRecord(Record):
+    """The base model of a run."""
+
+    name: str = ""
+    path: str = ""
+    family: str = ""
+    fingerprint: str = ""
+    parameters: int = 0
+    image_size: int = 0
+
+
+class RunRecord(Record):
+    """run.json: what was asked, and with what.
+
+    Attributes:
+        id: The run's id.
+        name: The name the user gave; may be empty.
+        created: Seconds since the epoch.
+        folder: The collection.
+        settings: By dotted name.
+        versions: Of the packages that decide a run's numbers.
+        data: The collection as it was read; None before the first step.
+        model: The base model; None before the first step.
+    """
+
+    schema_version: int = Field(default=SCHEMA, alias="schema", ge=0)
+    id: str = ""
+    name: str = ""
+    created: float = 0.0
+    folder: str = ""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    data: DataRecord | None = None
+    model: ModelRecord | None = None
+
+
+class RunSummary(Record):
+    """One line of the run list. A damaged run says why in `error` and has nothing else but its place."""
+
+    run: str
+    path: str = ""
+    name: str = ""
+    status: Status = "interrupted"
+    created: float = 0.0
+    folder: str = ""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    result: TrainResult | None = None
+    error: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As `runs --json` shows it: the comparison's main parts stand beside the result as well."""
+        found = super().as_json()
+        result = found["result"] or {}
+        return found | {key: result.get(key) for key in ("base", "adapted", "difference", "verdict")}

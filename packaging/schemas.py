@@ -1,0 +1,42 @@
+"""Writes docs/schemas/, the JSON schema of every document that is stored or shown by a command.
+
+Run it after changing a record: `python packaging/schemas.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from clip_atelier.engine.analysis import FolderMap
+from clip_atelier.engine.core import Record
+from clip_atelier.engine.evaluation import GainedForgotten, WordChanges
+from clip_atelier.engine.experiments import GridTable
+from clip_atelier.engine.runs import Evaluation, RunRecord, RunSummary, TrainResult
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "schemas"
+
+DOCUMENTS: Mapping[str, type[Record]] = {
+    "run": RunRecord,
+    "train": TrainResult,
+    "runs": RunSummary,
+    "evaluate": Evaluation,
+    "grid": GridTable,
+    "map": FolderMap,
+    "dial": GainedForgotten,
+    "words": WordChanges,
+}
+
+
+def schema(name: str) -> str:
+    """One document's schema as text."""
+    found = DOCUMENTS[name].model_json_schema(by_alias=True, mode="serialization")
+    return json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for document in DOCUMENTS:
+        (FOLDER / f"{document}.json").write_text(schema(document), encoding="utf-8", newline="\n")

@@ -1,0 +1,132 @@
+"""The house holds to its own rules: doors, no import cycles, typed results; what CONTRIBUTING promises is so."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+APP = ROOT / "app"
+PACKAGE = APP / "clip_atelier"
+
+spec = importlib.util.spec_from_file_location("architecture", ROOT / "packaging" / "architecture.py")
+assert spec is not None
+assert spec.loader is not None
+architecture = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(architecture)
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(APP).with_suffix("").parts).removesuffix(".__init__")
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[2] if parts[:2] == ["clip_atelier", "engine"] and len(parts) > 2 else ""
+
+
+def imports(file: Path) -> list[ast.ImportFrom]:
+    return [
+        node
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("clip_atelier")
+    ]
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_rooms_are_entered_through_their_doors(file: Path) -> None:
+    own = room_of(module_of(file))
+    around = [
+        f"line {node.lineno}: {node.module}"
+        for node in imports(file)
+        if (room := room_of(node.module or "")) and room != own and (node.module or "").count(".") > 2
+    ]
+    assert not around, "import from the room itself; its __init__ names what others may use"
+
+
+@pytest.mark.parametrize("room", architecture.ROOMS)
+def test_a_door_keeps_what_it_promises(room: str) -> None:
+    door = importlib.import_module(f"clip_atelier.engine.{room}")
+    names = architecture.door(room)
+    assert names
+    for name in names:
+        found = getattr(door, name)
+        # A function named like its module would be hidden by it once the module is loaded.
+        assert not (callable(found) and (PACKAGE / "engine" / room / f"{name}.py").exists()), name
+
+
+def test_there_are_no_import_cycles() -> None:
+    known = {module_of(file): file for file in FILES}
+    graph: dict[str, set[str]] = {}
+    for module, file in known.items():
+        graph[module] = set()
+        type_checking = {
+            inner
+            for node in ast.walk(ast.parse(file.read_text("utf-8")))
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            for inner in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        }
+        for node in imports(file):
+            if node.lineno in type_checking or node.col_offset:
+                continue
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                graph[module].add(full if full in known else node.module or "")
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join((*path[path.index(module) :], module))
+        if module in done:
+            return
+        for other in graph.get(module, ()):
+            if other != module:
+                visit(other, (*path, module))
+        done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("room", architecture.ROOMS)
+def test_no_untyped_dictionary_passes_a_door(room: str) -> None:
+    """What a room offers returns records, not dictionaries of anything."""
+    door = importlib.import_module(f"clip_atelier.engine.{room}")
+    untyped = []
+    for name in architecture.door(room):
+        found = getattr(door, name)
+        members = [found, *vars(found).values()] if isinstance(found, type) else [found]
+        for member in members:
+            function = member.fget if isinstance(member, property) else member
+            notes = getattr(function, "__annotations__", {})
+            if re.search(r"(dict|Mapping)\[str, Any\]", str(notes.get("return", ""))):
+                untyped.append(f"{name}: {getattr(function, '__qualname__', function)}")
+    assert sorted(set(untyped)) == sorted(PLAIN.get(room, []))
+
+
+#: Where plain JSON is the very thing that is asked for: the one reader and writer, events, and settings by name.
+PLAIN = {
+    "core": [
+        "Record: Record.as_json",
+        "to_json: to_json",
+    ],
+}
+
+
+def test_the_page_shows_the_rooms_as_they_are() -> None:
+    text = architecture.TARGET.read_text("utf-8")
+    assert architecture.page(text) == text, "run: python packaging/architecture.py"
+
+
+def test_rooms_stand_in_the_order_of_the_contract() -> None:
+    contract = (ROOT / "pyproject.toml").read_text("utf-8")
+    layers = re.findall(
+        r'"(\w+)"', contract.split('containers = ["clip_atelier.engine"]')[1].split("]", 1)[0]
+    )
+    assert tuple(reversed(layers)) == architecture.ROOMS
