@@ -349,9 +349,10 @@ def _searches(run: RunFolder, drawings: Path, home: Path, words: str) -> str:
 
     work = search(drawings, parse_query(words), ModelRef(run=run.id), Models(home), Control(), top=5)
     found = drive(work, lambda _event: None)
-    if not len(found["base"]) == len(found["adapted"]) == 5:
-        raise _NotSo(f"{len(found['base'])} and {len(found['adapted'])} results for “{words}”")
-    return f"“{words}”: {found['base'][0]['path']}"
+    adapted = found.adapted or ()
+    if not len(found.base) == len(adapted) == 5:
+        raise _NotSo(f"{len(found.base)} and {len(adapted)} results for “{words}”")
+    return f"“{words}”: {found.base[0].path}"
 
 
 def _exports(run: RunFolder, home: Path, out: Path) -> str:
@@ -363,7 +364,7 @@ def _exports(run: RunFolder, home: Path, out: Path) -> str:
     written: list[str] = []
     for target, name in (("adapter", "adapter"), ("merged", "merged"), ("code", "train.py")):
         work = exports.export(run, target, out / name, Models(home), Control())  # type: ignore[arg-type]
-        written += drive(work, lambda _event: None)["files"]
+        written += list(drive(work, lambda _event: None).files)
     compile((out / "train.py").read_text(encoding="utf-8"), "train.py", "exec")
     empty = [file for file in written if Path(file).stat().st_size == 0]
     if empty:

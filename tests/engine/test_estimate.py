@@ -27,7 +27,7 @@ def test_it_counts_the_steps_that_training_takes(
 ) -> None:
     chosen = settings.build(quick(train__patience=0, **changes))
     models = Models(home)
-    found = drive(estimate(tiny_pairs, chosen, home, models, Control()))
+    found = drive(estimate(tiny_pairs, chosen, home, models, Control())).as_json()
     assert found["seconds_per_step"] > 0
     assert found["seconds"] >= found["steps"] * found["seconds_per_step"]
     assert 0 < found["memory"] < found["available"]
@@ -48,7 +48,7 @@ def test_out_of_memory_proposes_a_chunk(
 
     monkeypatch.setattr(TrainStep, "step", full)
     chosen = settings.build(quick(train__batch_size=16))
-    found = drive(estimate(tiny_pairs, chosen, home, Models(home), Control()))
+    found = drive(estimate(tiny_pairs, chosen, home, Models(home), Control())).as_json()
     assert not found["fits"]
     assert found["chunk_size"] == 8
 
@@ -71,7 +71,9 @@ def test_checkpointing_is_proposed_where_it_would_help(
     proposed: bool,
 ) -> None:
     monkeypatch.setattr(room, "_available", lambda clip: 1)
-    found = drive(estimate(tiny_pairs, settings.build(quick(**changes)), home, Models(home), Control()))
+    found = drive(
+        estimate(tiny_pairs, settings.build(quick(**changes)), home, Models(home), Control())
+    ).as_json()
     assert not found["fits"]
     assert found["gradient_checkpointing"] is proposed
 

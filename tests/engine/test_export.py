@@ -118,7 +118,7 @@ def trained(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 def exported(trained: tuple[RunFolder, Models], to: Any, out: Path) -> list[Path]:
     run, models = trained
-    return [Path(file) for file in drive(exports.export(run, to, out, models, Control()))["files"]]
+    return [Path(file) for file in drive(exports.export(run, to, out, models, Control())).as_json()["files"]]
 
 
 def embeddings(net: Any, size: int = 32) -> Any:

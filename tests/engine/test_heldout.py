@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clip_atelier.engine.analysis import word_changes
-from clip_atelier.engine.core import Control, Event, Notice, drive
+from clip_atelier.engine.core import Control, Event, Notice, drive, write_document
 from clip_atelier.engine.data import scan
 from clip_atelier.engine.evaluation import open_on
 from clip_atelier.engine.evaluation.run_evaluation import evaluate

@@ -65,7 +65,7 @@ class Reader(HTMLParser):
 
 
 def written(runs: list[RunFolder], out: Path, **more: Any) -> str:
-    result = drive(page.report(runs, out, **more))
+    result = drive(page.report(runs, out, **more)).as_json()
     assert result["path"] == str(out)
     assert result["runs"] == [run.id for run in runs]
     return out.read_text(encoding="utf-8")
@@ -136,7 +136,7 @@ def test_the_page_is_written_in_the_current_language(trained: Runs, tmp_path: Pa
 def test_one_run_alone_and_another_measure(trained: Runs, tmp_path: Path) -> None:
     (run, _other) = trained.list()
     key = next(iter(comparison.row(run).result.base)).rpartition("/")[0] + "/median_rank"
-    result = drive(page.report([run], tmp_path / "one.htm", key))
+    result = drive(page.report([run], tmp_path / "one.htm", key)).as_json()
     assert result["measure"] == key
     seen = Reader((tmp_path / "one.htm").read_text(encoding="utf-8"))
     assert comparison.spoken(comparison.row(run).difference(key), key) in seen.text

@@ -35,7 +35,9 @@ def do_index(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
     def go(folder: Path, on_event: Callable[[Event], object] | None = None, **options: Any) -> dict[str, Any]:
         options = {"model": str(tiny_clip)} | options if "run" not in options else options
         control = options.pop("control", None) or Control()
-        return drive(index(folder, ModelRef(**options, hardware=CPU), Models(home), control), on_event)
+        return drive(
+            index(folder, ModelRef(**options, hardware=CPU), Models(home), control), on_event
+        ).as_json()
 
     return go
 
@@ -48,7 +50,7 @@ def find(home: Path, tiny_clip: Path) -> Callable[..., dict[str, Any]]:
         top = options.pop("top", 10)
         return drive(
             search(folder, query, ModelRef(**{"hardware": CPU} | options), Models(home), Control(), top)
-        )
+        ).as_json()
 
     return go
 

@@ -98,7 +98,7 @@ def test_a_rank_above_the_number_of_pairs_leaves_the_rest_at_zero(
     ("folder", "changes"),
     [
         ("tiny_collection", {"lora__target_modules": "visual_projection"}),
-        ("tiny_pairs", {"lora__target_modules": "visual_projection", "lora__init_lora_weights": "zero"}),
+        ("tiny_pairs", {"lora__target_modules": "visual_projection", "train__initialization": "zero"}),
         ("tiny_pairs", {"lora__target_modules": "q_proj+v_proj"}),
         ("tiny_pairs", {"train__method": "layernorm"}),
     ],

@@ -272,7 +272,7 @@ def test_where_no_check_was_better_an_update_that_began_from_pairs_is_still_trie
 
     take_best = Loop.take_best
     monkeypatch.setattr(Loop, "take_best", none_was_better)
-    values = quick(lora__target_modules="visual_projection", lora__init_lora_weights=start)
+    values = quick(lora__target_modules="visual_projection", train__initialization=start)
     result, seen = run(home, tiny_pairs, values)
     assert result["best_step"] == 0
     assert any(isinstance(event, Strength) for event in seen) is tried

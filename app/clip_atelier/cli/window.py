@@ -65,5 +65,6 @@ def main_job_in_terminal(session: Session) -> Outcome:
     found = session.drive(looking)
     heading = _("Example search for “{query}”:").format(query=words)
     return Outcome(
-        {**result.as_json(), "search": found}, f"{report.run(result)}\n\n{heading}\n{listing(found)}"
+        {**result.as_json(), "search": found.as_json()},
+        f"{report.run(result)}\n\n{heading}\n{listing(found)}",
     )

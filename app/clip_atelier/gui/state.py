@@ -159,7 +159,9 @@ class WindowState(QObject):
         if not isinstance(found, dict):
             return {}
         good = {k: v for k, v in found.items() if k in _DEFAULTS and isinstance(v, type(_DEFAULTS[k]))}
-        good["draft"] = {k: v for k, v in good.get("draft", {}).items() if k in settings.DECLARED}
+        good["draft"] = {
+            k: v for k, v in settings.migrated(good.get("draft", {})).items() if k in settings.DECLARED
+        }
         return good
 
     def save(self) -> None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, UserError, Work
+from clip_atelier.engine.reports import WrittenFiles
 from clip_atelier.engine.runs import RunSummary, TrainResult
 from clip_atelier.engine.settings import Settings
+from clip_atelier.engine.training import Estimate
 from clip_atelier.gui.workers import Tools
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ def warm_up(_tools: Tools, _control: Control) -> Work[None]:
     return at_once(lambda: None)
 
 
-def estimate(folder: Path, chosen: Settings, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+def estimate(folder: Path, chosen: Settings, tools: Tools, control: Control) -> Work[Estimate]:
     """Takes one step and reckons a run's time and memory from it."""
     from clip_atelier.engine.training import estimate as probe
 
@@ -113,7 +115,7 @@ def replay(run: str, tools: Tools, control: Control) -> Work[None]:
         yield event
 
 
-def export_run(run: str, to: str, out: Path, tools: Tools, control: Control) -> Work[dict[str, Any]]:
+def export_run(run: str, to: str, out: Path, tools: Tools, control: Control) -> Work[WrittenFiles]:
     """Writes a run in a form that other programs take: "adapter", "merged", "onnx" or "code"."""
     from clip_atelier.engine.reports import export
     from clip_atelier.engine.runs import Runs

@@ -25,21 +25,21 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     found = session.drive(estimate(args.folder, chosen, session.home, Models(session.home), session.control))
     lines = [
         _("About {seconds:.0f} seconds for {steps} steps on {device}, measuring not included.").format(
-            **found
+            **found.as_json()
         ),
         _("Memory at the peak of a step: {memory:.1f} GB of {available:.1f} GB.").format(
-            memory=found["memory"] / 1e9, available=found["available"] / 1e9
+            memory=found.memory / 1e9, available=found.available / 1e9
         ),
     ]
-    if not found["fits"]:
+    if not found.fits:
         lines.append(
             _("That does not fit. Set train.chunk_size to {size}: the same result in less memory.").format(
-                size=found["chunk_size"]
+                size=found.chunk_size
             )
         )
-    if found["gradient_checkpointing"]:
+    if found.gradient_checkpointing:
         lines.append(_("Setting train.gradient_checkpointing to true saves memory too, for more time."))
-    return Outcome(found, "\n".join(lines))
+    return Outcome(found.as_json(), "\n".join(lines))
 
 
 COMMAND = Command(

@@ -32,7 +32,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
 
     run = Runs(session.home).open(args.run)
     result = session.drive(exports.export(run, args.to, args.out, Models(session.home), session.control))
-    return Outcome(result, "\n".join([_("written:"), *(f"  {file}" for file in result["files"])]))
+    return Outcome(result.as_json(), "\n".join([_("written:"), *(f"  {file}" for file in result.files)]))
 
 
 COMMAND = Command("export", N_("write a run for use in other programs"), _arguments, _run)

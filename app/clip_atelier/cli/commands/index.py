@@ -27,7 +27,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     text = _(
         "{images} images: {embedded} embedded, {reused} known already, {skipped} skipped; {seconds:.1f} s"
     )
-    return Outcome(found, text.format(**found))
+    return Outcome(found.as_json(), text.format(**found.as_json()))
 
 
 COMMAND = Command(

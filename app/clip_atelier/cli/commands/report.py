@@ -39,7 +39,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
             "--measure",
         )
     result = session.drive(page.report(runs, args.out, args.measure))
-    return Outcome(result, _("written: {path}").format(path=result["path"]))
+    return Outcome(result.as_json(), _("written: {path}").format(path=result.path))
 
 
 COMMAND = Command("report", N_("write one page with table, plots and method on some runs"), _arguments, _run)

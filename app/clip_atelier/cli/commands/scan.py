@@ -25,20 +25,20 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     collection = session.drive(scan(args.folder, data, session.control, cache))
     summary = collection.summary()
     counts = [
-        (_("images"), summary["images"]),
-        (_("captions"), summary["captions"]),
-        (_("captions from"), summary["caption_source"]),
-        (_("labels"), summary["labels"]),
-        (_("pairs"), summary["pairs"]),
-        (_("left out"), len(summary["problems"])),
-        (_("groups of duplicates"), len(summary["duplicates"])),
+        (_("images"), summary.images),
+        (_("captions"), summary.captions),
+        (_("captions from"), summary.caption_source),
+        (_("labels"), summary.labels),
+        (_("pairs"), summary.pairs),
+        (_("left out"), len(summary.problems)),
+        (_("groups of duplicates"), len(summary.duplicates)),
     ]
     parts = [table((_("collection"), ""), counts)]
-    if summary["problems"]:
-        rows = [(problem["path"], problem["reason"]) for problem in summary["problems"]]
+    if summary.problems:
+        rows = [(problem.path, problem.reason) for problem in summary.problems]
         parts.append(table((_("left out"), _("reason")), rows))
     parts += [visible(note) for note in collection.notes]
-    return Outcome(summary, "\n\n".join(parts))
+    return Outcome(summary.as_json(), "\n\n".join(parts))
 
 
 COMMAND = Command(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from clip_atelier.cli.arguments import add_lens, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import number, table
 from clip_atelier.engine.core import N_, UserError, _
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.search import SearchResult
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,26 +50,25 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     query = parse_query(args.text, args.image)
     work = search(args.folder, query, looked, Models(session.home), session.control, top=args.top)
     found = session.drive(work)
-    return Outcome(found, listing(found))
+    return Outcome(found.as_json(), listing(found))
 
 
-def listing(found: Mapping[str, Any]) -> str:
+def listing(found: SearchResult) -> str:
     """The results as people read them: with a run, base and adapted beside each other and what moved."""
-    base = found["base"]
-    if "adapted" not in found:
-        rows = [(place, hit["path"], number(hit["score"])) for place, hit in enumerate(base, 1)]
+    base, adapted = found.base, found.adapted
+    if adapted is None:
+        rows = [(place, hit.path, number(hit.score)) for place, hit in enumerate(base, 1)]
         return table(("", _("image"), _("score")), rows, right=(0, 2))
     lines = []
-    nothing: Mapping[str, Any] = {}
-    for place, (before, after) in enumerate(zip_longest(base, found["adapted"], fillvalue=nothing), 1):
+    for place, (before, after) in enumerate(zip_longest(base, adapted), 1):
         lines.append(
             (
                 place,
-                before.get("path", ""),
-                number(before.get("score")),
-                after.get("path", ""),
-                number(after.get("score")),
-                _moved(after.get("base_rank"), place),
+                before.path if before else "",
+                number(before.score if before else None),
+                after.path if after else "",
+                number(after.score if after else None),
+                _moved(after.base_rank if after else None, place),
             )
         )
     header = ("", _("base"), _("score"), _("adapted"), _("score"), _("moved"))

@@ -6,6 +6,7 @@ from .image_cache import ImageCache as ImageCache
 from .records import Collection as Collection
 from .records import Item as Item
 from .records import Problem as Problem
+from .records import ScanSummary as ScanSummary
 from .scanning import scan as scan
 from .splitting import Split as Split
 from .splitting import split as split

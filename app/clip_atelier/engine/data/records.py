@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from clip_atelier.engine.core import plain
+from pydantic import Field
+
+from clip_atelier.engine.core import Record
 
 Role = Literal["", "sketch", "artwork"]
 SplitName = Literal["", "train", "validation", "test"]
@@ -53,6 +55,36 @@ class Problem:
 
     path: str
     reason: str
+
+
+class ScanProblem(Record):
+    """One file that was left out."""
+
+    path: str
+    reason: str
+
+
+class ScanSummary(Record):
+    """A collection in numbers: what `scan` shows.
+
+    Attributes:
+        problems: What was left out, and why.
+        duplicates: Groups of paths that show the same drawing.
+        notes: What else is worth knowing, in sentences.
+        fingerprint: Changes with the images, their words and their pairs.
+    """
+
+    schema_version: int = Field(default=1, alias="schema")
+    folder: str
+    images: int
+    captions: int
+    labels: int
+    pairs: int
+    caption_source: str
+    problems: tuple[ScanProblem, ...] = ()
+    duplicates: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -105,18 +137,17 @@ class Collection:
         """Where an item's file is."""
         return self.root / item.path
 
-    def summary(self) -> dict[str, Any]:
-        """The JSON document of `scan`."""
-        document = {
-            "folder": str(self.root),
-            "images": len(self.items),
-            "captions": self.caption_count,
-            "labels": len(self.labels),
-            "pairs": len(self.pairs),
-            "caption_source": self.caption_source,
-            "problems": [{"path": p.path, "reason": p.reason} for p in self.problems],
-            "duplicates": [list(group) for group in self.duplicates],
-            "notes": list(self.notes),
-            "fingerprint": self.fingerprint,
-        }
-        return {key: plain(value) for key, value in document.items()}
+    def summary(self) -> ScanSummary:
+        """What `scan` shows."""
+        return ScanSummary(
+            folder=str(self.root),
+            images=len(self.items),
+            captions=self.caption_count,
+            labels=len(self.labels),
+            pairs=len(self.pairs),
+            caption_source=self.caption_source,
+            problems=tuple(ScanProblem(path=p.path, reason=p.reason) for p in self.problems),
+            duplicates=self.duplicates,
+            notes=self.notes,
+            fingerprint=self.fingerprint,
+        )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from clip_atelier.engine.core import Control, Phase, UserError, Work, WorkError, _
 from clip_atelier.engine.models import Models, weights
+from clip_atelier.engine.reports.written import WrittenFiles
 from clip_atelier.engine.settings import DECLARED, TAKEN_AWAY, Settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _BESIDE_WEIGHTS: Final = (
 )  # fmt: skip
 
 
-def export(run: RunFolder, to: Target, out: Path, models: Models, control: Control) -> Work[dict[str, Any]]:
+def export(run: RunFolder, to: Target, out: Path, models: Models, control: Control) -> Work[WrittenFiles]:
     """Writes a run in a form that other programs take.
 
     Args:
@@ -42,7 +43,7 @@ def export(run: RunFolder, to: Target, out: Path, models: Models, control: Contr
         control: Read between the pieces of work.
 
     Returns:
-        {"files": [paths written]}.
+        The paths written.
 
     Raises:
         UserError: `out` is taken, or the run has no adapter yet.
@@ -61,7 +62,7 @@ def export(run: RunFolder, to: Target, out: Path, models: Models, control: Contr
     if to == "code":
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(python_code(run.settings, str(base)), encoding="utf-8", newline="\n")
-        return {"files": [str(out)]}
+        return WrittenFiles(files=(str(out),))
     if to == "adapter":
         shutil.copytree(adapter, out, dirs_exist_ok=True)
     elif to == "merged":
@@ -69,7 +70,7 @@ def export(run: RunFolder, to: Target, out: Path, models: Models, control: Contr
     else:
         _require_onnx()
         _write_onnx(base, adapter, out, control)
-    return {"files": [str(file) for file in sorted(out.rglob("*")) if file.is_file()]}
+    return WrittenFiles(files=tuple(str(file) for file in sorted(out.rglob("*")) if file.is_file()))
 
 
 def _must_be_free(out: Path) -> None:
@@ -207,7 +208,7 @@ def _code(settings: Settings, model_path: str) -> Iterator[str]:
     yield "model.print_trainable_parameters()"
     yield ""
     yield ""
-    if lora and settings.lora.starts_from_pairs:
+    if lora and settings.starts_from_pairs:
         yield from _start_from_pairs()
         yield ""
         yield ""

@@ -17,6 +17,7 @@ from clip_atelier.engine.core import Check, Phase, UserError, Work, _, i18n, pat
 from clip_atelier.engine.evaluation import METRICS, TASKS, Mark, Row, comparison, significance
 from clip_atelier.engine.reports import plots
 from clip_atelier.engine.reports.plots import text
+from clip_atelier.engine.reports.written import WrittenReport
 from clip_atelier.engine.runs import Difference, RunFolder
 from clip_atelier.engine.settings import DECLARED, written
 
@@ -48,7 +49,7 @@ code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 11px; o
 """
 
 
-def report(runs: Sequence[RunFolder], out: Path, measure: str = "") -> Work[dict[str, Any]]:
+def report(runs: Sequence[RunFolder], out: Path, measure: str = "") -> Work[WrittenReport]:
     """Writes the report of some runs.
 
     Args:
@@ -57,7 +58,7 @@ def report(runs: Sequence[RunFolder], out: Path, measure: str = "") -> Work[dict
         measure: direction/metric that the runs are judged by; the verdicts' own where left out.
 
     Returns:
-        {"path", "runs": ids, "measure"}.
+        Where it is and what it is about.
 
     Raises:
         UserError: no runs, a run that cannot be read, or another kind of file.
@@ -69,7 +70,7 @@ def report(runs: Sequence[RunFolder], out: Path, measure: str = "") -> Work[dict
     yield Phase(name="report", title=_("Writing the report"))
     page, key = document(runs, measure)
     write_whole(out, page.encode("utf-8"), _("Choose another place for it."))
-    return {"path": str(out), "runs": [run.id for run in runs], "measure": key}
+    return WrittenReport(path=str(out), runs=tuple(run.id for run in runs), measure=key)
 
 
 def check_name(out: Path) -> None:

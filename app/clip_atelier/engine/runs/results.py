@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 
-from clip_atelier.engine.core.documents import Record, Score
+from clip_atelier.engine.core import Record, Score
+from clip_atelier.engine.settings import migrated
 
 SCHEMA = 1
 """Raised when an older version could misread a run folder."""
@@ -157,6 +158,11 @@ class RunRecord(Record):
     versions: dict[str, str] = Field(default_factory=dict)
     data: DataRecord | None = None
     model: ModelRecord | None = None
+
+    @field_validator("settings")
+    @classmethod
+    def _todays_names(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return migrated(values)
 
 
 class RunSummary(Record):

@@ -7,3 +7,6 @@ from .query import Term as Term
 from .query import parse_query as parse_query
 from .ranked_search import open_search as open_search
 from .ranked_search import search as search
+from .results import IndexSummary as IndexSummary
+from .results import SearchHit as SearchHit
+from .results import SearchResult as SearchResult

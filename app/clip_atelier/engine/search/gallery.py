@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from clip_atelier.engine.models import STARTER, Adapter, Clip, Models, features
 from clip_atelier.engine.runs import Runs, open_run
 from clip_atelier.engine.search.embedding_store import EmbeddingStore, Space
 from clip_atelier.engine.search.model_ref import ModelRef
+from clip_atelier.engine.search.results import IndexSummary
 from clip_atelier.engine.settings import DataSettings, HardwareSettings
 from clip_atelier.engine.storage import BlobCache
 
@@ -94,19 +95,8 @@ class Gallery:
     skipped: int
     seconds: float
 
-    def summary(self) -> dict[str, Any]:
-        """The JSON document of `index`."""
-        return {
-            "folder": str(self.root),
-            "images": len(self.items),
-            "embedded": self.embedded,
-            "reused": len(self.items) - self.embedded,
-            "skipped": self.skipped,
-            "seconds": self.seconds,
-        }
 
-
-def index(folder: Path, model_ref: ModelRef, models: Models, control: Control) -> Work[dict[str, Any]]:
+def index(folder: Path, model_ref: ModelRef, models: Models, control: Control) -> Work[IndexSummary]:
     """Embeds a folder, only what changed.
 
     Args:
@@ -115,9 +105,6 @@ def index(folder: Path, model_ref: ModelRef, models: Models, control: Control) -
         models: Owner of loaded models; caches and the index live in its home.
         control: Stop and pause.
 
-    Returns:
-        CONTRACT's `index` JSON.
-
     Raises:
         UserError: no such folder, run or model, or no readable image.
         WorkError: the disk is full; what was embedded so far is kept.
@@ -125,33 +112,43 @@ def index(folder: Path, model_ref: ModelRef, models: Models, control: Control) -
     yield Phase(name="load", title=_("Opening the model"))
     opened = load_model(model_ref, models)
     gallery = yield from open_gallery(folder, opened, models.home, control)
-    return gallery.summary() | {"run": model_ref.run, "strength": opened.strength, "model": opened.clip.name}
+    return IndexSummary(
+        folder=str(gallery.root),
+        images=len(gallery.items),
+        embedded=gallery.embedded,
+        reused=len(gallery.items) - gallery.embedded,
+        skipped=gallery.skipped,
+        seconds=gallery.seconds,
+        run=model_ref.run,
+        strength=opened.strength,
+        model=opened.clip.name,
+    )
 
 
-def open_gallery(folder: Path, model_ref: LoadedModel, home: Path, control: Control) -> Work[Gallery]:
+def open_gallery(folder: Path, loaded: LoadedModel, home: Path, control: Control) -> Work[Gallery]:
     """Scans a folder and embeds what the embedding store does not know yet, in every space of the lens."""
     with contextlib.ExitStack() as ending:
 
         @functools.cache
         def cache() -> BlobCache:
             """Opened for what is new only: a folder that is known already needs no pictures."""
-            opened = BlobCache.of_features(home, model_ref.hardware.cache_gb)
+            opened = BlobCache.of_features(home, loaded.hardware.cache_gb)
             ending.callback(opened.close)
             return opened
 
-        return (yield from _gallery(folder, model_ref, home, cache, control))
+        return (yield from _gallery(folder, loaded, home, cache, control))
 
 
 def _gallery(
-    folder: Path, model_ref: LoadedModel, home: Path, cache: Callable[[], BlobCache], control: Control
+    folder: Path, loaded: LoadedModel, home: Path, cache: Callable[[], BlobCache], control: Control
 ) -> Work[Gallery]:
     began = time.monotonic()
-    fitted = Fitted(cache, model_ref.clip.image_size, model_ref.data.image_fit)
-    found = yield from scan(folder, model_ref.data, control, home / "cache" / "scan.sqlite", fitted)
+    fitted = Fitted(cache, loaded.clip.image_size, loaded.data.image_fit)
+    found = yield from scan(folder, loaded.data, control, home / "cache" / "scan.sqlite", fitted)
     fitted.flush()
     yield Phase(name="index", title=_("Embedding the images"))
     digests = [item.digest for item in found.items]
-    spaces = list(dict.fromkeys((model_ref.base, model_ref.adapted)))
+    spaces = list(dict.fromkeys((loaded.base, loaded.adapted)))
     with EmbeddingStore(home / "index" / "index.sqlite") as store:
         if store.replaced:
             yield Notice(
@@ -162,10 +159,10 @@ def _gallery(
         missing = sorted({i for space in spaces for i in store.missing(space, digests)})
         if missing:
             new_items = [found.items[i] for i in missing]
-            yield from _embed(found.root, new_items, model_ref, store, cache(), control)
+            yield from _embed(found.root, new_items, loaded, store, cache(), control)
         new = {digests[i] for i in missing}
-        if model_ref.adapted != model_ref.base:
-            store.forget_strengths(model_ref.adapted)
+        if loaded.adapted != loaded.base:
+            store.forget_strengths(loaded.adapted)
         # What changed between the scan and now could not be embedded and is left out.
         lost = {digests[i] for space in spaces for i in store.missing(space, digests)}
         items = tuple(item for item in found.items if item.digest not in lost)
@@ -176,12 +173,12 @@ def _gallery(
                 "folder",
             )
         kept = [item.digest for item in items]
-        loaded = {space: store.load(space, kept, model_ref.clip.dim) for space in spaces}
+        vectors = {space: store.load(space, kept, loaded.clip.dim) for space in spaces}
     return Gallery(
         root=found.root,
         items=items,
-        base=loaded[model_ref.base],
-        adapted=loaded[model_ref.adapted],
+        base=vectors[loaded.base],
+        adapted=vectors[loaded.adapted],
         embedded=sum(digest in new for digest in kept),
         skipped=_unreadable(found) + len(found.items) - len(items),
         seconds=time.monotonic() - began,
@@ -198,7 +195,7 @@ def _unreadable(found: Collection) -> int:
 def _embed(
     root: Path,
     items: Sequence[Item],
-    model_ref: LoadedModel,
+    loaded: LoadedModel,
     store: EmbeddingStore,
     cache: BlobCache,
     control: Control,
@@ -208,11 +205,11 @@ def _embed(
         control.boundary()
         part = items[start : start + _BATCH]
         # A new object for each batch: a large folder's pictures must not pile up in memory.
-        pictures = ImageCache(root, part, model_ref.clip.image_size, model_ref.data, store=cache)
+        pictures = ImageCache(root, part, loaded.clip.image_size, loaded.data, store=cache)
         bad = set((yield from _quiet(pictures.prepare(range(len(part)), control))))
         good = [i for i in range(len(part)) if i not in bad]
         if good:
-            yield from _look(pictures, good, model_ref, store, control)
+            yield from _look(pictures, good, loaded, store, control)
         done = start + len(part)
         left = (time.monotonic() - began) / done * (len(items) - done)
         yield Progress(done=done, total=len(items), seconds_left=left, item=part[-1].path)
@@ -221,29 +218,29 @@ def _embed(
 def _look(
     pictures: ImageCache,
     indices: Sequence[int],
-    model_ref: LoadedModel,
+    loaded: LoadedModel,
     store: EmbeddingStore,
     control: Control,
 ) -> Work[None]:
     """Embeds images in each embedding space of the model and stores them."""
     digests = [pictures.items[i].digest for i in indices]
-    used = model_ref.strength
-    if model_ref.adapter:
-        model_ref.adapter.set_strength(0.0)
+    used = loaded.strength
+    if loaded.adapter:
+        loaded.adapter.set_strength(0.0)
     try:
         store.add(
-            model_ref.base,
+            loaded.base,
             digests,
-            (yield from _quiet(features.images(model_ref.clip, pictures, indices, control, half=True))),
+            (yield from _quiet(features.images(loaded.clip, pictures, indices, control, half=True))),
         )
     finally:
-        if model_ref.adapter:
-            model_ref.adapter.set_strength(used)
-    if model_ref.adapted != model_ref.base:
+        if loaded.adapter:
+            loaded.adapter.set_strength(used)
+    if loaded.adapted != loaded.base:
         store.add(
-            model_ref.adapted,
+            loaded.adapted,
             digests,
-            (yield from _quiet(features.images(model_ref.clip, pictures, indices, control, half=True))),
+            (yield from _quiet(features.images(loaded.clip, pictures, indices, control, half=True))),
         )
 
 

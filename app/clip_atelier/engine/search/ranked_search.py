@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from clip_atelier.engine.models import Models, adapters, features
 from clip_atelier.engine.search.gallery import Gallery, LoadedModel, load_model, open_gallery
 from clip_atelier.engine.search.model_ref import ModelRef
 from clip_atelier.engine.search.query import Query
+from clip_atelier.engine.search.results import SearchHit, SearchResult
 from clip_atelier.engine.search.vectors import VectorSearch
 
 Vector = NDArray[np.float32]
@@ -29,19 +29,19 @@ class Search:
 
     Attributes:
         gallery: The folder's images.
-        model_ref: The model.
+        loaded: The model.
         reopen: Opens the model again after other work took its model for something else.
         base: The gallery as the base sees it.
         adapted: As the adapted model sees it; the same object where the update changes no image.
     """
 
     gallery: Gallery
-    model_ref: LoadedModel
+    loaded: LoadedModel
     reopen: Callable[[], LoadedModel]
     base: VectorSearch
     adapted: VectorSearch
 
-    def find(self, query: Query, top: int = 10) -> dict[str, Any]:
+    def find(self, query: Query, top: int = 10) -> SearchResult:
         """The best images for a query.
 
         The query's own images are no results: every image of the folder with the same content is left out.
@@ -51,12 +51,12 @@ class Search:
             top: How many results per model.
 
         Returns:
-            CONTRACT's `search` JSON; `adapted` only where there is an update.
+            Both rankings; `adapted` only where there is an update.
 
         Raises:
             UserError: a query image cannot be read, the query's parts cancel each other out, or the run was changed.
         """
-        if self.model_ref.clip.adapter is not self.model_ref.adapter:
+        if self.loaded.clip.adapter is not self.loaded.adapter:
             self._take_back()
         own = {_digest(picture) for picture in query.pictures if isinstance(picture, Path)}
         exclude = (
@@ -68,57 +68,59 @@ class Search:
         ranking = self.base.rank(before, exclude)
         found, scores = ranking.top(top)
         items = self.gallery.items
-        document: dict[str, Any] = {
-            "images": len(items) - len(exclude),
-            "skipped": self.gallery.skipped,
-            "strength": self.model_ref.strength,
-            "base": [
-                {"path": items[i].path, "score": s} for i, s in zip(found, scores.tolist(), strict=True)
-            ],
-        }
-        if self.model_ref.adapter:
+        base = tuple(
+            SearchHit(path=items[i].path, score=score)
+            for i, score in zip(found, scores.tolist(), strict=True)
+        )
+        adapted = None
+        if self.loaded.adapter:
             found, scores = self.adapted.rank(after, exclude).top(top)
-            document["adapted"] = [
-                {"path": items[i].path, "score": score, "base_rank": place}
-                for i, score, place in zip(
-                    found, scores.tolist(), ranking.places(found).tolist(), strict=True
-                )
-            ]
-        return document
+            ranks = ranking.places(found).tolist()
+            adapted = tuple(
+                SearchHit(path=items[i].path, score=score, base_rank=rank)
+                for i, score, rank in zip(found, scores.tolist(), ranks, strict=True)
+            )
+        return SearchResult(
+            images=len(items) - len(exclude),
+            skipped=self.gallery.skipped,
+            strength=self.loaded.strength,
+            base=base,
+            adapted=adapted,
+        )
 
     def _take_back(self) -> None:
-        model_ref = self.reopen()
-        if (model_ref.base, model_ref.adapted) != (self.model_ref.base, self.model_ref.adapted):
+        loaded = self.reopen()
+        if (loaded.base, loaded.adapted) != (self.loaded.base, self.loaded.adapted):
             raise UserError(
                 _("The model or the run has changed since this folder was opened for searching."),
                 _("Open the folder again."),
             )
-        self.model_ref = model_ref
+        self.loaded = loaded
 
     def _embed(self, query: Query) -> tuple[Vector, Vector]:
         """The query as unit vectors of the base and of the adapted model: [dim], [dim]."""
-        adapter = self.model_ref.adapter
+        adapter = self.loaded.adapter
         if adapter is None:
-            vector = embed(query, self.model_ref)
+            vector = embed(query, self.loaded)
             return vector, vector
         with adapter.at(0.0):
-            base = embed(query, self.model_ref)
-        return base, embed(query, self.model_ref)
+            base = embed(query, self.loaded)
+        return base, embed(query, self.loaded)
 
 
-def embed(query: Query, model_ref: LoadedModel) -> Vector:
+def embed(query: Query, loaded: LoadedModel) -> Vector:
     """The query as one unit vector [dim] of the model as it is now: the normalised sum of its weighted terms.
 
     Raises:
         UserError: an image cannot be read, or the terms cancel each other out.
     """
-    words = dict(zip(query.texts, features.texts(model_ref.clip, query.texts), strict=True))
-    total = np.zeros(model_ref.clip.dim, np.float32)
+    words = dict(zip(query.texts, features.texts(loaded.clip, query.texts), strict=True))
+    total = np.zeros(loaded.clip.dim, np.float32)
     for term in query.terms:
         if isinstance(term.content, str):
             total += term.weight * words[term.content]
             continue
-        size = model_ref.clip.image_size
+        size = loaded.clip.image_size
         picture = (
             image_gate.load(term.content, target=size)
             if isinstance(term.content, Path)
@@ -126,7 +128,7 @@ def embed(query: Query, model_ref: LoadedModel) -> Vector:
         )
         total += (
             term.weight
-            * features.image_now(model_ref.clip, image_gate.fit(picture, size, model_ref.data.image_fit))[0]
+            * features.image_now(loaded.clip, image_gate.fit(picture, size, loaded.data.image_fit))[0]
         )
     length = float(np.linalg.norm(total))
     if length < 1e-4:
@@ -161,13 +163,13 @@ def search(
     models: Models,
     control: Control,
     top: int = 10,
-) -> Work[dict[str, Any]]:
-    """One search in a folder, from nothing: CONTRACT's `search` JSON. Arguments as for `open_search`."""
+) -> Work[SearchResult]:
+    """One search in a folder, from nothing. Arguments as for `open_search`."""
     opened = yield from open_search(folder, model_ref, models, control)
     try:
         return opened.find(query, top)
     finally:
-        adapters.detach(opened.model_ref.clip)
+        adapters.detach(opened.loaded.clip)
 
 
 def _digest(path: Path) -> str:

@@ -14,6 +14,7 @@ from clip_atelier.engine.settings.declare import Declared, Effect, declarations
 from clip_atelier.engine.settings.groups import GROUP_TITLES, Settings
 from clip_atelier.engine.settings.hardware import HardwareSettings
 from clip_atelier.engine.settings.lora import TAKEN_AWAY, LoraSettings
+from clip_atelier.engine.settings.migrations import migrated
 from clip_atelier.engine.settings.model import ModelSettings
 from clip_atelier.engine.settings.presets import PRESETS, Preset
 from clip_atelier.engine.settings.train import TrainSettings
@@ -39,6 +40,7 @@ __all__ = [
     "build",
     "check",
     "flat",
+    "migrated",
     "preset_values",
     "written",
 ]  # fmt: skip
@@ -99,7 +101,7 @@ def _nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def check(values: Mapping[str, Any]) -> list[Issue]:
     """What is wrong with dotted values that may still be half-typed; empty if nothing is."""
     try:
-        Settings.model_validate(_nested(values))
+        Settings.model_validate(_nested(migrated(values)))
     except ValidationError as error:
         return [_issue(dict(e)) for e in error.errors()]
     return []
@@ -111,7 +113,7 @@ def build(values: Mapping[str, Any], preset: str | None = None) -> Settings:
     Raises:
         UserError: unknown preset or setting, or a value outside its range; names the setting.
     """
-    merged = {**(preset_values(preset) if preset else {}), **values}
+    merged = {**(preset_values(preset) if preset else {}), **migrated(values)}
     try:
         return Settings.model_validate(_nested(merged))
     except ValidationError as error:

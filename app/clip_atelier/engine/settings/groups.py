@@ -20,6 +20,11 @@ class Settings(Block):
     data: DataSettings = DataSettings()
     hardware: HardwareSettings = HardwareSettings()
 
+    @property
+    def starts_from_pairs(self) -> bool:
+        """Whether the update starts from what pairs differ in, where pairs are learned from."""
+        return self.train.initialization == "pairs" and "visual_projection" in self.lora.target_modules
+
 
 GROUP_TITLES = {
     "model": N_("Model"),

@@ -132,41 +132,14 @@ class LoraSettings(Block):
         advanced=True,
     )
 
-    init_lora_weights: Literal["pairs", "zero"] = setting(
-        "pairs",
-        affects=("learning",),
-        title=N_("Start of the update (init_lora_weights)"),
-        summary=N_(
-            "From pairs: before the first step, what a sketch and its artwork differ in counts only half. Needs "
-            "visual_projection among the target modules; everything else starts at zero."
-        ),
-        detail=N_(
-            "What the two drawings of a pair differ in is the technique, not the thing. With pairs to learn from, the r "
-            "directions in which their embeddings differ most are halved by the first values of A and B; training goes on "
-            "from there. In trials this found more artworks than training from zero, and already from eight pairs. "
-            "'zero' is PEFT's usual start: B is zero, so nothing is changed yet."
-        ),
-        source="Solomonoff, Campbell & Boardman 2005, ICASSP (nuisance attribute projection); PEFT LoraConfig.init_lora_weights",
-        choices={
-            "pairs": N_("from what pairs differ in"),
-            "zero": N_("at zero, as PEFT does"),
-        },
-        advanced=True,
-    )
-
     @property
     def peft_arguments(self) -> dict[str, Any]:
-        """What `LoraConfig` is given. How the update starts is not PEFT's to know: it lies in the first weights."""
-        values = self.model_dump(exclude={"init_lora_weights"})
+        """What `LoraConfig` is given. Where the update starts is not PEFT's to know: it lies in the first weights."""
+        values = self.model_dump()
         # PEFT documents an int; keep one where the value is one so that the saved file looks like everybody's.
         if float(self.lora_alpha).is_integer():
             values["lora_alpha"] = int(self.lora_alpha)
         return values
-
-    @property
-    def starts_from_pairs(self) -> bool:
-        """Whether `starts` has something to do where pairs are learned from."""
-        return self.init_lora_weights == "pairs" and "visual_projection" in self.target_modules
 
     @property
     def scaling(self) -> float:

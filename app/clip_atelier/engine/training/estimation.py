@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
+from pydantic import Field
 
-from clip_atelier.engine.core import Control, Phase, Work, WorkError, _
+from clip_atelier.engine.core import Control, Phase, Record, Work, WorkError, _
 from clip_atelier.engine.data import ImageCache, scan, split
 from clip_atelier.engine.models import Clip, Models, adapters, is_out_of_memory
 from clip_atelier.engine.settings import Settings
@@ -24,16 +24,39 @@ _USABLE = 0.85
 _SAMPLE_SECONDS = 0.005
 
 
+class Estimate(Record):
+    """Time and memory of a run before it begins.
+
+    Attributes:
+        steps: Optimiser steps of the whole run.
+        seconds_per_step: Of one step.
+        first_pass_seconds: Decoding, and computing what stays frozen.
+        seconds: Both together, measuring not included.
+        memory: Bytes in use at the peak of a step; 0 where it did not fit.
+        available: Bytes that the process could use.
+        fits: Whether a step fits.
+        chunk_size: 0 where it fits, else the largest power of two that should.
+        gradient_checkpointing: Whether turning that on would save memory that is missing.
+        device: The kind of device.
+    """
+
+    schema_version: int = Field(default=1, alias="schema")
+    steps: int
+    seconds_per_step: float
+    first_pass_seconds: float
+    seconds: float
+    memory: int
+    available: int
+    fits: bool
+    chunk_size: int
+    gradient_checkpointing: bool
+    device: str
+
+
 def estimate(
     folder: Path, settings: Settings, home: Path, models: Models, control: Control
-) -> Work[dict[str, Any]]:
+) -> Work[Estimate]:
     """Takes one step of the run on its own first batch and reckons the rest from it. Nothing is kept.
-
-    Returns:
-        `steps`, `seconds_per_step`, `first_pass_seconds` (decoding and frozen parts), `seconds` (both together,
-        measuring not included), `memory` (bytes in use at the peak of a step), `available` (bytes), `fits`,
-        `chunk_size`: 0 where the step fits, else the largest power of two that should; and
-        `gradient_checkpointing`: whether turning that on would save memory that is missing.
 
     Raises:
         UserError: the folder, the model or a setting is at fault.
@@ -75,18 +98,18 @@ def estimate(
     available = _available(clip)
     fits = 0 < memory <= _USABLE * available
     steps = step_count(collection.items, parts, settings)
-    return {
-        "steps": steps,
-        "seconds_per_step": seconds,
-        "first_pass_seconds": first_pass,
-        "seconds": first_pass + steps * seconds,
-        "memory": memory,
-        "available": available,
-        "fits": fits,
-        "chunk_size": 0 if fits else _chunk(train.chunk_size or train.batch_size, memory, available),
-        "gradient_checkpointing": not fits and trains_layers and not train.gradient_checkpointing,
-        "device": clip.device.kind,
-    }
+    return Estimate(
+        steps=steps,
+        seconds_per_step=seconds,
+        first_pass_seconds=first_pass,
+        seconds=first_pass + steps * seconds,
+        memory=memory,
+        available=available,
+        fits=fits,
+        chunk_size=0 if fits else _chunk(train.chunk_size or train.batch_size, memory, available),
+        gradient_checkpointing=not fits and trains_layers and not train.gradient_checkpointing,
+        device=clip.device.kind,
+    )
 
 
 def _chunk(size: int, memory: int, available: int) -> int:

@@ -39,7 +39,7 @@ def from_pairs(adapter: Adapter, inputs: TrainingInputs, train: Sequence[int], c
         is learned from, or visual_projection is not adapted, the only matrix whose outputs are the embeddings.
     """
     layer = adapter.clip.net.visual_projection
-    if not (adapter.settings.lora.starts_from_pairs and isinstance(layer, LoraLayer)):
+    if not (adapter.settings.starts_from_pairs and isinstance(layer, LoraLayer)):
         return 0
     pairs = _pairs(inputs, train)
     if not pairs:

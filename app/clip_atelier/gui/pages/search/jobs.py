@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, Work, _
-from clip_atelier.engine.search import ModelRef
+from clip_atelier.engine.search import ModelRef, SearchHit
 from clip_atelier.engine.settings import HardwareSettings
 from clip_atelier.gui.work import at_once
 from clip_atelier.gui.workers import Tools
@@ -93,13 +93,13 @@ def find(wanted: Wanted, tools: Tools, control: Control) -> Work[Found]:
     control.boundary()
     answer = opened.find(query, wanted.top)
     titles = {item.path: item.captions[0] for item in opened.gallery.items if item.captions}
-    adapted = answer.get("adapted")
+    adapted = answer.adapted
     return Found(
         root=opened.gallery.root,
-        gallery=int(answer["images"]),
-        base=tuple(_hit(entry, titles) for entry in answer["base"]),
+        gallery=answer.images,
+        base=tuple(_hit(entry, titles) for entry in answer.base),
         adapted=None if adapted is None else tuple(_hit(entry, titles) for entry in adapted),
-        strength=float(answer["strength"]) if wanted.run else None,
+        strength=answer.strength if wanted.run else None,
     )
 
 
@@ -132,6 +132,5 @@ def _query(wanted: Wanted) -> Query:
     return parse_query(wanted.words, pictures)
 
 
-def _hit(entry: Mapping[str, Any], titles: Mapping[str, str]) -> Hit:
-    path = str(entry["path"])
-    return Hit(path, float(entry["score"]), titles.get(path, ""), entry.get("base_rank"))
+def _hit(hit: SearchHit, titles: Mapping[str, str]) -> Hit:
+    return Hit(hit.path, hit.score, titles.get(hit.path, ""), hit.base_rank)

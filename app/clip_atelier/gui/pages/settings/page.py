@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
@@ -13,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QFrame, QPlainTextEdit, QSizePolicy,
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, UserError, _
 from clip_atelier.engine.settings import DECLARED, PRESETS, Preset
+from clip_atelier.engine.training import Estimate
 from clip_atelier.gui import theme, work
 from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.form import Form, limits, shown_value
@@ -141,7 +141,7 @@ class Readouts(QFrame):
         self.values = {
             name: Label(role="strong") for name in ("scale", "trainable", "size", "steps", "time", "memory")
         }
-        self._probed: tuple[object, dict[str, Any]] | None = None
+        self._probed: tuple[object, Estimate] | None = None
         titles = {
             "scale": N_("Effective scale"), "trainable": N_("Trainable parameters"),
             "size": N_("Size of the adapter"), "steps": N_("Steps"), "time": N_("Time"),
@@ -214,22 +214,22 @@ class Readouts(QFrame):
         job.failed.connect(self._app_model.report)
         self._app_model.lanes.compute.submit(job)
 
-    def _on_measured(self, key: object, found: dict[str, Any]) -> None:
+    def _on_measured(self, key: object, found: Estimate) -> None:
         self._probed = (key, found)
         self.refresh()
 
-    def _show_probed(self, found: dict[str, Any]) -> None:
-        self.values["time"].say(N_("about {time}"), time=duration(found["seconds"]))
-        if found["memory"]:
+    def _show_probed(self, found: Estimate) -> None:
+        self.values["time"].say(N_("about {time}"), time=duration(found.seconds))
+        if found.memory:
             self.values["memory"].say(
                 N_("{used} of {all}"),
-                used=size_words(found["memory"]),
-                all=size_words(found["available"]),
+                used=size_words(found.memory),
+                all=size_words(found.available),
             )
-        if not found["fits"]:
+        if not found.fits:
             self.problem.say(
                 N_("Too much for this machine. Chunk size {size} gives the same result in less memory."),
-                size=found["chunk_size"],
+                size=found.chunk_size,
             )
             self.problem.show()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clip_atelier.engine.core import Check, Control, Work
 from clip_atelier.engine.experiments import GridTable
+from clip_atelier.engine.reports import WrittenReport
 from clip_atelier.gui.work import at_once
 from clip_atelier.gui.workers import Tools
 
@@ -105,7 +106,7 @@ def write_table(rows: Sequence[Row], out: Path, _tools: Tools, _control: Control
     return at_once(write)
 
 
-def write_report(runs: Sequence[str], out: Path, tools: Tools, _control: Control) -> Work[dict[str, Any]]:
+def write_report(runs: Sequence[str], out: Path, tools: Tools, _control: Control) -> Work[WrittenReport]:
     """Writes the one-page report."""
     from clip_atelier.engine.reports import page
     from clip_atelier.engine.runs import Runs
