@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, drive, i18n, paths
-from clip_atelier.engine.evaluation import findings
+from clip_atelier.engine.evaluation import WordChange, findings
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.training.run import Plan, train
 from clip_atelier.gui.main_window import MainWindow
@@ -70,15 +70,15 @@ def test_both_are_measured_shown_and_there_at_the_next_start(
     strengths, words = page.strengths.result, page.words.result
     assert strengths is not None
     assert words is not None
-    assert {0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5} <= {p["strength"] for p in strengths["points"]}
-    assert strengths["probe"] == 24
+    assert {0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5} <= {p.strength for p in strengths.points}
+    assert strengths.control_set == 24
     assert any("the right answer comes first for" in s for s in sentences(page.strengths.reading))
     cells = [label.text() for label in page.strengths.numbers.findChildren(Label)]
-    assert f"{strengths['points'][0]['gained']:.3f}" in cells
+    assert f"{strengths.points[0].gained:.3f}" in cells
     told = page.strengths.picture.accessibleDescription()
-    assert told.startswith(f"strength 0: {strengths['points'][0]['gained']:.3f} on your drawings")
-    assert sentences(page.words.reading)[0].startswith(f"Of {len(words['words'])} words")
-    assert page.words.table.model().rowCount() == len(words["words"])
+    assert told.startswith(f"strength 0: {strengths.points[0].gained:.3f} on your drawings")
+    assert sentences(page.words.reading)[0].startswith(f"Of {len(words.words)} words")
+    assert page.words.table.model().rowCount() == len(words.words)
     # A word is searched for where it is opened.
     page.words.table.opened.emit("red ring")
     assert window.app_model.state.get("page") == "search"
@@ -131,7 +131,7 @@ def table(qtbot: QtBot) -> WordTable:
         ("말", 1, 9, 7, 0.36),
     ]
     keys = ("word", "images", "before", "after", "moved")
-    made.words.show([dict(zip(keys, row, strict=True)) for row in rows])
+    made.words.show([WordChange.model_validate(dict(zip(keys, row, strict=True))) for row in rows])
     return made
 
 
@@ -181,7 +181,9 @@ def test_higher_is_better_and_the_base_is_always_there(qtbot: QtBot) -> None:
         {"strength": s, "gained": g, "forgotten": f, "gained_difference": none, "forgotten_difference": none}
         for s, g, f in ((0.0, 0.3, 0.5), (1.0, 0.6, 0.2), (1.5, 0.6, 0.1))
     ]
-    picture.show_points(points, 1.0)
+    picture.show_points(
+        [SweepPoint.model_validate(p | {"held_out": {"strength": p["strength"]}}) for p in points], 1.0
+    )
     base, best, most = picture._places()
     assert best.y() < base.y(), "up is better"
     assert best.x() < base.x(), "left is forgotten"

@@ -78,7 +78,7 @@ def test_from_a_dropped_folder_to_a_search(
     assert record.started.primary_metric == "sketch_to_artwork/R@1"
     assert list(record.steps)[-1] == record.started.steps
     assert record.base is not None
-    assert record.result["status"] == "done"
+    assert record.result.status == "done"
     assert training.tabs.current == "result"
     assert training.result.verdict.text()
     qtbot.waitUntil(lambda: len(window.app_model.runs) == 1, timeout=10_000)
@@ -238,9 +238,7 @@ def test_a_run_can_be_taken_over_exported_and_deleted(
     qtbot.mouseClick(training.start, LEFT)
     finish(training, qtbot)
     run = Runs(home).list()[0]
-    qtbot.waitUntil(
-        lambda: bool(window.app_model.runs and window.app_model.runs[0]["result"]), timeout=10_000
-    )
+    qtbot.waitUntil(lambda: bool(window.app_model.runs and window.app_model.runs[0].result), timeout=10_000)
 
     window.app_model.state.set_value("lora.r", 12)
     training.menu.aboutToShow.emit()

@@ -22,10 +22,10 @@ from PySide6.QtGui import QColor, QPolygonF
 from pytestqt.qtbot import QtBot
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.analysis import map_folder, strength_sweep
+from clip_atelier.engine.analysis import FolderMap, map_folder, strength_sweep
 from clip_atelier.engine.core import Control, drive
 from clip_atelier.engine.models import Models, adapters
-from clip_atelier.engine.runs import Runs, checkpoints
+from clip_atelier.engine.runs import Difference, Runs, checkpoints
 from clip_atelier.engine.search import ModelRef
 from clip_atelier.engine.training.run import Plan, train
 from clip_atelier.gui import theme
@@ -42,15 +42,19 @@ LEFT = Qt.MouseButton.LeftButton
 WINDOW = Callable[..., MainWindow]
 
 
-def result_of(
-    base: np.ndarray, adapted: np.ndarray | None, folder: Path, **more: list[Any]
-) -> dict[str, Any]:
+def result_of(base: np.ndarray, adapted: np.ndarray | None, folder: Path, **more: list[Any]) -> FolderMap:
     points = [
         {"path": f"{n}.png", "base": list(base[n]), "adapted": None if adapted is None else list(adapted[n])}
         | {key: values[n] for key, values in more.items()}
         for n in range(len(base))
     ]
-    return {"folder": str(folder), "points": points, "scores": {}}
+    return FolderMap.model_validate({"folder": str(folder), "points": points, "scores": {}})
+
+
+def elsewhere(result: FolderMap, path: str) -> FolderMap:
+    """The same map with its first image at another path."""
+    first, *others = result.points
+    return result.model_copy(update={"points": (first.model_copy(update={"path": path}), *others)})
 
 
 @pytest.fixture
@@ -109,7 +113,7 @@ def test_only_colourings_that_tell_something_are_offered(tmp_path: Path) -> None
     base = np.zeros((2, 2))
     assert list(MapData(result_of(base, None, tmp_path)).colourings) == ["none"]
     full = result_of(base, base, tmp_path, label=["a", "b"], split=["train", ""], before=[1, 2], after=[1, 1])
-    full["points"][0]["path"] = "sub/0.png"
+    full = elsewhere(full, "sub/0.png")
     assert list(MapData(full).colourings) == ["label", "folder", "split", "change", "none"]
 
 
@@ -236,7 +240,7 @@ def test_five_thousand_points_stay_fluid(scatter: Scatter, tmp_path: Path) -> No
 
 def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
     result = result_of(np.zeros((1, 2)), None, tmp_path, caption=["<b>x</b>"], label=["a & b"])
-    result["points"][0]["path"] = "\udcff<i>.png"
+    result = elsewhere(result, "\udcff<i>.png")
     data = MapData(result)
     assert data.title(0) == "<b>x</b>"
     assert data.told(0) == ["\\xff<i>.png", "a & b"]
@@ -277,7 +281,7 @@ def test_a_map_from_the_button_to_the_next_start(
     assert len(data.points) == 48
     assert data.adapted is not None
     assert page.result is not None
-    assert page.result["strength"] == trained["strength"] == window.app_model.strength.value
+    assert page.result.strength == trained["strength"] == window.app_model.strength.value
     assert data.scores["perplexity"] == pytest.approx(8)
     said = [label.text() for label in page.reading.findChildren(type(page.count)) if label.text()]
     if trained["strength"]:
@@ -306,7 +310,7 @@ def test_a_map_from_the_button_to_the_next_start(
     text = (tmp_path / "map.csv").read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(text.splitlines()))
     assert len(rows) == 48
-    assert rows[0]["path"] == data.points[0]["path"]
+    assert rows[0]["path"] == data.points[0].path
     assert float(rows[0]["adapted_x"]) == pytest.approx(data.adapted[0, 0])
     with Image.open(tmp_path / "map.png") as picture:
         assert picture.size == (2 * page.scatter.width(), 2 * page.scatter.height())
@@ -395,13 +399,11 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
     view = page.scatter._scale
     turn(page, 1.4, qtbot)
     now = strength.value
-    qtbot.waitUntil(lambda: page.result is not None and page.result["strength"] == now, timeout=LONG)
-    qtbot.waitUntil(
-        lambda: strength.reading is not None and strength.reading["strength"] == now, timeout=LONG
-    )
+    qtbot.waitUntil(lambda: page.result is not None and page.result.strength == now, timeout=LONG)
+    qtbot.waitUntil(lambda: strength.reading is not None and strength.reading.strength == now, timeout=LONG)
     assert (strength._meter is not None) == (targets == ["visual_projection"])
     measured = drive(strength_sweep.measure(home, run, now, Models(home), Control())).as_json()
-    assert strength.reading == measured
+    assert strength.reading.as_json() == measured
     assert told(page)[0] == f"Sketch → artwork at strength {now:g}:"
     assert told(page)[1].startswith(f"R@1 {measured['R@1']['base']:.3f} → {measured['R@1']['value']:.3f}, ")
     assert page.data.adapted is not None
@@ -414,19 +416,23 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
     # The command line's map at that strength is the same one.
     lens = ModelRef(run, now)
     again = drive(map_folder(tiny_pairs, lens, Models(home), Control(), perplexity=8)).as_json()
-    assert [p["adapted"] for p in again["points"]] == page.data.adapted.tolist()
+    assert [list(p["adapted"]) for p in again["points"]] == page.data.adapted.tolist()
     assert {k: again["scores"][k] for k in again["scores"]} == dict(page.data.scores)
 
     # Strength 0 is the base itself, exactly.
     turn(page, 0.0, qtbot)
     page.dial.slider.setValue(0)
-    qtbot.waitUntil(lambda: page.result is not None and page.result["strength"] == 0, timeout=LONG)
+    qtbot.waitUntil(lambda: page.result is not None and page.result.strength == 0, timeout=LONG)
     np.testing.assert_array_equal(page.data.adapted, page.data.base)
-    qtbot.waitUntil(lambda: strength.reading is not None and strength.reading["strength"] == 0, timeout=LONG)
+    qtbot.waitUntil(lambda: strength.reading is not None and strength.reading.strength == 0, timeout=LONG)
     assert strength.reading is not None
     for name in ("R@1", "mAP"):
-        assert strength.reading[name]["value"] == strength.reading[name]["base"] == measured[name]["base"]
-        assert strength.reading[name]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+        assert (
+            strength.reading.metrics[name].value
+            == strength.reading.metrics[name].base
+            == measured["metrics"][name]["base"]
+        )
+        assert strength.reading.metrics[name].difference == Difference(value=0.0, low=0.0, high=0.0)
     assert told(page)[1] == f"R@1 {measured['R@1']['base']:.3f}, the untouched base"
 
     # One strength for the window, and a way back.
@@ -438,14 +444,14 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
     other.dial.slider.setValue(75)  # type: ignore[attr-defined]
     assert page.dial.number.text() == "0.75"
     assert page.result is not None
-    assert page.result["strength"] == 0, "a page that is not seen does not work"
+    assert page.result.strength == 0, "a page that is not seen does not work"
     window.show_page("map")
-    qtbot.waitUntil(lambda: page.result is not None and page.result["strength"] == 0.75, timeout=LONG)
+    qtbot.waitUntil(lambda: page.result is not None and page.result.strength == 0.75, timeout=LONG)
     page.dial.best.setEnabled(True)
     qtbot.mouseClick(page.dial.best, LEFT)
     assert strength.value == 1.0
     assert not strength.by_hand
-    qtbot.waitUntil(lambda: page.result is not None and page.result["strength"] == 1.0, timeout=LONG)
+    qtbot.waitUntil(lambda: page.result is not None and page.result.strength == 1.0, timeout=LONG)
     window.set_language("ko")
 
 
@@ -461,9 +467,7 @@ def test_what_is_not_measured_is_shown_as_the_nearest_that_is(
     known = max({0.0, trained["strength"]})
     assert told(page)[0] == f"Sketch → artwork at the nearest measured strength, {known:g}:"
     strength._rest.timeout.emit()
-    qtbot.waitUntil(
-        lambda: strength.reading is not None and strength.reading["strength"] == 1.3, timeout=LONG
-    )
+    qtbot.waitUntil(lambda: strength.reading is not None and strength.reading.strength == 1.3, timeout=LONG)
     assert told(page)[0] == "Sketch → artwork at strength 1.3:"
     assert not page.worth.note.isVisible()
     window.close()
@@ -471,7 +475,7 @@ def test_what_is_not_measured_is_shown_as_the_nearest_that_is(
     again = open_window(language="en")
     shown_map(again, qtbot)
     assert again.app_model.strength.value == 1.3
-    qtbot.waitUntil(lambda: again.app_model.strength.reading["strength"] == 1.3, timeout=10_000)  # type: ignore[index]
+    qtbot.waitUntil(lambda: again.app_model.strength.reading.strength == 1.3, timeout=10_000)  # type: ignore[index]
 
 
 def test_a_map_that_is_stopped_says_what_it_shows(
@@ -493,11 +497,11 @@ def test_a_map_that_is_stopped_says_what_it_shows(
     assert page._job is None
     assert not page._rest.isActive() or page._given_up
     assert page.result is not None
-    assert page.result["strength"] == 1.0
+    assert page.result.strength == 1.0
     assert page.behind.text() == "The map still shows strength 1."
     window.app_model.strength.set(0.6)
     page._rest.timeout.emit()
-    qtbot.waitUntil(lambda: page.result is not None and page.result["strength"] == 0.6, timeout=LONG)
+    qtbot.waitUntil(lambda: page.result is not None and page.result.strength == 0.6, timeout=LONG)
     assert page.behind.text() == ""
 
 

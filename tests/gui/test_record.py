@@ -59,7 +59,7 @@ def test_a_replayed_run_is_the_live_one() -> None:
     assert live.base.step == 0
     assert [r.step for r in old.rankings["cat"]] == [0, 5]
     assert old.notes == ["hello"]
-    assert old.result["base"]
+    assert old.result.measured
 
 
 def test_a_resumed_run_draws_its_steps_once() -> None:

@@ -7,11 +7,11 @@ from .control import Control as Control
 from .documents import DamagedFile as DamagedFile
 from .documents import Record as Record
 from .documents import Score as Score
+from .documents import Text as Text
 from .documents import document_of as document_of
 from .documents import read_document as read_document
 from .documents import read_json as read_json
 from .documents import write_document as write_document
-from .documents import write_json as write_json
 from .errors import Stopped as Stopped
 from .errors import UserError as UserError
 from .errors import WorkError as WorkError

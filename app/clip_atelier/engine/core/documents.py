@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationError, WithJsonSchema
 
 from clip_atelier.engine.core.errors import UserError
 from clip_atelier.engine.core.events import plain
@@ -32,6 +33,18 @@ def _finite(value: Any) -> Any:
 
 Score = Annotated[float | None, BeforeValidator(_finite)]
 """A number that may be missing; what is not finite counts as missing, since JSON cannot say it."""
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError("must be a text of bounded length")
+    return value
+
+
+MAX_TEXT = 1 << 20
+
+Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
+"""A text that came from files: names of files may hold bytes that are no Unicode, as lone surrogates."""
 
 
 class Record(BaseModel):
@@ -110,16 +123,14 @@ def document_of(value: Any, kind: type[D], path: Path) -> D:
 def write_document(path: Path, document: Record) -> None:
     """Writes a document whole or not at all.
 
+    Names of files keep their bytes: what is no Unicode is written as an escape, and read back as it was.
+
     Raises:
         WorkError: it cannot be written.
     """
-    write_json(path, document.as_json())
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON value whole or not at all; see `write_document`."""
-    text = json.dumps(plain(value), ensure_ascii=False, indent=1, allow_nan=False)
-    write_whole(path, text.encode("utf-8"))
+    text = json.dumps(document.model_dump(by_alias=True), ensure_ascii=False, indent=1, allow_nan=False)
+    escaped = re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    write_whole(path, escaped.encode("utf-8"))
 
 
 def _no_number(name: str) -> Any:

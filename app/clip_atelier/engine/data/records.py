@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from clip_atelier.engine.core import Record
+from clip_atelier.engine.core import Record, Text
 
 Role = Literal["", "sketch", "artwork"]
 SplitName = Literal["", "train", "validation", "test"]
@@ -60,8 +60,8 @@ class Problem:
 class ScanProblem(Record):
     """One file that was left out."""
 
-    path: str
-    reason: str
+    path: Text
+    reason: Text
 
 
 class ScanSummary(Record):
@@ -75,15 +75,15 @@ class ScanSummary(Record):
     """
 
     schema_version: int = Field(default=1, alias="schema")
-    folder: str
+    folder: Text
     images: int
     captions: int
     labels: int
     pairs: int
     caption_source: str
     problems: tuple[ScanProblem, ...] = ()
-    duplicates: tuple[tuple[str, ...], ...] = ()
-    notes: tuple[str, ...] = ()
+    duplicates: tuple[tuple[Text, ...], ...] = ()
+    notes: tuple[Text, ...] = ()
     fingerprint: str
 
 

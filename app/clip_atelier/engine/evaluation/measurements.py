@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import AliasChoices, Field
 
-from clip_atelier.engine.core import Record, Score
+from clip_atelier.engine.core import Record, Score, Text
 from clip_atelier.engine.evaluation.strengths import StrengthReading
 from clip_atelier.engine.runs import Difference
 
@@ -84,7 +84,7 @@ class WordChange(Record):
         moved: log2(before / after), in octaves.
     """
 
-    word: str
+    word: Text
     images: int
     before: int
     after: int
@@ -94,7 +94,7 @@ class WordChange(Record):
 class Wording(Record):
     """Text to image R@1 with every caption put into one sentence."""
 
-    template: str
+    template: Text
     base: float
     adapted: float
 
@@ -110,7 +110,7 @@ class WordChanges(Record):
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
     run: str
-    folder: str
+    folder: Text
     images: int
     strength: float
     best: float

@@ -28,6 +28,7 @@ from clip_atelier.engine.core import (
     Score,
     Started,
     Stopped,
+    Text,
     UserError,
     Work,
     WorkError,
@@ -114,7 +115,7 @@ class GridRun(Record):
     run: str = ""
     seed: int = 0
     status: str = ""
-    error: str = ""
+    error: Text = ""
 
 
 class GridRow(Record):
@@ -146,7 +147,7 @@ class GridTable(Record):
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
     grid: str
-    path: str
+    path: Text
     status: str
     primary_metric: str = Field(default="", validation_alias=AliasChoices("primary_metric", "headline"))
     rows: tuple[GridRow, ...] = ()
@@ -159,7 +160,7 @@ class StoredRun(Record):
     seed: int
     status: str = "waiting"
     run: str = ""
-    error: str = ""
+    error: Text = ""
     result: TrainResult | None = None
 
 
@@ -167,7 +168,7 @@ class StoredGrid(Record):
     """HOME/grids/ID.json: what was asked, and how far its queue has come."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
-    folder: str
+    folder: Text
     values: dict[str, Any] = Field(default_factory=dict)
     preset: str = ""
     vary: dict[str, tuple[Any, ...]]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from clip_atelier.engine.core import Record
+from clip_atelier.engine.core import Record, Text
 
 
 class WrittenFiles(Record):
     """The paths that an export wrote."""
 
-    files: tuple[str, ...]
+    files: tuple[Text, ...]
 
 
 class WrittenReport(Record):
     """A report page: where it is, which runs it is about, and by which metric they are compared."""
 
-    path: str
+    path: Text
     runs: tuple[str, ...]
     measure: str

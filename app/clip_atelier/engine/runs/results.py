@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, field_validator
 
-from clip_atelier.engine.core import Record, Score
+from clip_atelier.engine.core import Record, Score, Text
 from clip_atelier.engine.settings import migrated
 
 SCHEMA = 1
@@ -91,7 +91,7 @@ class TrainResult(Comparison):
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
     run: str = ""
-    path: str = ""
+    path: Text = ""
     status: str = ""
     steps: int = 0
     total_steps: int = 0
@@ -110,7 +110,7 @@ class Evaluation(Comparison):
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
     run: str
-    folder: str
+    folder: Text
     strength: float
     images: int
     measured_on: str
@@ -127,8 +127,8 @@ class DataRecord(Record):
 class ModelRecord(Record):
     """The base model of a run."""
 
-    name: str = ""
-    path: str = ""
+    name: Text = ""
+    path: Text = ""
     family: str = ""
     fingerprint: str = ""
     parameters: int = 0
@@ -151,9 +151,9 @@ class RunRecord(Record):
 
     schema_version: int = Field(default=SCHEMA, alias="schema", ge=0)
     id: str = ""
-    name: str = ""
+    name: Text = ""
     created: float = 0.0
-    folder: str = ""
+    folder: Text = ""
     settings: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     data: DataRecord | None = None
@@ -169,14 +169,14 @@ class RunSummary(Record):
     """One line of the run list. A damaged run says why in `error` and has nothing else but its place."""
 
     run: str
-    path: str = ""
-    name: str = ""
+    path: Text = ""
+    name: Text = ""
     status: Status = "interrupted"
     created: float = 0.0
-    folder: str = ""
+    folder: Text = ""
     settings: dict[str, Any] = Field(default_factory=dict)
     result: TrainResult | None = None
-    error: str = ""
+    error: Text = ""
 
     def as_json(self) -> dict[str, Any]:
         """As `runs --json` shows it: the comparison's main parts stand beside the result as well."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from clip_atelier.engine.core import Record
+from clip_atelier.engine.core import Record, Text
 
 SCHEMA = 1
 
@@ -20,7 +20,7 @@ class IndexSummary(Record):
     """
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
-    folder: str
+    folder: Text
     images: int
     embedded: int
     reused: int
@@ -40,7 +40,7 @@ class SearchHit(Record):
         base_rank: Of the adapted model's results: the rank with the base, 1 is best.
     """
 
-    path: str
+    path: Text
     score: float
     base_rank: int | None = None
 

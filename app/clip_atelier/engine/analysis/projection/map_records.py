@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from clip_atelier.engine.core import Record, Score
+from clip_atelier.engine.core import Record, Score, Text
 
 SCHEMA = 1
 
@@ -26,14 +26,14 @@ class MapPoint(Record):
         after: The same with the adapted model.
     """
 
-    path: str
-    label: str = ""
+    path: Text
+    label: Text = ""
     split: str = ""
     base: tuple[float, float]
     adapted: tuple[float, float] | None = None
     motion: Score = None
     control_motion: Score = None
-    caption: str = ""
+    caption: Text = ""
     before: int | None = None
     after: int | None = None
 
@@ -50,11 +50,11 @@ class FolderMap(Record):
     """
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
-    folder: str
+    folder: Text
     run: str | None = None
     strength: float = 1.0
     perplexity: float = 30.0
     points: tuple[MapPoint, ...]
     scores: Mapping[str, float]
     reading: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
+    files: tuple[Text, ...] = ()
