@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import Control, Notice, Step, UserError, WorkError, drive
+from clip_atelier.engine.core import Control, Notice, Step, UserError, WorkError, drive, write_document
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs, checkpoints, write_json
 from clip_atelier.engine.runs.checkpoints import State
@@ -142,7 +142,8 @@ def test_a_run_of_a_newer_version_is_read_only(home: Path, tiny_pairs: Path, qui
         train(Plan(tiny_pairs, settings.build(quick(train__epochs=1)), home), Models(home), Control())
     ).as_json()
     run = Runs(home).open(result["run"])
-    run.update(schema=999, settings={"lora.unheard_of": 1})
+    changed = {"schema_version": 999, "settings": {"lora.unheard_of": 1}}
+    write_document(run.path / "run.json", run.record.model_copy(update=changed))
     assert run.summary()["status"] == "done"
     with pytest.raises(UserError, match="newer version"):
         drive(resume(home, run.id, Models(home), Control()))

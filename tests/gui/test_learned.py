@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, drive, i18n, paths
-from clip_atelier.engine.evaluation import WordChange, findings
+from clip_atelier.engine.evaluation import SweepPoint, WordChange, findings
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.training.run import Plan, train
 from clip_atelier.gui.main_window import MainWindow

@@ -19,7 +19,7 @@ from clip_atelier.engine import experiments, settings, training
 from clip_atelier.engine.core import Cell, Control, Started, Step, Work, drive, i18n
 from clip_atelier.engine.evaluation import comparison
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.runs import Runs, TrainResult
 from clip_atelier.gui import theme
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages.table import heatmap, pdf
@@ -170,7 +170,7 @@ def test_marks_and_the_sentence_are_what_the_engine_allows(filled: Any, home: Pa
 
 def test_names_are_shown_as_they_are(filled: Any, home: Path, qtbot: QtBot) -> None:
     run = Runs(home).list()[0]
-    run.update(name="<b>bold</b> & <img src=x>")
+    run.rename("<b>bold</b> & <img src=x>")
     filled.read()
     settle(filled, qtbot)
     assert "<b>bold</b> & <img src=x>" in names(filled)
@@ -215,7 +215,9 @@ def test_the_heat_map_averages_what_differs_otherwise_and_has_a_field_for_each_t
         return comparison.Row(
             run, run, "done", 0.0, "f", home,
             {"train.method": "lora", "lora.r": r, "lora.lora_alpha": alpha, "lora.target_modules": [target]},
-            {"base": {"a/R@1": 0.2}, "adapted": {"a/R@1": 0.2 + gain}, "difference": {"a/R@1": change}},
+            TrainResult.model_validate(
+                {"base": {"a/R@1": 0.2}, "adapted": {"a/R@1": 0.2 + gain}, "difference": {"a/R@1": change}}
+            ),
         )  # fmt: skip
 
     rows = [row("1", 8, 16, "q_proj", 0.2), row("2", 8, 16, "q_proj", 0.4), row("3", 16, 32, "k_proj", -0.05)]
@@ -344,7 +346,7 @@ def test_the_delete_key_asks_too(filled: Any, home: Path, qtbot: QtBot) -> None:
 
 
 def test_every_form_of_export_is_written(filled: Any, tmp_path: Path, qtbot: QtBot, home: Path) -> None:
-    Runs(home).list()[0].update(name="=1+1")
+    Runs(home).list()[0].rename("=1+1")
     filled.read()
     settle(filled, qtbot)
     for suffix, start in (

@@ -6,10 +6,12 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from clip_atelier.cli.progress import Reporter
 from clip_atelier.engine.core import Control, Work, drive
+
+if TYPE_CHECKING:
+    from clip_atelier.cli.progress import Reporter
 
 T = TypeVar("T")
 

@@ -12,16 +12,16 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Event, UserError, _, paths
-from clip_atelier.engine.runs import RunSummary
 from clip_atelier.gui import work
 from clip_atelier.gui.parts.pictures import PictureStore
-from clip_atelier.gui.state import WindowState
 from clip_atelier.gui.strength import Strength
-from clip_atelier.gui.theme import Theme
 from clip_atelier.gui.workers import Job, Lanes
 
 if TYPE_CHECKING:
     from clip_atelier.engine.data import Collection, Split
+    from clip_atelier.engine.runs import RunSummary
+    from clip_atelier.gui.state import WindowState
+    from clip_atelier.gui.theme import Theme
 
 
 class AppModel(QObject):

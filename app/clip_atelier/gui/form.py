@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from PySide6.QtCore import QObject, Qt, Signal, SignalInstance
 from PySide6.QtGui import QMouseEvent
@@ -13,10 +13,12 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, _
 from clip_atelier.engine.settings import Declared
 from clip_atelier.gui import theme
-from clip_atelier.gui.state import WindowState
 from clip_atelier.gui.widgets import inputs
 from clip_atelier.gui.widgets.layout import box, column, row, rule
 from clip_atelier.gui.widgets.text import Button, Label, Message
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.state import WindowState
 
 _CONTROL_WIDTH = 236
 

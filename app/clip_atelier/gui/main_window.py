@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QLibraryInfo, QTimer, QTranslator
 from PySide6.QtGui import (
@@ -34,14 +35,16 @@ from clip_atelier.engine.core import (
 from clip_atelier.engine.models import MODEL
 from clip_atelier.engine.runs import RUN
 from clip_atelier.gui import theme
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.drops import dropped_paths
 from clip_atelier.gui.pages import PAGES
 from clip_atelier.gui.widgets.banners import Banner, Veil
 from clip_atelier.gui.widgets.inputs import Options
 from clip_atelier.gui.widgets.layout import box, column, row
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Picture, retranslate
-from clip_atelier.gui.workers import Lane
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.app_model import AppModel
+    from clip_atelier.gui.workers import Lane
 
 log = logging.getLogger(__name__)
 

@@ -10,22 +10,26 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice
 from PySide6.QtGui import QImage, QImageWriter
 
-from clip_atelier.engine.analysis import FolderMap, Measured, Subject, measured
 from clip_atelier.engine.core import Control, Work, _, paths, write_whole
 from clip_atelier.gui.work import at_once
-from clip_atelier.gui.workers import Tools
 
 if TYPE_CHECKING:
+    from clip_atelier.engine.analysis import FolderMap, Measured, Subject
     from clip_atelier.engine.evaluation import StrengthReading, StrengthSweep
+    from clip_atelier.gui.workers import Tools
 
 
 def read_kept(subject: Subject, tools: Tools, _control: Control) -> Work[Measured[Any] | None]:
     """The last result of a subject; None if there is none."""
+    from clip_atelier.engine.analysis import measured
+
     return at_once(lambda: measured.last(tools.home, subject))
 
 
 def read_readings(subject: Subject, tools: Tools, _control: Control) -> Work[list[StrengthReading]]:
     """What was measured of single strengths before, by the whole sweep too."""
+    from clip_atelier.engine.analysis import measured
+
     return at_once(lambda: measured.last_readings(tools.home, subject))
 
 
@@ -34,6 +38,7 @@ def measure_strength(
 ) -> Work[StrengthReading]:
     """Measures one strength of a run, and keeps it with the others."""
     from clip_atelier.engine.analysis import measure as measure_one
+    from clip_atelier.engine.analysis import measured
 
     found = yield from measure_one(tools.home, subject.run, strength, tools.models, control)
     measured.keep_reading(tools.home, subject, found)
@@ -70,6 +75,8 @@ def measure(
 def _measure(
     subject: Subject, perplexity: float, strength: float | None, tools: Tools, control: Control
 ) -> Work[Measured[Any]]:
+    from clip_atelier.engine.analysis import measured
+
     if subject.kind == "dial":
         from clip_atelier.engine.analysis import curve
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from clip_atelier.engine.analysis import Subject, measured
+from clip_atelier.engine.analysis import Subject, state_of
 from clip_atelier.engine.core import Event, Progress, UserError
-from clip_atelier.engine.evaluation import StrengthReading
-from clip_atelier.engine.runs import RunSummary
 from clip_atelier.gui import measuring
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.evaluation import StrengthSweep
+    from clip_atelier.engine.evaluation import StrengthReading, StrengthSweep
+    from clip_atelier.engine.runs import RunSummary
     from clip_atelier.gui.app_model import AppModel
 
 MOST = 1.5
@@ -137,7 +136,7 @@ class Strength(QObject):
         # A run that is only being trained is not looked at yet: the one before stays.
         order = [wanted, self.run.run if self.run is not None else "", usable[-1].run if usable else ""]
         run = next((r for one in order for r in usable if r.run == one), None)
-        subject = Subject("strengths", run.run, measured.state_of(run)) if run else None
+        subject = Subject("strengths", run.run, state_of(run)) if run else None
         if subject == self._subject:
             return
         self._subject, self.run = subject, run

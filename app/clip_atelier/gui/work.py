@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, UserError, Work
-from clip_atelier.engine.reports import WrittenFiles
-from clip_atelier.engine.runs import RunSummary, TrainResult
 from clip_atelier.engine.settings import Settings
-from clip_atelier.engine.training import Estimate
-from clip_atelier.gui.workers import Tools
 
 if TYPE_CHECKING:
     from clip_atelier.engine.data import Collection, Split
+    from clip_atelier.engine.reports import WrittenFiles
+    from clip_atelier.engine.runs import RunSummary, TrainResult
+    from clip_atelier.engine.training import Estimate
+    from clip_atelier.gui.workers import Tools
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@ from . import measured as measured
 from . import strength_sweep as strength_sweep
 from . import word_changes as word_changes
 from .measured import Measured as Measured
-from .measured import Subject as Subject
 from .projection.folder_map import map_folder as map_folder
 from .projection.map_records import FolderMap as FolderMap
 from .projection.map_records import MapPoint as MapPoint
@@ -11,4 +10,6 @@ from .ranks import own_ranks as own_ranks
 from .strength_sweep import curve as curve
 from .strength_sweep import measure as measure
 from .strength_sweep import strength_sweep_of as strength_sweep_of
+from .subject import Subject as Subject
+from .subject import state_of as state_of
 from .word_changes import words as words

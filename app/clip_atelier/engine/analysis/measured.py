@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from pydantic import Field, SerializeAsAny
 
 from clip_atelier.engine.analysis.projection.map_records import FolderMap, MapPoint
+from clip_atelier.engine.analysis.subject import Subject
 from clip_atelier.engine.core import (
     Control,
     DamagedFile,
@@ -24,7 +23,6 @@ from clip_atelier.engine.core import (
 )
 from clip_atelier.engine.evaluation import GainedForgotten, StrengthReading, WordChanges
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.runs import RunSummary
 from clip_atelier.engine.search import ModelRef
 
 log = logging.getLogger(__name__)
@@ -32,29 +30,6 @@ log = logging.getLogger(__name__)
 _VERSION = 4
 
 R = TypeVar("R", bound=Record)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is measured.
-
-    Attributes:
-        kind: "dial", "words", "map" or "strengths" (single ones that were measured on the way).
-        run: A run's id; empty for the base model.
-        state: How far the run had come: a result of an earlier state is not shown for a later one. Without a run, the
-            base model's name.
-        folder: Of the map; empty elsewhere.
-    """
-
-    kind: str
-    run: str
-    state: str = ""
-    folder: str = ""
-
-    def file(self, home: Path) -> Path:
-        """Where its last result is kept."""
-        name = hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:24]
-        return home / "cache" / "measured" / f"{self.kind}-{name}.json"
 
 
 class Measured(Record, Generic[R]):
@@ -69,12 +44,6 @@ class StrengthReadings(Record):
     """Single strengths that were measured one by one."""
 
     readings: tuple[StrengthReading, ...] = ()
-
-
-def state_of(run: RunSummary | None) -> str:
-    """How far a run has come, from its summary."""
-    result = run.result if run else None
-    return f"{result.status}/{result.steps}/{result.best_step}/{result.strength}" if result else ""
 
 
 def last(

@@ -179,6 +179,10 @@ class RunFolder:
         finally:
             self._lock.release()
 
+    def rename(self, name: str) -> None:
+        """Gives the run another name; it may be empty."""
+        write_document(self.path / "run.json", self.record.model_copy(update={"name": name}))
+
     def remember(self, data: DataRecord, model: ModelRecord) -> None:
         """Notes in run.json what the run is trained on."""
         write_document(self.path / "run.json", self.record.model_copy(update={"data": data, "model": model}))

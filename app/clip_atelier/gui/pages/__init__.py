@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
 from clip_atelier.engine.core import N_
-from clip_atelier.gui.app_model import AppModel
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.app_model import AppModel
 
 
 @dataclass(frozen=True)

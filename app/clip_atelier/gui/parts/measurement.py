@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QProgressBar, QStackedWidget, QWidget
 
@@ -10,7 +12,9 @@ from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.layout import row
 from clip_atelier.gui.widgets.numbers import duration
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label
-from clip_atelier.gui.workers import Job
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.workers import Job
 
 
 class Measurement(QStackedWidget):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFrame
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.parts.pictures import LargePicture
 from clip_atelier.gui.widgets.layout import box, column, row, scrolled
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.app_model import AppModel
 
 PARTS = {"train": N_("training"), "validation": N_("validation"), "test": N_("test")}
 _ROLES = {"sketch": N_("sketch"), "artwork": N_("artwork")}

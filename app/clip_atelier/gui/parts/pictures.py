@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import (
     QAbstractListModel,
@@ -49,7 +49,9 @@ from clip_atelier.engine.core import paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.layout import column
 from clip_atelier.gui.widgets.text import ElidedLabel, Label
-from clip_atelier.gui.workers import ThumbnailLoader
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.workers import ThumbnailLoader
 
 _KEPT_BYTES = 160 * 1024 * 1024
 Index = QModelIndex | QPersistentModelIndex

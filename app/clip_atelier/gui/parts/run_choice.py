@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from clip_atelier.engine.core import N_, _
-from clip_atelier.engine.runs import RunSummary
 from clip_atelier.gui.widgets.inputs import Choice
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.runs import RunSummary
 
 STATUS = {
     "running": N_("running"),

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QSlider, QStyle, QWidget
 
 from clip_atelier.engine.core import N_, _
-from clip_atelier.engine.evaluation import Interval, StrengthReading
-from clip_atelier.engine.runs import Difference
 from clip_atelier.gui import theme
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.parts.table_model import VERDICTS
 from clip_atelier.gui.strength import MOST
 from clip_atelier.gui.widgets.layout import Flow, row
 from clip_atelier.gui.widgets.text import Button, Label, Message
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.evaluation import Interval, StrengthReading
+    from clip_atelier.engine.runs import Difference
+    from clip_atelier.gui.app_model import AppModel
 
 _STEPS = 100  # of the slider, for a strength of 1
 _HANDLE = 16  # width of the slider's handle, as the style sheet draws it

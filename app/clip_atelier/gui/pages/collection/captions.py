@@ -32,11 +32,11 @@ from PySide6.QtWidgets import (
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.parts.picture_detail import PARTS
-from clip_atelier.gui.parts.pictures import PictureStore
 from clip_atelier.gui.widgets.text import plain_tooltip
 
 if TYPE_CHECKING:
     from clip_atelier.engine.data import Collection
+    from clip_atelier.gui.parts.pictures import PictureStore
 
 Index = QModelIndex | QPersistentModelIndex
 _COLUMNS = (N_("File"), N_("Captions, one a line"), N_("Label"), N_("Pair"), N_("Part"))

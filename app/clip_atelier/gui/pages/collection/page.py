@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme, work
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.pages.collection.captions import CaptionTable
 from clip_atelier.gui.pages.collection.states import Failed, Reading, Welcome
 from clip_atelier.gui.parts.picture_detail import Detail
@@ -32,6 +31,7 @@ from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
     from clip_atelier.engine.data import Collection
+    from clip_atelier.gui.app_model import AppModel
 
 _SOURCES = {
     "metadata": N_("Captions come from the folder's metadata table."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
@@ -10,9 +11,11 @@ from PySide6.QtWidgets import QProgressBar, QWidget
 
 from clip_atelier.engine.core import N_, Event, ProblemFound, Progress, UserError, paths
 from clip_atelier.gui import theme
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.widgets.layout import box, clear, column, row
 from clip_atelier.gui.widgets.text import Button, Label, Picture
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.app_model import AppModel
 
 
 class Welcome(QWidget):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QStackedWidget, QWidget
 
-from clip_atelier.engine.analysis import Measured, Subject, measured
+from clip_atelier.engine.analysis import Measured, Subject, state_of
 from clip_atelier.engine.core import N_, _
 from clip_atelier.engine.evaluation import GainedForgotten, WordChanges
-from clip_atelier.engine.runs import Difference, RunSummary
 from clip_atelier.gui import measuring, theme
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.pages.learned.tradeoff import HINT, Tradeoff
 from clip_atelier.gui.pages.learned.words import WordTable
 from clip_atelier.gui.parts.measurement import Measurement
@@ -26,6 +24,10 @@ from clip_atelier.gui.widgets.sentences import Reading
 from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Field, Label, Picture, SpokenName
 from clip_atelier.gui.workers import Job
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.runs import Difference, RunSummary
+    from clip_atelier.gui.app_model import AppModel
 
 _SIDE = 356  # width of what stands beside the picture or the table
 
@@ -137,7 +139,7 @@ class Section(QWidget):
 
     def choose(self, run: RunSummary | None) -> None:
         """Shows another run's last result."""
-        subject = Subject(self.kind, run.run, measured.state_of(run)) if run else None
+        subject = Subject(self.kind, run.run, state_of(run)) if run else None
         self.measurement.start.setEnabled(subject is not None)
         if subject != self._subject or subject is None:
             self._subject = subject

@@ -5,16 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from clip_atelier.engine.core import N_, _
-from clip_atelier.engine.evaluation import SweepPoint
-from clip_atelier.engine.runs import Difference
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.text import plain_tooltip
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.evaluation import SweepPoint
+    from clip_atelier.engine.runs import Difference
 
 _LEFT, _BOTTOM, _TOP, _RIGHT = 52, 40, 14, 18
 _HEAD = 5.0

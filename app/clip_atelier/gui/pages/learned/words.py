@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import (
     QAbstractTableModel,
@@ -27,9 +27,11 @@ from PySide6.QtWidgets import (
 )
 
 from clip_atelier.engine.core import N_, _
-from clip_atelier.engine.evaluation import WordChange
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.text import plain_tooltip
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.evaluation import WordChange
 
 Index = QModelIndex | QPersistentModelIndex
 _COLUMNS = (

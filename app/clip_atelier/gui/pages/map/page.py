@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
 
-from clip_atelier.engine.analysis import FolderMap, Measured, Subject, measured
+from clip_atelier.engine.analysis import FolderMap, Measured, Subject, state_of
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import measuring, theme
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.pages.map.points import MapData
 from clip_atelier.gui.pages.map.scatter import Mask, Scatter
 from clip_atelier.gui.pages.map.scatter_bar import ScatterBar
@@ -28,6 +28,9 @@ from clip_atelier.gui.widgets.layout import box, card, column, row, scrolled
 from clip_atelier.gui.widgets.sentences import Reading
 from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName
 from clip_atelier.gui.workers import Job
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.app_model import AppModel
 
 _SIDE = 292
 _QUICK = 1_000  # points that are placed anew within a second or two
@@ -200,7 +203,7 @@ class MapPage(QWidget):
         if folder:
             summary = next((r for r in self.app_model.runs if r.run == run), None)
             model = "" if run else str(self.app_model.state.value("model.name"))
-            subject = Subject("map", run, measured.state_of(summary) if run else model, folder)
+            subject = Subject("map", run, state_of(summary) if run else model, folder)
         self.measurement.start.setEnabled(subject is not None)
         for part in (self.dial, self.worth, self.behind):
             part.setVisible(self.app_model.strength.is_of(run))

@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_atelier.engine.analysis import FolderMap
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.parts.picture_detail import PARTS
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.analysis import FolderMap
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ World coordinates are the map's own, with y up; screen coordinates are device-in
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,11 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.map import scatter_paint
-from clip_atelier.gui.pages.map.points import Entry, MapData
-from clip_atelier.gui.parts.pictures import PictureStore
 from clip_atelier.gui.widgets.lasso import Lasso, inside
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.pages.map.points import Entry, MapData
+    from clip_atelier.gui.parts.pictures import PictureStore
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

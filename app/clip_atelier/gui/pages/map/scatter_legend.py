@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from clip_atelier.gui import theme
-from clip_atelier.gui.pages.map.points import Entry
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.pages.map.points import Entry
 
 _ROW = 24
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import shiboken6
@@ -13,7 +13,9 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap
 
 from clip_atelier.gui import theme
-from clip_atelier.gui.parts.pictures import PictureStore
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.parts.pictures import PictureStore
 
 Floats = NDArray[np.float64]
 

@@ -12,10 +12,10 @@ from clip_atelier.engine.core import Control, Work, _
 from clip_atelier.engine.search import ModelRef, SearchHit
 from clip_atelier.engine.settings import HardwareSettings
 from clip_atelier.gui.work import at_once
-from clip_atelier.gui.workers import Tools
 
 if TYPE_CHECKING:
     from clip_atelier.engine.search import Query
+    from clip_atelier.gui.workers import Tools
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QTimer
 from PySide6.QtGui import (
@@ -20,7 +21,6 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme, work
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.drops import dropped_paths
 from clip_atelier.gui.pages.search import jobs
 from clip_atelier.gui.pages.search.jobs import Found, Wanted
@@ -39,6 +39,9 @@ from clip_atelier.gui.widgets.canvas import Canvas
 from clip_atelier.gui.widgets.layout import card, column, row
 from clip_atelier.gui.widgets.text import Button, Field, Label, Picture, SpokenName
 from clip_atelier.gui.workers import Job
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.app_model import AppModel
 
 _TYPING_MS = 350
 _TOP = 60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QImage, QPixmap
@@ -11,11 +12,13 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QMenu, QWidget
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
-from clip_atelier.gui.app_model import AppModel
-from clip_atelier.gui.pages.search.jobs import Hit
 from clip_atelier.gui.parts.pictures import Tile, TileView
 from clip_atelier.gui.widgets.layout import Flow, clear, column, row
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Message, Picture, SpokenName
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.app_model import AppModel
+    from clip_atelier.gui.pages.search.jobs import Hit
 
 
 class QueryPicture(QFrame):

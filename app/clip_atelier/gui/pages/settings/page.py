@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
@@ -12,9 +13,7 @@ from PySide6.QtWidgets import QApplication, QFrame, QPlainTextEdit, QSizePolicy,
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, UserError, _
 from clip_atelier.engine.settings import DECLARED, PRESETS, Preset
-from clip_atelier.engine.training import Estimate
 from clip_atelier.gui import theme, work
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.form import Form, limits, shown_value
 from clip_atelier.gui.pages.settings.model_choice import ModelChoice
 from clip_atelier.gui.widgets.layout import column, row, scrolled
@@ -22,6 +21,10 @@ from clip_atelier.gui.widgets.numbers import duration, size_words
 from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 from clip_atelier.gui.workers import Job
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.training import Estimate
+    from clip_atelier.gui.app_model import AppModel
 
 _PANEL = 332
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from clip_atelier.engine.core import N_, _, paths
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.pages.table import jobs
 from clip_atelier.gui.widgets.layout import row
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Picture
@@ -18,6 +17,7 @@ from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
     from clip_atelier.engine.evaluation import Row
+    from clip_atelier.gui.app_model import AppModel
 
 FILES = {
     "csv": N_("Table as CSV (for spreadsheets)…"),

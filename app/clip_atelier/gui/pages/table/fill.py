@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QWidget
@@ -13,11 +13,13 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, UserError, _, paths
 from clip_atelier.engine.settings import DECLARED, PRESETS, written
 from clip_atelier.gui import theme
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.pages.table.jobs import Request
 from clip_atelier.gui.widgets.inputs import Chips, Choice, Number, Text
 from clip_atelier.gui.widgets.layout import card, clear, column, row, rule
 from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.app_model import AppModel
 
 PRESET: Final = "preset"
 _MOST = 200  # runs; more is a slip of the hand

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_atelier.engine.core import Check, Control, Work
-from clip_atelier.engine.experiments import GridTable
-from clip_atelier.engine.reports import WrittenReport
 from clip_atelier.gui.work import at_once
-from clip_atelier.gui.workers import Tools
 
 if TYPE_CHECKING:
     from clip_atelier.engine.evaluation import Mark, Row
-    from clip_atelier.engine.experiments import Unfinished
+    from clip_atelier.engine.experiments import GridTable, Unfinished
+    from clip_atelier.engine.reports import WrittenReport
+    from clip_atelier.gui.workers import Tools
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QFrame, QMenu, QMessageBox, QSplitter, QStackedWid
 
 from clip_atelier.engine.core import N_, _
 from clip_atelier.gui import theme
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.pages.table import heatmap, jobs
 from clip_atelier.gui.pages.table.export import Exports, Written
 from clip_atelier.gui.pages.table.fill import Empty, FillPanel
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from clip_atelier.engine.core import Check
     from clip_atelier.engine.evaluation import Row
     from clip_atelier.engine.experiments import Unfinished
+    from clip_atelier.gui.app_model import AppModel
 
 _BLANK, _EMPTY, _TABLE, _FILL = range(4)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QMarginsF, QRectF, QSizeF, QUrl
 from PySide6.QtGui import (
@@ -21,7 +21,9 @@ from PySide6.QtGui import (
 from PySide6.QtSvg import QSvgRenderer
 
 from clip_atelier.engine.core import Control, Work, WorkError, _
-from clip_atelier.gui.workers import Tools
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.workers import Tools
 
 _SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 _FINENESS = 3  # pixels of a figure for each of its units

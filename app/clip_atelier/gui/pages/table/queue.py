@@ -15,10 +15,10 @@ from clip_atelier.gui.pages.table.fill import described
 from clip_atelier.gui.widgets.layout import column, row
 from clip_atelier.gui.widgets.numbers import duration
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Message, Picture
-from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
     from clip_atelier.engine.experiments import Unfinished
+    from clip_atelier.gui.workers import Job
 
 
 class GridRecord:

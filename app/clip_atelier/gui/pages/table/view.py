@@ -29,10 +29,10 @@ from PySide6.QtWidgets import (
 from clip_atelier.engine.core import _
 from clip_atelier.gui import theme
 from clip_atelier.gui.parts.table_model import Cell, Column, RunTable, all_columns, shown_at_first
-from clip_atelier.gui.state import WindowState
 
 if TYPE_CHECKING:
     from clip_atelier.engine.evaluation import Row
+    from clip_atelier.gui.state import WindowState
 
 Index = QModelIndex | QPersistentModelIndex
 _ROW = 48

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSlider, QWidget
@@ -11,12 +11,14 @@ from PySide6.QtWidgets import QSlider, QWidget
 from clip_atelier.engine.core import N_, Check
 from clip_atelier.gui import theme
 from clip_atelier.gui.run_progress import RunRecord
-from clip_atelier.gui.state import WindowState
 from clip_atelier.gui.widgets.inputs import Choice, Switch
 from clip_atelier.gui.widgets.layout import card, row
 from clip_atelier.gui.widgets.numbers import share
 from clip_atelier.gui.widgets.plots import Plot, Smoother
 from clip_atelier.gui.widgets.text import Label, Picture, SpokenName
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.state import WindowState
 
 _METRICS = ("R@1", "R@5", "R@10", "mAP")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
@@ -12,17 +12,19 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, Event, Finished, UserError, paths
-from clip_atelier.engine.runs import RunSummary
 from clip_atelier.gui import theme, work
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.pages.training.run_menu import RunMenu
 from clip_atelier.gui.pages.training.run_view import RunView
 from clip_atelier.gui.parts.run_choice import RunChoice
 from clip_atelier.gui.run_progress import RunRecord
 from clip_atelier.gui.widgets.layout import column, row
-from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName
 from clip_atelier.gui.workers import Job
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.runs import RunSummary
+    from clip_atelier.gui.app_model import AppModel
+    from clip_atelier.gui.widgets.tabs import Tabs
 
 
 def make(app_model: AppModel) -> QWidget:

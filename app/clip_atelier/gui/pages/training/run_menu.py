@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
 from clip_atelier.engine.core import N_, _, shown
-from clip_atelier.engine.runs import RunSummary
 from clip_atelier.gui import work
-from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.workers import Job
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.runs import RunSummary
+    from clip_atelier.gui.app_model import AppModel
 
 _EXPORTS = {
     "adapter": N_("Adapter for PEFT (a folder)…"),

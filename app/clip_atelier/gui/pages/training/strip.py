@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPaintEvent, QPen
@@ -10,8 +11,10 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from clip_atelier.engine.core import Ranking, _
 from clip_atelier.gui import theme
-from clip_atelier.gui.parts.pictures import PictureStore
 from clip_atelier.gui.widgets.text import plain_tooltip
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.parts.pictures import PictureStore
 
 _SIDE = 58
 _GAP = theme.S
