@@ -18,8 +18,9 @@ import torch
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, Notice, Step, UserError, WorkError, drive, write_document
+from clip_atelier.engine.evaluation import comparison
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.runs import Runs, checkpoints, write_json
+from clip_atelier.engine.runs import Runs, RunSummary, checkpoints
 from clip_atelier.engine.runs.checkpoints import State
 from clip_atelier.engine.training.run import Plan, resume, train
 
@@ -169,7 +170,7 @@ def test_resuming_after_an_image_changed_says_so(home: Path, tiny_pairs: Path, q
 def test_a_full_disk_is_an_error_with_the_path_and_keeps_the_old_file(tmp_path: Path) -> None:
     """[5, 8] writes beyond a size limit fail; the old state stays."""
     target = tmp_path / "state.json"
-    write_json(target, {"old": 1})
+    write_document(target, RunSummary(run="old"))
     folder = tmp_path / "run" / "checkpoints"
     folder.parent.mkdir()
     checkpoints.save(folder, State(step=5), TENSORS, TENSORS)
@@ -180,7 +181,7 @@ def test_a_full_disk_is_an_error_with_the_path_and_keeps_the_old_file(tmp_path: 
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
             try:
-                write_json(target, {"new": "x" * 10_000})
+                write_document(target, RunSummary(run="new", name="x" * 10_000))
             except WorkError as error:
                 code = 0 if "state.json" in error.message else 2
             try:
@@ -192,7 +193,7 @@ def test_a_full_disk_is_an_error_with_the_path_and_keeps_the_old_file(tmp_path: 
             os._exit(code)
     _pid, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert json.loads(target.read_text()) == {"old": 1}
+    assert read_document(target, RunSummary) == RunSummary(run="old")
     assert checkpoints.steps(folder) == [5]
 
 
@@ -205,3 +206,52 @@ def test_a_home_that_cannot_be_written_is_refused_before_training(
         drive(
             train(Plan(tiny_pairs, settings.build(quick()), tmp_path / "home"), Models(tmp_path), Control())
         )
+
+
+#: What may happen to a stored document: (its new content, what is said of it).
+DAMAGE = {
+    "no JSON": ("{", "run.json"),
+    "a list": ("[]", "run.json"),
+    "a wrong type": ('{"schema": 1, "settings": "all of them"}', "settings"),
+    "a wrong number": ('{"schema": "one"}', "schema"),
+    "not finite": ('{"schema": 1, "created": NaN}', "NaN"),
+    "nested": ("[" * 100_000, "nested"),
+    "deep": ('{"settings": ' + '{"a": ' * 60 + "1" + "}" * 61, "nested"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("file", ["run.json", "evaluation.json"])
+def test_a_damaged_run_is_listed_with_the_reason_and_harms_no_other(
+    home: Path, tiny_pairs: Path, quick: Quick, file: str, damage: str
+) -> None:
+    """[14, 60] one malformed document harms only itself."""
+    runs = Runs(home)
+    chosen = settings.build(quick())
+    whole, broken = (runs.create(name, chosen, tiny_pairs) for name in ("whole", "broken"))
+    content, said = DAMAGE[damage]
+    if file == "evaluation.json":
+        content, said = (
+            content.replace('"settings": "all of them"', '"steps": "many"'),
+            said.replace("settings", "steps").replace("run.json", "evaluation.json"),
+        )
+        content = content.replace('"created": NaN', '"seconds": NaN')
+        if damage == "deep":
+            content = content.replace('"settings"', '"base"')
+    (broken.path / file).write_text(content, encoding="utf-8")
+    by_name = {run.run: run for run in (one.summary() for one in runs.list())}
+    assert by_name[whole.id].status == "interrupted"
+    assert by_name[broken.id].status == "damaged"
+    assert said in by_name[broken.id].error
+    assert [row.run for row in comparison.rows(home)] == [whole.id]
+    assert runs.open("whole").id == whole.id
+    assert subprocess_list(home)["damaged"] == broken.id
+
+
+def subprocess_list(home: Path) -> dict[str, str]:
+    """`runs --json` in a process of its own: status -> run."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "clip_atelier", "runs", "--json", "--home", str(home)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {run["status"]: run["run"] for run in json.loads(listed.stdout)}

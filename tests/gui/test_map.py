@@ -22,7 +22,7 @@ from PySide6.QtGui import QColor, QPolygonF
 from pytestqt.qtbot import QtBot
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.analysis import FolderMap, map_folder, strength_sweep
+from clip_atelier.engine.analysis import FolderMap, Subject, map_folder, strength_sweep
 from clip_atelier.engine.core import Control, drive
 from clip_atelier.engine.models import Models, adapters
 from clip_atelier.engine.runs import Difference, Runs, checkpoints
@@ -31,7 +31,6 @@ from clip_atelier.engine.training.run import Plan, train
 from clip_atelier.gui import theme
 from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.main_window import MainWindow
-from clip_atelier.gui.measuring import Subject
 from clip_atelier.gui.pages.map.page import MapPage
 from clip_atelier.gui.pages.map.points import Entry, MapData
 from clip_atelier.gui.pages.map.scatter import Scatter
