@@ -9,7 +9,7 @@ from typing import Any
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, drive
 from clip_atelier.engine.data import Collection, ImageCache, Split, scan, split
-from clip_atelier.engine.models import Adapter, Clip, Models, adapters
+from clip_atelier.engine.models import Adapter, Model, Models, adapters
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.storage import BlobCache
 from clip_atelier.engine.training.steps import TrainingInputs
@@ -22,7 +22,7 @@ class Prepared:
     chosen: Settings
     collection: Collection
     parts: Split
-    clip: Clip
+    clip: Model
     adapter: Adapter
     pictures: ImageCache
     inputs: TrainingInputs

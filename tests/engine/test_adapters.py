@@ -11,14 +11,14 @@ from transformers import CLIPModel
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import UserError
-from clip_atelier.engine.models import Clip, Models, adapters, shapes
+from clip_atelier.engine.models import Model, Models, adapters, shapes
 
 
-def opened(folder: Path, home: Path) -> Clip:
+def opened(folder: Path, home: Path) -> Model:
     return Models(home).open(str(folder), settings.HardwareSettings(device="cpu", threads=1))
 
 
-def embed(clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:
+def embed(clip: Model) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     pictures = torch.randint(
         0, 256, (5, clip.image_size, clip.image_size, 3), generator=generator, dtype=torch.uint8

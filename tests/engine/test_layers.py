@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers.activations import QuickGELUActivation
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.models import Adapter, Clip, Halves, Models, adapters, layers
+from clip_atelier.engine.models import Adapter, Halves, Model, Models, adapters, layers
 
 TEXTS = [
     "a red circle",
@@ -21,7 +23,7 @@ EVERYWHERE = "q_proj,k_proj,v_proj,out_proj,fc1,fc2"
 
 def _adapted(
     tiny_clip: Path, home: Path, values: dict[str, object], precision: str = "fp32"
-) -> tuple[Clip, Adapter]:
+) -> tuple[Model, Adapter]:
     hardware = {"hardware.device": "cpu", "hardware.precision": precision, "hardware.threads": 1}
     clip = Models(home).open(str(tiny_clip), settings.build(hardware).hardware)
     adapter = adapters.attach(clip, settings.build({"lora.lora_dropout": 0.0, **values}))
@@ -32,12 +34,12 @@ def _adapted(
     return clip, adapter
 
 
-def _pictures(clip: Clip) -> torch.Tensor:
+def _pictures(clip: Model) -> torch.Tensor:
     shape = (4, clip.image_size, clip.image_size, 3)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def _pass(clip: Clip, adapter: Adapter) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def _pass(clip: Model, adapter: Adapter) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     images, texts = clip.image(clip.pixels(_pictures(clip))), clip.text(clip.tokens(TEXTS))
     adapter.model.zero_grad()
     (images.square().sum() + (texts**3).sum() + (images[:3] * texts).sum()).backward()
@@ -74,7 +76,9 @@ def test_trained_layers_equal_the_modules_themselves(
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6 * largest)
 
 
-def _step(clip: Clip, adapter: Adapter, recompute: bool) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
+def _step(
+    clip: Model, adapter: Adapter, recompute: bool
+) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
     """Embeddings and gradients of a pass with dropout, and the bytes that were kept for its way back."""
     kept = 0
 
@@ -146,3 +150,34 @@ def test_half_copies_leave_the_weights_alone(tiny_clip: Path, home: Path) -> Non
         raise ZeroDivisionError
     assert before == {name: p.data_ptr() for name, p in clip.net.named_parameters()}
     assert all(torch.equal(values[name], p) for name, p in clip.net.named_parameters())
+
+
+VARIANTS: dict[str, dict[str, object]] = {
+    "dora": {"use_dora": True},
+    "bias of B": {"lora_bias": True},
+    "plain": {},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_is_not_plain_lora_computes_itself(variant: str) -> None:
+    """The fast product knows plain LoRA; anything else that PEFT wraps around a matrix goes PEFT's own way."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(12, 8))
+    options: Any = VARIANTS[variant]
+    model = get_peft_model(net, LoraConfig(r=4, lora_alpha=8, target_modules=["0"], **options))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    module, x = model.base_model.model[0], torch.randn(5, 12)
+    assert layers.is_plain(module) == (variant == "plain")
+    torch.testing.assert_close(layers.linear(module, x), module(x))
+    halved = layers.linear(module, x.bfloat16())
+    assert halved.dtype == torch.bfloat16
+    torch.testing.assert_close(halved.float(), module(x), atol=0.05, rtol=0.05)
+    module.enable_adapters(False)
+    torch.testing.assert_close(
+        layers.linear(module, x),
+        torch.nn.functional.linear(x, module.base_layer.weight, module.base_layer.bias),
+    )

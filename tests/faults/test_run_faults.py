@@ -17,7 +17,16 @@ import pytest
 import torch
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import Control, Notice, Step, UserError, WorkError, drive, write_document
+from clip_atelier.engine.core import (
+    Control,
+    Notice,
+    Step,
+    UserError,
+    WorkError,
+    drive,
+    read_document,
+    write_document,
+)
 from clip_atelier.engine.evaluation import comparison
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs, RunSummary, checkpoints

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clip_atelier.engine.core import Control, Phase, Progress, Work, _
 from clip_atelier.engine.evaluation import caption_key
-from clip_atelier.engine.models import Clip, Features, Models, adapters, features
+from clip_atelier.engine.models import Features, Model, Models, adapters, features
 from clip_atelier.engine.search import ModelRef, load_model, open_gallery
 
 MOST: Final = 10_000
@@ -70,7 +70,7 @@ def own_ranks(folder: Path, model_ref: ModelRef, models: Models, control: Contro
     }
 
 
-def _texts(clip: Clip, captions: Sequence[str], control: Control, done: int, total: int) -> Work[Features]:
+def _texts(clip: Model, captions: Sequence[str], control: Control, done: int, total: int) -> Work[Features]:
     parts = []
     for start in range(0, len(captions), features.TEXT_BATCH):
         control.boundary()

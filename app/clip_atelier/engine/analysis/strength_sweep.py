@@ -28,7 +28,7 @@ from clip_atelier.engine.evaluation import (
     significance,
     strengths,
 )
-from clip_atelier.engine.models import Adapter, Clip, Features, Models, Tower, features
+from clip_atelier.engine.models import Adapter, Features, Model, Models, Tower, features
 from clip_atelier.engine.runs import Difference
 from clip_atelier.engine.settings import DataSettings
 
@@ -206,7 +206,7 @@ def _at(held: HeldOut, evaluation_set: EvaluationSet, strength: float, control: 
 
 
 def _values(
-    clip: Clip, pictures: ImageCache, evaluation_set: EvaluationSet, control: Control, whole: Whole
+    clip: Model, pictures: ImageCache, evaluation_set: EvaluationSet, control: Control, whole: Whole
 ) -> Work[Values]:
     embedded = yield from whole.part(
         embed(clip, pictures, evaluation_set, control), len(evaluation_set.indices)

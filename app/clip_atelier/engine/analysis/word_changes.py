@@ -27,7 +27,7 @@ from clip_atelier.engine.evaluation import (
     metrics,
     open_on,
 )
-from clip_atelier.engine.models import Clip, Features, Models, features
+from clip_atelier.engine.models import Features, Model, Models, features
 from clip_atelier.engine.runs import Difference
 
 TEMPLATES: Final = (
@@ -164,7 +164,7 @@ def _bare(evaluation_set: EvaluationSet, items: Sequence[Item], template: str) -
     return [name_of.get(caption_key(caption), caption) for caption in evaluation_set.captions]
 
 
-def _texts(clip: Clip, sentences: Sequence[str], control: Control) -> Work[Features]:
+def _texts(clip: Model, sentences: Sequence[str], control: Control) -> Work[Features]:
     parts = []
     for start in range(0, len(sentences), features.TEXT_BATCH):
         control.boundary()

@@ -9,7 +9,7 @@ from clip_atelier.engine.data import ImageCache
 from clip_atelier.engine.evaluation import sets
 from clip_atelier.engine.evaluation.sets import EvaluationSet
 from clip_atelier.engine.evaluation.strengths import SELECTION_METRIC
-from clip_atelier.engine.models import Clip, Features, features
+from clip_atelier.engine.models import Features, Model, features
 
 
 def select_by(evaluation_set: EvaluationSet) -> str:
@@ -18,7 +18,7 @@ def select_by(evaluation_set: EvaluationSet) -> str:
 
 
 def embed(
-    clip: Clip, pictures: ImageCache, evaluation_set: EvaluationSet, control: Control
+    clip: Model, pictures: ImageCache, evaluation_set: EvaluationSet, control: Control
 ) -> Work[tuple[Features, Features]]:
     """Embeddings of a set's images and captions as the model is now."""
     images = yield from features.images(clip, pictures, evaluation_set.indices, control)
@@ -26,7 +26,7 @@ def embed(
 
 
 def probe(
-    clip: Clip, pictures: ImageCache, evaluation_set: EvaluationSet, control: Control
+    clip: Model, pictures: ImageCache, evaluation_set: EvaluationSet, control: Control
 ) -> Work[tuple[Features, Features]]:
     """Embeddings of one batch of an evaluation set, nothing stored or remembered."""
     images = yield from features.fresh_images(

@@ -13,7 +13,7 @@ from clip_atelier.engine.core import Control, Notice, Phase, Work, _
 from clip_atelier.engine.data import Collection, ImageCache, Split, scan, split
 from clip_atelier.engine.evaluation.embedding import evaluation_set_of
 from clip_atelier.engine.evaluation.sets import EvaluationSet
-from clip_atelier.engine.models import Adapter, Clip, Models, adapters
+from clip_atelier.engine.models import Adapter, Model, Models, adapters
 from clip_atelier.engine.runs import AdaptedModel, RunFolder, Runs, open_run
 from clip_atelier.engine.storage import BlobCache
 
@@ -41,7 +41,7 @@ class HeldOut:
         return self.opened.run
 
     @property
-    def clip(self) -> Clip:
+    def clip(self) -> Model:
         """Its model."""
         return self.opened.clip
 

@@ -1,6 +1,6 @@
 """Settings -> PEFT, and everything an adapter can do: counts, strength, save, load.
 
-The base weights stay untouched; an `Adapter` is the only thing that changes what a `Clip` computes, and at strength 0
+The base weights stay untouched; an `Adapter` is the only thing that changes what a `Model` computes, and at strength 0
 it computes exactly what the base does.
 """
 
@@ -22,14 +22,14 @@ from torch import Tensor
 
 from clip_atelier.engine.core import UserError, WorkError, _
 from clip_atelier.engine.models import shapes, weights
-from clip_atelier.engine.models.clip import Clip, Tower
+from clip_atelier.engine.models.family import ROLE_OF_TARGET, Model, Tower
 from clip_atelier.engine.settings import Settings
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _LOGIT_SCALE = "logit_scale"
 
 
-def target_names(clip: Clip, settings: Settings) -> list[str]:
+def target_names(clip: Model, settings: Settings) -> list[str]:
     """Dotted names of the adapted modules of the model.
 
     Raises:
@@ -37,11 +37,11 @@ def target_names(clip: Clip, settings: Settings) -> list[str]:
     """
     stored = {name: tuple(p.shape) for name, p in clip.net.named_parameters()}
     if settings.train.method == "layernorm":
-        return sorted({name.rpartition(".")[0] for name in shapes.norms(stored, settings)})
-    found = shapes.targets(stored, settings)
-    leaves = {t.module.rpartition(".")[2] or t.module for t in found}
+        return sorted({name.rpartition(".")[0] for name in shapes.norms(stored, settings, clip.layout)})
+    found = shapes.targets(stored, settings, clip.layout)
+    roles = {t.role for t in found}
     for leaf in settings.lora.target_modules:
-        if leaf not in leaves:
+        if ROLE_OF_TARGET[leaf] not in roles:
             raise UserError(
                 _("“{target}” matches nothing in this model with towers “{towers}”.").format(
                     target=leaf, towers=settings.train.towers
@@ -57,20 +57,23 @@ def peft_config(settings: Settings, names: list[str]) -> LoraConfig | LNTuningCo
     if settings.train.method == "layernorm":
         return LNTuningConfig(target_modules=names)
     lora = settings.lora.peft_arguments
-    lora["target_modules"] = list(settings.lora.target_modules) if settings.train.towers == "both" else names
+    leaves = list(settings.lora.target_modules)
+    # The short names are what everybody writes; they are kept where they mean the very same matrices.
+    plain = settings.train.towers == "both" and {n.rpartition(".")[2] for n in names} == set(leaves)
+    lora["target_modules"] = leaves if plain else names
     return LoraConfig(**lora)
 
 
 @dataclass
 class Adapter:
-    """An update attached to a `Clip`.
+    """An update attached to a `Model`.
 
     Attributes:
         trainable: Names of the trained tensors inside the model, with the tensors themselves.
         initial: Values before training of those that are not LoRA factors (norms, biases, temperature).
     """
 
-    clip: Clip
+    clip: Model
     model: PeftModel
     settings: Settings
     trainable: dict[str, torch.nn.Parameter]
@@ -132,8 +135,7 @@ class Adapter:
 
     def first_stage(self, tower: Tower) -> int | None:
         """The first stage of the tower that the update changes (see `models.clip`), None if none does."""
-        last = self.clip.layers[tower]
-        stages = [stage for name in self.trainable if (stage := _stage(name, tower, last)) is not None]
+        stages = [stage for name in self.trainable if (stage := self.clip.stage_of(name, tower)) is not None]
         return min(stages, default=None)
 
     def size(self) -> Tensor:
@@ -188,21 +190,7 @@ class Adapter:
         safetensors.torch.save_file(scaled, folder / _ADAPTER_WEIGHTS, metadata={"format": "pt"})
 
 
-def _stage(name: str, tower: Tower, layers: int) -> int | None:
-    """The stage of `models.clip` that a tensor belongs to, None if it lies elsewhere."""
-    if name == _LOGIT_SCALE:
-        return None
-    projection = "visual_projection" if tower == "vision" else "text_projection"
-    if name.startswith(projection):
-        return layers + 2
-    if not name.startswith(f"{tower}_model."):
-        return None
-    if ".encoder.layers." in name:
-        return int(name.split(".encoder.layers.")[1].split(".", maxsplit=1)[0]) + 1
-    return layers + 1 if "post_layernorm" in name or "final_layer_norm" in name else 0
-
-
-def attach(clip: Clip, settings: Settings) -> Adapter:
+def attach(clip: Model, settings: Settings) -> Adapter:
     """Attaches a fresh, untrained update to the model.
 
     Random numbers for A come from the settings' seed, and torch's own generator is left as it was.
@@ -218,12 +206,18 @@ def attach(clip: Clip, settings: Settings) -> Adapter:
         model = get_peft_model(clip.net, config)
     model.to(clip.device.place).eval()  # new layers come with dropout on
     if settings.train.temperature == "trained":
-        clip.net.logit_scale.requires_grad_(True)
+        clip.temperature.requires_grad_(True)
     trainable = {n: p for n, p in clip.net.named_parameters() if p.requires_grad}
     _assert_targets(trainable, names, settings)
     initial = {n: p.detach().clone() for n, p in trainable.items() if "lora_" not in n}
-    clip.adapter = Adapter(clip, model, settings, trainable, initial)
-    return clip.adapter
+    adapter = Adapter(clip, model, settings, trainable, initial)
+    clip.adapter = adapter
+    return adapter
+
+
+def attached(clip: Model) -> Adapter | None:
+    """The update that is attached to a model."""
+    return clip.adapter if isinstance(clip.adapter, Adapter) else None
 
 
 def _assert_targets(trainable: Mapping[str, Tensor], names: list[str], settings: Settings) -> None:
@@ -235,10 +229,10 @@ def _assert_targets(trainable: Mapping[str, Tensor], names: list[str], settings:
         raise WorkError(_("PEFT did not adapt what the settings ask for (at {names}).").format(names=missing))
 
 
-def detach(clip: Clip) -> None:
+def detach(clip: Model) -> None:
     """Takes any adapter off; the model is the untouched base again."""
     adapter = clip.adapter
-    if adapter is None:
+    if not isinstance(adapter, Adapter):
         return
     adapter.set_strength(0.0)  # puts trained biases and the temperature back
     clip.net = adapter.model.unload()

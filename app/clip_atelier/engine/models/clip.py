@@ -1,15 +1,13 @@
-"""CLIP as a row of stages per tower, so that frozen stages can be computed once and stored.
+"""The family `clip`: OpenAI's, LAION's and others' models that transformers opens as `CLIPModel`.
 
-A tower with L layers has stages 0 (embedding), 1 to L (layers), L + 1 (pooling and last norm) and L + 2 (projection).
-A *cut* c means the value after stages 0 to c - 1: cut 0 is the input itself, cut L + 2 the input of the projection,
-cut L + 3 the finished embedding. Same arithmetic as transformers' `CLIPModel`, checked against it by a test.
+Same arithmetic as transformers', run stage by stage (see `family`); a test checks it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -21,11 +19,8 @@ from transformers import AutoTokenizer, CLIPModel
 from clip_atelier.engine.core import UserError, _
 from clip_atelier.engine.models import layers, weights
 from clip_atelier.engine.models.device import Device
-
-if TYPE_CHECKING:
-    from clip_atelier.engine.models.adapters import Adapter
-
-Tower = Literal["vision", "text"]
+from clip_atelier.engine.models.families import FAMILIES
+from clip_atelier.engine.models.family import Attached, Layout, Tower
 
 # Its bars would be written over the command line's own progress.
 transformers.utils.logging.disable_progress_bar()
@@ -33,6 +28,9 @@ transformers.utils.logging.disable_progress_bar()
 # CLIP's own statistics, for folders that came without a preprocessor_config.json.
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+LAYOUT: Final = FAMILIES["clip"].layout
 
 
 class Clip:
@@ -45,7 +43,9 @@ class Clip:
         recompute: Whether optimiser steps keep only what enters each layer (see `models.layers.recomputed`).
     """
 
-    family = "clip"
+    family: str = "clip"
+    layout: Layout = LAYOUT
+    loss: Literal["softmax", "sigmoid"] = "softmax"
 
     def __init__(self, folder: Path, device: Device, name: str = "") -> None:
         config = weights.read_json(folder / "config.json")
@@ -61,12 +61,12 @@ class Clip:
         self.folder = folder
         self.name = name or folder.name
         self.device = device
-        self.adapter: Adapter | None = None
+        self.adapter: Attached | None = None
         self.recompute = False
         # The base's embeddings of lists of captions asked for lately; `engine.features` fills it.
         self.known_texts: dict[tuple[str, ...], NDArray[np.float32]] = {}
         try:
-            self.net = CLIPModel.from_pretrained(
+            self.net: Any = CLIPModel.from_pretrained(
                 folder, dtype=torch.float32, attn_implementation=device.attention, local_files_only=True,
                 use_safetensors=True,
             )  # fmt: skip
@@ -100,9 +100,52 @@ class Clip:
         """The model's own factor on similarities: 1 / temperature, at most 100."""
         return min(float(self.net.logit_scale.detach().exp()), 100.0)
 
+    @property
+    def temperature(self) -> nn.Parameter:
+        """The logarithm of `logit_scale`, which may be trained."""
+        found: nn.Parameter = self.net.logit_scale
+        return found
+
     def last_cut(self, tower: Tower) -> int:
         """The cut that is the finished embedding."""
         return self.layers[tower] + 3
+
+    def stage_of(self, tensor: str, tower: Tower) -> int | None:
+        """The stage that a tensor belongs to; None if it lies outside the tower."""
+        last = self.layers[tower]
+        if tensor.startswith(LAYOUT.projections[tower]):
+            return last + 2
+        if not tensor.startswith(f"{tower}_model."):
+            return None
+        if ".encoder.layers." in tensor:
+            return int(tensor.split(".encoder.layers.")[1].split(".", maxsplit=1)[0]) + 1
+        return last + 1 if "post_layernorm" in tensor or "final_layer_norm" in tensor else 0
+
+    def cut_shape(self, cut: int) -> tuple[int, ...]:
+        """Shape of one image's value at a cut of the vision tower."""
+        if cut == self.last_cut("vision"):
+            return (self.dim,)
+        config = self.net.config.vision_config
+        width = int(config.hidden_size)
+        if cut == self.layers["vision"] + 2:
+            return (width,)
+        return ((config.image_size // config.patch_size) ** 2 + 1, width)
+
+    def tower(self, tower: Tower) -> nn.Module:
+        """The module that holds a tower's embedding and layers."""
+        found: nn.Module = self.net.vision_model if tower == "vision" else self.net.text_model
+        return found
+
+    def stage(self, tower: Tower, number: int) -> nn.Module:
+        """The module of stage 0 or of a layer."""
+        module: Any = self.tower(tower)
+        found: nn.Module = module.encoder.layers[number - 1] if number else module.embeddings
+        return found
+
+    def projection(self, tower: Tower) -> nn.Module:
+        """The last matrix of a tower, whose outputs are the embeddings."""
+        found: nn.Module = self.net.visual_projection if tower == "vision" else self.net.text_projection
+        return found
 
     # Images
 

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from clip_atelier.engine.core import Control, Progress, Work
 from clip_atelier.engine.data import ImageCache
-from clip_atelier.engine.models.clip import Clip
+from clip_atelier.engine.models.adapters import attached
 from clip_atelier.engine.models.embeddings import Features, normalised
+from clip_atelier.engine.models.family import Model
 from clip_atelier.engine.models.halves import Halves
 
 BATCH = 32
@@ -28,7 +29,7 @@ _KNOWN_TEXTS = 16  # lists of captions whose embeddings are remembered
 
 
 def image_prefix(
-    clip: Clip, pictures: ImageCache, indices: Sequence[int], cut: int, control: Control, views: Sequence[int] = (0,),
+    clip: Model, pictures: ImageCache, indices: Sequence[int], cut: int, control: Control, views: Sequence[int] = (0,),
     half: bool = False,
 ) -> Work[Features]:  # fmt: skip
     """The base's values at a cut of the vision tower, one row per index and view, computed once ever.
@@ -55,7 +56,7 @@ def image_prefix(
     for row, name in enumerate(names):
         if name not in have:
             missing.append(row)
-    shape = _cut_shape(clip, cut)
+    shape = clip.cut_shape(cut)
     for start in range(0, len(names), 256):
         part = [r for r in range(start, min(start + 256, len(names))) if names[r] in have]
         data = store.get([names[r] for r in part]) if store and part else {}
@@ -67,7 +68,7 @@ def image_prefix(
                 missing.append(row)
     missing.sort()
     # As many batches go through a layer one after the other as their hidden states may take.
-    span = BATCH * max(1, _HIDDEN // (4 * BATCH * int(np.prod(_cut_shape(clip, 1))))) if half else BATCH
+    span = BATCH * max(1, _HIDDEN // (4 * BATCH * int(np.prod(clip.cut_shape(1))))) if half else BATCH
     began = time.monotonic()
     for start in range(0, len(missing), span):
         part = missing[start : start + span]
@@ -87,19 +88,19 @@ def image_prefix(
 
 
 def _at_cut(
-    clip: Clip, pixels: Iterable[NDArray[np.uint8]], cut: int, half: bool, control: Control
+    clip: Model, pixels: Iterable[NDArray[np.uint8]], cut: int, half: bool, control: Control
 ) -> list[Tensor]:
     """The base's values at a cut, batch by batch.
 
     In half precision all batches go through a layer before the next: only one layer's weights are held twice, and they
     are cast once for all.
     """
-    tower, last = clip.net.vision_model, clip.layers["vision"]
+    last = clip.layers["vision"]
     # What follows the last layer goes with it: it is computed for the pooled position only.
     cuts = [0, *range(1, min(cut, last + 1)), cut] if half else [0, cut]
     hidden: list[Tensor] = []
     for begin, end in itertools.pairwise(cuts):
-        part = tower.encoder.layers[begin - 1] if begin else tower.embeddings
+        part = clip.stage("vision", begin)
         with Halves([part] if half else [], clip.device.dtype).in_place():
             # Pixels take more room than hidden states: they are made a batch at a time.
             inputs = hidden if begin else (clip.pixels(torch.from_numpy(batch)) for batch in pixels)
@@ -114,20 +115,8 @@ def _at_cut(
     return hidden
 
 
-def _cut_shape(clip: Clip, cut: int) -> tuple[int, ...]:
-    if cut == clip.last_cut("vision"):
-        return (clip.dim,)
-    config = clip.net.config.vision_config
-    width = int(config.hidden_size)
-    return (
-        (width,)
-        if cut == clip.layers["vision"] + 2
-        else ((config.image_size // config.patch_size) ** 2 + 1, width)
-    )
-
-
 def images(
-    clip: Clip, pictures: ImageCache, indices: Sequence[int], control: Control, half: bool = False
+    clip: Model, pictures: ImageCache, indices: Sequence[int], control: Control, half: bool = False
 ) -> Work[Features]:
     """Normalised embeddings [N, dim] of images as the model is now, its adapter included.
 
@@ -137,7 +126,7 @@ def images(
     come from the store: one pass over the images serves the base, every adapter behind it and every strength.
     """
     pooled = clip.last_cut("vision") - 1
-    adapter = clip.adapter
+    adapter = attached(clip)
     stage = adapter.first_stage("vision") if adapter is not None and adapter.strength != 0 else None
     if stage is not None and stage < pooled:
         return (yield from fresh_images(clip, pictures, indices, control, half))
@@ -151,11 +140,11 @@ def images(
 
 
 def fresh_images(
-    clip: Clip, pictures: ImageCache, indices: Sequence[int], control: Control, half: bool = False
+    clip: Model, pictures: ImageCache, indices: Sequence[int], control: Control, half: bool = False
 ) -> Work[Features]:
     """Normalised embeddings [N, dim] of images, nothing taken from the store; `half` as for `images`."""
     parts: list[Features] = []
-    halves = Halves([clip.net.vision_model] if half else [], clip.device.dtype)
+    halves = Halves([clip.tower("vision")] if half else [], clip.device.dtype)
     began = time.monotonic()
     for start in range(0, len(indices), BATCH):
         control.boundary()
@@ -170,12 +159,12 @@ def fresh_images(
     return normalised(np.concatenate(parts)) if parts else np.zeros((0, clip.dim), np.float32)
 
 
-def texts(clip: Clip, captions: Sequence[str]) -> Features:
+def texts(clip: Model, captions: Sequence[str]) -> Features:
     """Normalised embeddings [N, dim] of texts as the model is now.
 
     What the adapter does not touch is remembered: checks, strengths and the cells of a grid ask for the same captions.
     """
-    adapter = clip.adapter
+    adapter = attached(clip)
     frozen = adapter is None or adapter.strength == 0 or not adapter.touches("text")
     key = tuple(captions)
     if frozen and key in clip.known_texts:
@@ -188,12 +177,12 @@ def texts(clip: Clip, captions: Sequence[str]) -> Features:
     return found
 
 
-def fresh_texts(clip: Clip, captions: Sequence[str]) -> Features:
+def fresh_texts(clip: Model, captions: Sequence[str]) -> Features:
     """Normalised embeddings [N, dim] of texts, nothing remembered."""
     return normalised(text_embeddings(clip, captions))
 
 
-def text_embeddings(clip: Clip, captions: Sequence[str]) -> Features:
+def text_embeddings(clip: Model, captions: Sequence[str]) -> Features:
     """Embeddings [N, dim] of texts as the model gives them, of any length."""
     with torch.inference_mode():
         parts = [
@@ -203,13 +192,13 @@ def text_embeddings(clip: Clip, captions: Sequence[str]) -> Features:
     return np.concatenate(parts) if parts else np.zeros((0, clip.dim), np.float32)
 
 
-def image_now(clip: Clip, picture: NDArray[np.uint8]) -> Features:
+def image_now(clip: Model, picture: NDArray[np.uint8]) -> Features:
     """Normalised embedding [1, dim] of one fitted picture [size, size, 3], e.g. a query that is in no collection."""
     with torch.inference_mode():
         value: Tensor = clip.image(clip.pixels(torch.from_numpy(picture[None].copy())))
     return normalised(value.float().cpu().numpy())
 
 
-def text_ids(clip: Clip, captions: Sequence[str]) -> list[Tensor]:
+def text_ids(clip: Model, captions: Sequence[str]) -> list[Tensor]:
     """Token ids of each caption, one tensor [T] each, for batches that are put together later."""
     return [clip.tokens([caption])[0] for caption in captions]

@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from peft.tuners.lora import LoraLayer
+from peft.tuners import lora
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers.activations import QuickGELUActivation
@@ -104,10 +105,18 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None, scale: floa
 
 
 def linear(module: nn.Module, x: Tensor) -> Tensor:
-    """The product x Wᵀ + b in the precision of x, with s · B A dropout(x) added where PEFT has wrapped the module."""
+    """The product x Wᵀ + b in the precision of x, with s · B A dropout(x) added where PEFT has wrapped the module.
+
+    Only plain LoRA is computed here; whatever else PEFT may have put around the module computes itself.
+    """
     layer: Any = module
-    wrapped = isinstance(module, LoraLayer)
-    base = layer.get_base_layer() if wrapped else layer
+    wrapped = isinstance(module, BaseTunerLayer) and not module.disable_adapters
+    if wrapped and not is_plain(module):
+        kind, half = x.device.type, x.dtype
+        with torch.autocast(kind, half, enabled=half != torch.float32):
+            found: Tensor = module(x)
+        return found.to(half)
+    base = layer.get_base_layer() if isinstance(module, BaseTunerLayer) else layer
     y = F.linear(x, base.weight.to(x.dtype), None if base.bias is None else base.bias.to(x.dtype))
     if not wrapped:
         return y
@@ -117,6 +126,22 @@ def linear(module: nn.Module, x: Tensor) -> Tensor:
     # The factor goes onto the r numbers in the middle, not onto all that come out.
     low = F.linear(kept, a) * (layer.scaling["default"] * factor)
     return torch.addmm(y.flatten(0, -2), low.flatten(0, -2), b.T).view(y.shape)
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Whether a wrapped module is LoRA and nothing more: one adapter named "default", x Wᵀ + s · B A dropout(x)."""
+    if type(module) is not lora.Linear:
+        return False
+    layer: Any = module
+    return bool(
+        list(layer.active_adapters) == ["default"]
+        and list(layer.lora_A) == ["default"]
+        and not layer.merged
+        and not layer.fan_in_fan_out
+        and not getattr(layer, "lora_variant", {})
+        and not layer.use_dora.get("default", False)
+        and not layer.lora_bias.get("default", False)
+    )
 
 
 def dropout(x: Tensor, p: float) -> tuple[Tensor, float]:

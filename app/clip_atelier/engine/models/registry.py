@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_atelier.engine.core import UserError, _, paths
 from clip_atelier.engine.models import model_packs, weights
+from clip_atelier.engine.models.families import FAMILIES
 from clip_atelier.engine.settings import HardwareSettings
 from clip_atelier.engine.storage import packs
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.models.clip import Clip
+    from clip_atelier.engine.models.family import Model
 
-# model_type of config.json -> (module, class)
-FAMILIES: Mapping[str, tuple[str, str]] = {"clip": ("clip_atelier.engine.models.clip", "Clip")}
 
 STARTER = "starter"
 
@@ -86,7 +84,7 @@ class Models:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._open: tuple[tuple[str, HardwareSettings], Clip] | None = None
+        self._open: tuple[tuple[str, HardwareSettings], Model] | None = None
 
     @property
     def folder(self) -> Path:
@@ -166,7 +164,7 @@ class Models:
             shutil.rmtree(partial, ignore_errors=True)
         return _info(name, target, False)
 
-    def open(self, name: str, hardware: HardwareSettings) -> Clip:
+    def open(self, name: str, hardware: HardwareSettings) -> Model:
         """The loaded model, with no adapter attached; kept until another one is asked for.
 
         Raises:
@@ -182,8 +180,8 @@ class Models:
             return self._open[1]
         self._open = None
         family = _info(name, folder, False).family
-        module, cls = FAMILIES[family]
+        known = FAMILIES[family]
         chosen = device.choose(hardware)
-        clip: Clip = getattr(importlib.import_module(module), cls)(folder, chosen, name)
+        clip: Model = getattr(importlib.import_module(known.module), known.cls)(folder, chosen, name)
         self._open = (key, clip)
         return clip

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from clip_atelier.engine.models.weights import weight_files
+from clip_atelier.engine.models.families import FAMILIES
+from clip_atelier.engine.models.family import ROLE_OF_TARGET, Layout, Role, Tower
+from clip_atelier.engine.models.weights import read_json, weight_files
 from clip_atelier.engine.settings import Settings
-
-_LAYER = re.compile(r"^(vision|text)_model\.encoder\.layers\.(\d+)\.(?:self_attn|mlp)\.(\w+)\.weight$")
-_PROJECTIONS = {"visual_projection.weight": "vision", "text_projection.weight": "text"}
-_NORM = re.compile(r"^(vision|text)_model\..*(?:norm\d?|layrnorm)\.(?:weight|bias)$")
 
 
 def tensors(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -44,36 +41,33 @@ class Target:
     """One matrix that can be adapted; `module` is its dotted name in the model."""
 
     module: str
-    tower: str
+    tower: Tower
+    role: Role
     outputs: int
     inputs: int
 
 
-def targets(shapes: dict[str, tuple[int, ...]], settings: Settings) -> list[Target]:
+def targets(shapes: dict[str, tuple[int, ...]], settings: Settings, layout: Layout) -> list[Target]:
     """The matrices that these settings adapt (LoRA)."""
+    wanted = {ROLE_OF_TARGET[name] for name in settings.lora.target_modules}
     chosen = []
     for name, shape in shapes.items():
-        match = _LAYER.match(name)
-        if match:
-            tower, leaf = match[1], match[3]
-        elif name in _PROJECTIONS:
-            tower, leaf = _PROJECTIONS[name], name.removesuffix(".weight")
-        else:
+        found = layout.matrix(name)
+        if found is None or len(shape) != 2:
             continue
-        wanted = settings.train.towers in ("both", tower)
-        if wanted and leaf in settings.lora.target_modules:
-            chosen.append(Target(name.removesuffix(".weight"), tower, shape[0], shape[1]))
+        tower, role = found
+        if role in wanted and settings.train.towers in ("both", tower):
+            chosen.append(Target(name.removesuffix(".weight"), tower, role, shape[0], shape[1]))
     return chosen
 
 
-def norms(shapes: dict[str, tuple[int, ...]], settings: Settings) -> dict[str, int]:
+def norms(shapes: dict[str, tuple[int, ...]], settings: Settings, layout: Layout) -> dict[str, int]:
     """Sizes of the normalisation tensors that LayerNorm tuning trains."""
-    found = {}
-    for name, shape in shapes.items():
-        match = _NORM.match(name)
-        if match and settings.train.towers in ("both", match[1]):
-            found[name] = math.prod(shape)
-    return found
+    return {
+        name: math.prod(shape)
+        for name, shape in shapes.items()
+        if (tower := layout.norm_of(name)) and settings.train.towers in ("both", tower)
+    }
 
 
 @dataclass(frozen=True)
@@ -97,12 +91,13 @@ class Readout:
 def readout(folder: Path, settings: Settings) -> Readout:
     """Trainable parameters and their like, from the files alone (no torch, milliseconds)."""
     shapes = tensors(folder)
+    layout = FAMILIES[str(read_json(folder / "config.json").get("model_type"))].layout
     total = sum(math.prod(s) for n, s in shapes.items() if not n.endswith("position_ids"))
     if settings.train.method == "layernorm":
-        found = norms(shapes, settings)
+        found = norms(shapes, settings, layout)
         trainable, modules, scaling = sum(found.values()), len(found) // 2, 0.0
     else:
-        chosen = targets(shapes, settings)
+        chosen = targets(shapes, settings, layout)
         trainable = sum(settings.lora.r * (t.inputs + t.outputs) for t in chosen)
         modules, scaling = len(chosen), settings.lora.scaling
         if settings.lora.bias == "all":

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from clip_atelier.engine.core import UserError, _
-from clip_atelier.engine.models import Adapter, Clip, Models, adapters
+from clip_atelier.engine.models import Adapter, Model, Models, adapters
 from clip_atelier.engine.runs import checkpoints
 from clip_atelier.engine.runs.records import RunFolder
 from clip_atelier.engine.settings import HardwareSettings
@@ -22,7 +22,7 @@ class AdaptedModel:
     """
 
     run: RunFolder
-    clip: Clip
+    clip: Model
     adapter: Adapter
     recommended: float
     content: str

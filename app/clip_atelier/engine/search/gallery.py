@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from clip_atelier.engine.core import Control, Notice, Phase, Progress, T, UserError, Work, _, shown
 from clip_atelier.engine.data import Collection, Fitted, ImageCache, Item, image_gate, scan
-from clip_atelier.engine.models import STARTER, Adapter, Clip, Models, features
+from clip_atelier.engine.models import STARTER, Adapter, Model, Models, features
 from clip_atelier.engine.runs import Runs, open_run
 from clip_atelier.engine.search.embedding_store import EmbeddingStore, Space
 from clip_atelier.engine.search.model_ref import ModelRef
@@ -41,7 +41,7 @@ class LoadedModel:
         adapted: Space of the adapted image embeddings; equal to `base` where the update changes no image.
     """
 
-    clip: Clip
+    clip: Model
     adapter: Adapter | None
     data: DataSettings
     hardware: HardwareSettings

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from clip_atelier.engine.core import Control, Phase, Record, Work, WorkError, _
 from clip_atelier.engine.data import ImageCache, scan, split
-from clip_atelier.engine.models import Clip, Models, adapters, is_out_of_memory
+from clip_atelier.engine.models import Model, Models, adapters, is_out_of_memory
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.training.batches import Batches, step_count
 from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
@@ -121,7 +121,7 @@ def _chunk(size: int, memory: int, available: int) -> int:
     return chunk
 
 
-def _available(clip: Clip) -> int:
+def _available(clip: Model) -> int:
     """Bytes that this process could use in all: what it holds and what is free."""
     if clip.device.kind == "cuda":
         free, _total = torch.cuda.mem_get_info()
@@ -130,7 +130,7 @@ def _available(clip: Clip) -> int:
 
 
 @contextmanager
-def _peak(clip: Clip) -> Iterator[list[int]]:
+def _peak(clip: Model) -> Iterator[list[int]]:
     """The most memory in use during the block, in the list's only element after it."""
     found = [clip.device.memory()]
     if clip.device.kind == "cuda":

@@ -38,7 +38,7 @@ def from_pairs(adapter: Adapter, inputs: TrainingInputs, train: Sequence[int], c
         How many directions of the update start from pairs; 0 where it starts at nothing: because that was chosen, no pair
         is learned from, or visual_projection is not adapted, the only matrix whose outputs are the embeddings.
     """
-    layer = adapter.clip.net.visual_projection
+    layer = adapter.clip.projection("vision")
     if not (adapter.settings.starts_from_pairs and isinstance(layer, LoraLayer)):
         return 0
     pairs = _pairs(inputs, train)

@@ -29,7 +29,7 @@ from clip_atelier.engine.core import (
 from clip_atelier.engine.data import ImageCache, Item
 from clip_atelier.engine.evaluation import EvaluationSet, embed, select_by, significance
 from clip_atelier.engine.evaluation import sets as evaluation_sets
-from clip_atelier.engine.models import Adapter, Clip, Features, features, random_state, set_random_state
+from clip_atelier.engine.models import Adapter, Features, Model, features, random_state, set_random_state
 from clip_atelier.engine.runs import checkpoints
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.training.batches import Batches
@@ -66,7 +66,7 @@ class Loop:
         run: Path,
         settings: Settings,
         control: Control,
-        clip: Clip,
+        clip: Model,
         adapter: Adapter,
         inputs: TrainingInputs,
         batches: Batches,

@@ -37,7 +37,7 @@ from clip_atelier.engine.evaluation import (
     strengths,
 )
 from clip_atelier.engine.evaluation import sets as evaluation_sets
-from clip_atelier.engine.models import Adapter, Clip, Features, Models, adapters, is_out_of_memory
+from clip_atelier.engine.models import Adapter, Features, Model, Models, adapters, is_out_of_memory
 from clip_atelier.engine.runs import (
     DataRecord,
     ModelRecord,
@@ -200,7 +200,7 @@ class _Training:
         finally:
             adapters.detach(clip)
 
-    def _with_model(self, collection: Collection, parts: Split, clip: Clip) -> Work[TrainResult]:
+    def _with_model(self, collection: Collection, parts: Split, clip: Model) -> Work[TrainResult]:
         settings, control = self.settings, self.control
         yield from self._remember(collection, clip)
         store = BlobCache.of_features(self.home, settings.hardware.cache_gb)
@@ -225,7 +225,7 @@ class _Training:
         finally:
             store.close()
 
-    def _remember(self, collection: Collection, clip: Clip) -> Work[None]:
+    def _remember(self, collection: Collection, clip: Model) -> Work[None]:
         before = self.run.record
         data = DataRecord(
             fingerprint=collection.fingerprint, images=len(collection.items), pairs=len(collection.pairs)
@@ -256,7 +256,7 @@ class _Training:
         self,
         collection: Collection,
         groups: Sequence[int],
-        clip: Clip,
+        clip: Model,
         pictures: ImageCache,
         train: tuple[int, ...],
         validation: tuple[int, ...],
@@ -337,7 +337,7 @@ class _Training:
 
     def _untouched(
         self,
-        clip: Clip,
+        clip: Model,
         adapter: Adapter,
         pictures: ImageCache,
         evaluation_set: EvaluationSet,
@@ -353,7 +353,7 @@ class _Training:
 
     def _choose(
         self,
-        clip: Clip,
+        clip: Model,
         adapter: Adapter,
         pictures: ImageCache,
         evaluation_set: EvaluationSet,

@@ -20,9 +20,11 @@ from clip_atelier.engine.data import ImageCache, Item
 from clip_atelier.engine.evaluation import caption_key, positives
 from clip_atelier.engine.models import (
     Adapter,
-    Clip,
     Features,
     Halves,
+    Model,
+    Tower,
+    attached,
     features,
     random_state,
     set_random_state,
@@ -47,13 +49,13 @@ class TrainingInputs:
     """
 
     def __init__(
-        self, clip: Clip, items: Sequence[Item], groups: Sequence[int], pictures: ImageCache
+        self, clip: Model, items: Sequence[Item], groups: Sequence[int], pictures: ImageCache
     ) -> None:
         self.clip = clip
         self.items = items
         self.groups = groups
         self.pictures = pictures
-        adapter = clip.adapter
+        adapter = attached(clip)
         assert adapter is not None
         pooled = clip.last_cut("vision") - 2
         first = adapter.first_stage("vision")
@@ -76,12 +78,8 @@ class TrainingInputs:
     @property
     def trained_towers(self) -> list[nn.Module]:
         """The towers whose layers are computed at each step."""
-        net = self.clip.net
-        return [
-            tower
-            for cut, tower in ((self.image_cut, net.vision_model), (self.text_cut, net.text_model))
-            if not cut
-        ]
+        cuts: tuple[tuple[int, Tower], ...] = ((self.image_cut, "vision"), (self.text_cut, "text"))
+        return [self.clip.tower(tower) for cut, tower in cuts if not cut]
 
     def prepare(self, indices: Sequence[int], views: int, control: Control) -> Work[None]:
         """Computes the frozen parts of the training items and their captions."""
@@ -113,7 +111,7 @@ class TrainingInputs:
         cut = self.clip.last_cut("vision") - 1
         if self.image_cut == cut:
             return self._images[[self._image_rows[index, 0] for index in indices]].cpu().numpy()
-        adapter = self.clip.adapter
+        adapter = attached(self.clip)
         assert adapter is not None
         with adapter.at(0.0):
             return (
@@ -174,7 +172,7 @@ class TrainStep:
     """
 
     def __init__(
-        self, clip: Clip, adapter: Adapter, inputs: TrainingInputs, train: TrainSettings, total: int
+        self, clip: Model, adapter: Adapter, inputs: TrainingInputs, train: TrainSettings, total: int
     ) -> None:
         self.clip = clip
         self.adapter = adapter
@@ -196,7 +194,11 @@ class TrainStep:
         self.scaler = torch.amp.GradScaler(clip.device.kind, enabled=clip.device.precision == "fp16")
         self.halves = Halves(inputs.trained_towers, clip.device.dtype)
         # Going through all modules of the model twice a step takes longer than a step on stored features.
-        self._computed = [*inputs.trained_towers, clip.net.visual_projection, clip.net.text_projection]
+        self._computed = [
+            *inputs.trained_towers,
+            clip.projection("vision"),
+            clip.projection("text"),
+        ]
 
     def learning_rate(self, step: int) -> float:
         """The rate of a step, counted from 0: linear warm-up, then the schedule."""

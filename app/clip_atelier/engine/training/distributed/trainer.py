@@ -21,7 +21,7 @@ from torch import Tensor
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, UserError, _, drive
 from clip_atelier.engine.data import Collection, ImageCache, scan
-from clip_atelier.engine.models import Adapter, Clip, Models, adapters
+from clip_atelier.engine.models import Adapter, Model, Models, adapters
 from clip_atelier.engine.settings import TrainSettings
 from clip_atelier.engine.storage import BlobCache
 from clip_atelier.engine.training.batches import Batch
@@ -44,7 +44,7 @@ def preparing(
     folder: Path,
     written: Mapping[str, Any],
     collection: Collection,
-    clip: Clip,
+    clip: Model,
     indices: Sequence[int],
 ) -> Iterator[None]:
     """While the block prepares this process for training, all others prepare themselves for the same run.
@@ -77,7 +77,7 @@ class Leader(TrainStep):
 
     def __init__(
         self,
-        clip: Clip,
+        clip: Model,
         adapter: Adapter,
         inputs: TrainingInputs,
         train: TrainSettings,
