@@ -21,11 +21,6 @@ ROOMS = (
 BEGIN, END = "<!-- rooms: made by packaging/architecture.py -->", "<!-- end of rooms -->"
 
 
-def lines_of(room: str) -> int:
-    """How many lines a room's files have."""
-    return sum(len(file.read_text("utf-8").splitlines()) for file in (ENGINE / room).rglob("*.py"))
-
-
 def purpose(room: str) -> str:
     """The first sentence of a room's docstring."""
     text = ast.get_docstring(ast.parse((ENGINE / room / "__init__.py").read_text("utf-8"))) or ""
@@ -66,12 +61,12 @@ def door(room: str) -> tuple[str, ...]:
 
 def section() -> str:
     """The generated part of the page: a table of rooms, and their arrows as a Mermaid diagram."""
-    table = ["| room | lines | what lives there | may use |", "|---|---|---|---|"]
+    table = ["| room | what lives there | uses |", "|---|---|---|"]
     arrows = ["```mermaid", "flowchart BT"]
     for room in ROOMS:
         uses = used_by(room)
         table.append(
-            f"| `{room}` | {lines_of(room) // 50 * 50} | {purpose(room)} | {', '.join(uses) or '–'} |"
+            f"| `{room}` | {purpose(room)} | {', '.join(uses) or '–'} |"
         )
         # What everybody uses says nothing about a room and would only be a tangle of lines.
         drawn = [one for one in uses if one not in ("core", "settings")]

@@ -116,7 +116,8 @@ def test_no_untyped_dictionary_passes_a_door(room: str) -> None:
 #: Where plain JSON is the very thing that is asked for: the one reader and writer, events, and settings by name.
 PLAIN = {
     "core": ["to_json: to_json"],
-    "settings": ["LoraSettings: LoraSettings.peft_arguments"],
+    "settings": ["LoraSettings: LoraSettings.peft_arguments", "migrated: migrated"],
+    "training": ["Group: Group.hear"],
     "experiments": ["Grid: Grid.cells"],
 }
 

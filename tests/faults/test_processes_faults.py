@@ -60,13 +60,13 @@ def test_a_stop_asked_of_another_process_reaches_the_leader(
 
 FAILS = """
 from clip_atelier.engine.training import steps
-share = steps.Stepper.share
+share = steps.TrainStep.share
 count = iter(range(4))
 def failing(*args):
     if next(count) == 3:
         raise RuntimeError("the other card is on fire")
     return share(*args)
-steps.Stepper.share = failing
+steps.TrainStep.share = failing
 """
 
 
