@@ -65,9 +65,7 @@ def section() -> str:
     arrows = ["```mermaid", "flowchart BT"]
     for room in ROOMS:
         uses = used_by(room)
-        table.append(
-            f"| `{room}` | {purpose(room)} | {', '.join(uses) or '–'} |"
-        )
+        table.append(f"| `{room}` | {purpose(room)} | {', '.join(uses) or '–'} |")
         # What everybody uses says nothing about a room and would only be a tangle of lines.
         drawn = [one for one in uses if one not in ("core", "settings")]
         arrows += [f"    {room} --> {one}" for one in drawn] or [f"    {room}"]
