@@ -44,10 +44,15 @@ def _rooms(module: str, names: list[str]) -> set[str]:
     return {parts[2]} if len(parts) > 2 else set(names)
 
 
+def stub_of(room: str) -> Path:
+    """The file that lists what a room offers."""
+    stub = ENGINE / room / "__init__.pyi"
+    return stub if stub.is_file() else stub.with_suffix(".py")
+
+
 def door(room: str) -> tuple[str, ...]:
     """What a room offers to others."""
-    stub = ENGINE / room / "__init__.pyi"
-    tree = ast.parse((stub if stub.is_file() else stub.with_suffix(".py")).read_text("utf-8"))
+    tree = ast.parse(stub_of(room).read_text("utf-8"))
     return tuple(
         sorted(
             alias.asname or alias.name

@@ -11,9 +11,12 @@ from pathlib import Path
 
 from clip_atelier.engine.analysis import FolderMap
 from clip_atelier.engine.core import Record
+from clip_atelier.engine.data import ScanSummary
 from clip_atelier.engine.evaluation import GainedForgotten, WordChanges
 from clip_atelier.engine.experiments import GridTable
 from clip_atelier.engine.runs import Evaluation, RunRecord, RunSummary, TrainResult
+from clip_atelier.engine.search import IndexSummary, SearchResult
+from clip_atelier.engine.training import Estimate
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "schemas"
@@ -22,6 +25,10 @@ DOCUMENTS: Mapping[str, type[Record]] = {
     "run": RunRecord,
     "train": TrainResult,
     "runs": RunSummary,
+    "scan": ScanSummary,
+    "index": IndexSummary,
+    "search": SearchResult,
+    "estimate": Estimate,
     "evaluate": Evaluation,
     "grid": GridTable,
     "map": FolderMap,

@@ -259,7 +259,7 @@ def test_a_search_leaves_the_model_untouched(
 ) -> None:
     run, models = adapted_run(tiny_pairs), Models(home)
     opened = drive(open_search(tiny_pairs, ModelRef(run, 1.0, hardware=CPU), models, Control()))
-    clip = opened.model_ref.clip
+    clip = opened.loaded.clip
     assert clip.adapter is not None
     drive(search(tiny_pairs, Query.of("ring"), ModelRef(run, hardware=CPU), models, Control()))
     assert clip.adapter is None
@@ -272,7 +272,7 @@ def test_an_open_search_survives_other_work_with_its_model(
     opened = drive(open_search(tiny_pairs, ModelRef(run, 1.0, hardware=CPU), models, Control()))
     before = opened.find(Query.of("a green ring"))
     models.open(str(tiny_clip), CPU)  # takes the update off
-    assert opened.model_ref.clip.adapter is None
+    assert opened.loaded.clip.adapter is None
     assert opened.find(Query.of("a green ring")) == before
     shutil.rmtree(home / "runs" / run)
     models.open(str(tiny_clip), CPU)

@@ -184,7 +184,7 @@ def test_odd_names_in_problems_can_be_shown(tmp_path: Path) -> None:
     drawing(tmp_path / "a.png")
     with open(os.path.join(os.fsencode(tmp_path), b"\xff.png"), "wb"):
         pass
-    document = scanned(tmp_path).summary()
+    document = scanned(tmp_path).summary().as_json()
     assert document["problems"] == [{"path": "\\xff.png", "reason": "The file is empty."}]
     with pytest.raises(image_gate.ImageProblem) as caught:
         image_gate.load(tmp_path / os.fsdecode(b"\xff.png"))

@@ -97,7 +97,7 @@ def test_killed_at_any_event_a_run_opens_and_goes_on(home: Path, tiny_pairs: Pat
         drive(resume(home, run.id, Models(home), Control()))
     result = Runs(home).list()[0].result
     assert result is not None
-    assert {k: result[k] for k in ("adapted", "best_step", "strength")} == {
+    assert {k: result.as_json()[k] for k in ("adapted", "best_step", "strength")} == {
         k: straight[k] for k in ("adapted", "best_step", "strength")
     }
 
@@ -154,7 +154,7 @@ def test_a_run_of_a_newer_version_is_read_only(home: Path, tiny_pairs: Path, qui
     run = Runs(home).open(result["run"])
     changed = {"schema_version": 999, "settings": {"lora.unheard_of": 1}}
     write_document(run.path / "run.json", run.record.model_copy(update=changed))
-    assert run.summary()["status"] == "done"
+    assert run.summary().status == "done"
     with pytest.raises(UserError, match="newer version"):
         drive(resume(home, run.id, Models(home), Control()))
 

@@ -404,7 +404,9 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
     measured = drive(strength_sweep.measure(home, run, now, Models(home), Control())).as_json()
     assert strength.reading.as_json() == measured
     assert told(page)[0] == f"Sketch → artwork at strength {now:g}:"
-    assert told(page)[1].startswith(f"R@1 {measured['R@1']['base']:.3f} → {measured['R@1']['value']:.3f}, ")
+    assert told(page)[1].startswith(
+        f"R@1 {measured['metrics']['R@1']['base']:.3f} → {measured['metrics']['R@1']['value']:.3f}, "
+    )
     assert page.data.adapted is not None
     assert not np.array_equal(page.data.adapted, first)
     np.testing.assert_array_equal(page.data.base, base)
@@ -432,7 +434,7 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
             == measured["metrics"][name]["base"]
         )
         assert strength.reading.metrics[name].difference == Difference(value=0.0, low=0.0, high=0.0)
-    assert told(page)[1] == f"R@1 {measured['R@1']['base']:.3f}, the untouched base"
+    assert told(page)[1] == f"R@1 {measured['metrics']['R@1']['base']:.3f}, the untouched base"
 
     # One strength for the window, and a way back.
     for name in ("search", "learned"):

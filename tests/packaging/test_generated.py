@@ -76,6 +76,19 @@ def test_names_and_formats_are_kept() -> None:
     assert translations.placeholders("95 % interval {{label}}") == []
 
 
+def test_the_command_page_is_that_of_the_parsers() -> None:
+    reference = script("cli_reference")
+    assert reference.TARGET.read_text("utf-8") == reference.page(), "run: python packaging/cli_reference.py"
+
+
+def test_the_schemas_are_those_of_the_records() -> None:
+    schemas = script("schemas")
+    assert sorted(p.stem for p in schemas.FOLDER.iterdir()) == sorted(schemas.DOCUMENTS)
+    for name in schemas.DOCUMENTS:
+        stored = (schemas.FOLDER / f"{name}.json").read_text("utf-8")
+        assert stored == schemas.schema(name), "run: python packaging/schemas.py"
+
+
 def test_the_settings_page_is_that_of_the_declarations() -> None:
     reference = script("settings_reference")
     hint = "run: python packaging/settings_reference.py"

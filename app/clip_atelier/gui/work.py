@@ -12,7 +12,7 @@ from clip_atelier.engine.core import Control, UserError, Work
 from clip_atelier.engine.settings import Settings
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.data import Collection, Split
+    from clip_atelier.engine.data import Collection, Split, scan_cache_file
     from clip_atelier.engine.reports import WrittenFiles
     from clip_atelier.engine.runs import RunSummary, TrainResult
     from clip_atelier.engine.training import Estimate
@@ -39,7 +39,7 @@ def read_folder(
     # Half-typed values elsewhere in the form must not keep a folder from being looked at.
     usable = {name: value for name, value in values.items() if name not in wrong}
     chosen = settings.build(usable) if not settings.check(usable) else Settings()
-    collection = yield from scan(folder, chosen.data, control, tools.home / "cache" / "scan.sqlite")
+    collection = yield from scan(folder, chosen.data, control, scan_cache_file(tools.home))
     try:
         return collection, split(collection, chosen.data, chosen.data.split_seed), None
     except UserError as error:

@@ -18,7 +18,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QThread, QTimer, Signal
 
-from clip_atelier.engine.core import Control, Event, Stopped, UserError, Work
+from clip_atelier.engine.core import Control, Event, Stopped, UserError, Work, drive
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +97,7 @@ class _Worker(QThread):
     def _drive(self, job: Job) -> Any:
         job.control.boundary()
         work = job.make(self.tools, job.control)
-        while True:
-            try:
-                event = next(work)
-            except StopIteration as end:
-                return end.value
-            self._inbox.append((job, "event", event))
+        return drive(work, lambda event: self._inbox.append((job, "event", event)))
 
 
 class Lane(QObject):

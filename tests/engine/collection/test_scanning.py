@@ -44,7 +44,7 @@ def test_summary_is_the_contracts_document(scanned: Scan, draw: Draw) -> None:
     draw("a.png", text="a cat\na kitten")
     draw("b.png", "other", text="a dog")
     (Path(draw("c.png")).parent / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
-    document = json.loads(json.dumps(scanned().summary()))
+    document = json.loads(json.dumps(scanned().summary().as_json()))
     assert (document["images"], document["captions"], document["labels"], document["pairs"]) == (3, 4, 0, 0)
     assert document["caption_source"] == "mixed"
     assert [problem["path"] for problem in document["problems"]] == ["broken.png"]

@@ -18,10 +18,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine.data import scan
+    from clip_atelier.engine.data import scan, scan_cache_file
 
     data = settings.build(given(args)).data
-    cache = session.home / "cache" / "scan.sqlite"
+    cache = scan_cache_file(session.home)
     collection = session.drive(scan(args.folder, data, session.control, cache))
     summary = collection.summary()
     counts = [

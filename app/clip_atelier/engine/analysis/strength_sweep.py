@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from clip_atelier.engine.core import Control, Phase, Strength, Whole, Work, _, paths
-from clip_atelier.engine.data import ImageCache, scan
+from clip_atelier.engine.data import ImageCache, scan, scan_cache_file
 from clip_atelier.engine.evaluation import (
     EvaluationSet,
     GainedForgotten,
@@ -131,9 +131,9 @@ def curve(
         UserError: no such run, its collection is gone or cannot be split, or too few images can be read.
     """
     # The probe's own table decides its captions, whatever the run's settings say.
-    yield Phase(name="scan", title=_("Reading the collection"))
-    cache = home / "cache" / "scan.sqlite"
-    general = yield from scan(probe or paths.control_collection(), DataSettings(), control, cache)
+    general = yield from scan(
+        probe or paths.control_collection(), DataSettings(), control, scan_cache_file(home)
+    )
     held = yield from open_on(home, run_id, models, control)
     try:
         settings, clip, parts = held.run.settings, held.clip, held.parts

@@ -33,6 +33,7 @@ from .events import T as T
 from .events import Work as Work
 from .events import drive as drive
 from .events import from_json as from_json
+from .events import mapped as mapped
 from .events import plain as plain
 from .events import to_json as to_json
 from .files import cannot_write as cannot_write
@@ -43,5 +44,6 @@ from .i18n import N_ as N_
 from .i18n import _ as _
 from .i18n import system_language as system_language
 from .paths import shown as shown
+from .progress import Countdown as Countdown
 from .progress import Whole as Whole
 from .tables import csv_table as csv_table

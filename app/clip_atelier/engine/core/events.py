@@ -237,6 +237,21 @@ def from_json(record: Mapping[str, Any]) -> Event:
         raise ValueError(f"incomplete {cls.kind} event: {error}") from error
 
 
+def mapped(work: Work[T], change: Callable[[Event], Event | None]) -> Work[T]:
+    """The same work with each event changed before it is handed on, or kept back where `change` gives None."""
+    try:
+        while True:
+            try:
+                event = next(work)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            changed = change(event)
+            if changed is not None:
+                yield changed
+    finally:
+        work.close()
+
+
 def drive(work: Work[T], on_event: Callable[[Event], object] | None = None) -> T:
     """Runs long work to its end, handing each event on, and returns its result."""
     while True:

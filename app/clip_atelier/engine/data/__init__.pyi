@@ -3,6 +3,8 @@ from . import image_gate as image_gate
 from . import pixels as pixels
 from .image_cache import Fitted as Fitted
 from .image_cache import ImageCache as ImageCache
+from .opening import open_collection as open_collection
+from .opening import scan_cache_file as scan_cache_file
 from .records import Collection as Collection
 from .records import Item as Item
 from .records import Problem as Problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_atelier.engine.core import Control, ProblemFound, Progress, UserError, Work, _
+from clip_atelier.engine.core import Control, Countdown, ProblemFound, UserError, Work, _
 from clip_atelier.engine.data import image_gate
 from clip_atelier.engine.data.pixels import Fit
 from clip_atelier.engine.data.records import Item
@@ -144,7 +143,7 @@ class ImageCache:
                     self._remember(*pair, np.frombuffer(data, np.uint8).reshape(shape))
                 else:
                     missing.append(pair)
-        began = time.monotonic()
+        countdown = Countdown(len(missing))
         shelf = _Shelf(lambda: self.store)
         for done, (pair, result) in enumerate(self._ahead(missing, control), 1):
             if isinstance(result, UserError):
@@ -155,10 +154,7 @@ class ImageCache:
                 self._remember(*pair, result)
                 shelf.put(names[pair], result)
             if done % 32 == 0 or done == len(missing):
-                left = (time.monotonic() - began) / done * (len(missing) - done)
-                yield Progress(
-                    done=done, total=len(missing), seconds_left=left, item=self.items[pair[0]].path
-                )
+                yield countdown.at(done, self.items[pair[0]].path)
         shelf.flush()
         return tuple(failed)
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from clip_atelier.engine.data.image_facts import ImageFacts
+from clip_atelier.engine.storage import NewerDatabase, open_database, transaction
 
 _VERSION: Final = 2
 """Raise it when `read` finds out other things: old entries are then forgotten."""
+_FORGET: Final = "DROP TABLE IF EXISTS readings;"
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS readings (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
@@ -73,14 +75,14 @@ class ScanCache:
     def save(self) -> None:
         """Writes what is new. A disk that is full or a cache that is locked costs the entries, not the scan."""
         if self._database is not None and self._new:
-            with contextlib.suppress(sqlite3.Error), self._database:
+            with contextlib.suppress(sqlite3.Error), transaction(self._database):
                 self._database.executemany("REPLACE INTO readings VALUES (?,?,?,?,?,?,?,?,?)", self._new)
         self._new = []
 
     def forget_gone(self) -> None:
         """Drops what was known of files that nobody asked for since the cache was opened."""
         if self._database is not None and self._gone:
-            with contextlib.suppress(sqlite3.Error), self._database:
+            with contextlib.suppress(sqlite3.Error), transaction(self._database):
                 gone = [(self._root + os.fsencode(path),) for path in self._gone]
                 self._database.executemany("DELETE FROM readings WHERE path = ?", gone)
 
@@ -95,12 +97,10 @@ class ScanCache:
         for mended in (False, True):
             database: sqlite3.Connection | None = None
             try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                database = sqlite3.connect(file, timeout=1)
-                self._prepare(database)
+                database = open_database(file, f"{_TABLE};", _VERSION, before=_FORGET, wait=1)
                 self._load(database)
                 return database
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, NewerDatabase) as error:
                 if database is not None:
                     database.close()
                 if mended or getattr(error, "sqlite_errorname", "").startswith(_NOT_DAMAGE):
@@ -108,14 +108,6 @@ class ScanCache:
             with contextlib.suppress(OSError):  # start anew, once
                 file.unlink()
         return None
-
-    @staticmethod
-    def _prepare(database: sqlite3.Connection) -> None:
-        with database:
-            if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-                database.execute("DROP TABLE IF EXISTS readings")
-                database.execute(f"PRAGMA user_version = {_VERSION}")
-            database.execute(_TABLE)
 
     def _load(self, database: sqlite3.Connection) -> None:
         beyond = self._root[:-1] + bytes([self._root[-1] + 1])

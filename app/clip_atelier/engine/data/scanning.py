@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from clip_atelier.engine.core import (
     Control,
+    Countdown,
     Phase,
     ProblemFound,
     Progress,
@@ -155,7 +156,7 @@ def _readings(
     known = ScanCache(cache, folder)
     results: dict[str, ImageFacts] = {}
     total = len(found.images)
-    started = shown_at = time.monotonic()
+    shown_at = time.monotonic()
     try:
         fresh: list[str] = []
         for path, stamp in found.images.items():
@@ -164,7 +165,7 @@ def _readings(
                 fresh.append(path)
             else:
                 results[path] = reading
-        reused = len(results)
+        reused, countdown = len(results), Countdown(len(fresh))
         for done, (path, future) in enumerate(_decoded(folder, fresh, control, fitting), start=1):
             try:
                 results[path], picture = future.result()
@@ -177,8 +178,7 @@ def _readings(
             now = time.monotonic()
             if now - shown_at >= EVERY:
                 shown_at = now
-                left = (now - started) / done * (len(fresh) - done)
-                yield Progress(done=reused + done, total=total, seconds_left=left, item=path)
+                yield Progress(done=reused + done, total=total, seconds_left=countdown.left(done), item=path)
         known.forget_gone()
         yield Progress(done=total, total=total, seconds_left=0.0)
     finally:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clip_atelier.engine.core import Control, Notice, Phase, Work, _
-from clip_atelier.engine.data import Collection, ImageCache, Split, scan, split
+from clip_atelier.engine.data import Collection, ImageCache, Split, open_collection
 from clip_atelier.engine.evaluation.embedding import evaluation_set_of
 from clip_atelier.engine.evaluation.sets import EvaluationSet
 from clip_atelier.engine.models import Adapter, Model, Models, adapters
@@ -84,9 +84,7 @@ def open_on(
     """
     run = Runs(home).open(run_id)
     settings = run.settings
-    yield Phase(name="scan", title=_("Reading the collection"))
-    collection = yield from scan(folder or run.folder, settings.data, control, home / "cache" / "scan.sqlite")
-    parts = split(collection, settings.data, settings.data.split_seed)
+    collection, parts = yield from open_collection(folder or run.folder, settings.data, home, control)
     trained_on = run.record.data.fingerprint if run.record.data else ""
     own = collection.root.resolve() == run.folder.resolve() or trained_on == collection.fingerprint
     changed = own and trained_on not in ("", collection.fingerprint)

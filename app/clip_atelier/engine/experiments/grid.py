@@ -24,6 +24,7 @@ from clip_atelier.engine.core import (
     Cell,
     Control,
     DamagedFile,
+    Event,
     Record,
     Score,
     Started,
@@ -34,12 +35,13 @@ from clip_atelier.engine.core import (
     WorkError,
     _,
     cannot_write,
+    mapped,
     paths,
     plain,
     read_document,
     write_document,
 )
-from clip_atelier.engine.data import scan
+from clip_atelier.engine.data import scan, scan_cache_file
 from clip_atelier.engine.evaluation import metrics
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Difference, TrainResult
@@ -381,7 +383,7 @@ def fill(grid: Grid, home: Path, models: Models, control: Control) -> Work[GridT
     """
     grid.cells()
     data = grid.settings(grid.cells()[0]).data
-    collection = yield from scan(grid.folder, data, control, home / "cache" / "scan.sqlite")
+    collection = yield from scan(grid.folder, data, control, scan_cache_file(home))
     queue = Queue(home, grid, collection.fingerprint)
     lock = filelock.FileLock(queue.path.with_suffix(".lock"))
     try:
@@ -453,15 +455,11 @@ def _run(queue: Queue, entry: QueuedRun, home: Path, models: Models, control: Co
 
 def _noting(work: Work[TrainResult], queue: Queue, entry: QueuedRun) -> Work[TrainResult]:
     """Hands a training's events on, and writes the run's name down as soon as it has one."""
-    try:
-        while True:
-            try:
-                event = next(work)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            if isinstance(event, Started) and event.run != entry.run:
-                entry.run = event.run
-                queue.save()
-            yield event
-    finally:
-        work.close()
+
+    def note(event: Event) -> Event:
+        if isinstance(event, Started) and event.run != entry.run:
+            entry.run = event.run
+            queue.save()
+        return event
+
+    return mapped(work, note)

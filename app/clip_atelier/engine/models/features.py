@@ -7,7 +7,6 @@ bits; stored features are named by model, cut, precision and picture.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from clip_atelier.engine.core import Control, Progress, Work
+from clip_atelier.engine.core import Control, Countdown, Work
 from clip_atelier.engine.data import ImageCache
 from clip_atelier.engine.models.adapters import attached
 from clip_atelier.engine.models.embeddings import Features, normalised
@@ -69,7 +68,7 @@ def image_prefix(
     missing.sort()
     # As many batches go through a layer one after the other as their hidden states may take.
     span = BATCH * max(1, _HIDDEN // (4 * BATCH * int(np.prod(clip.cut_shape(1))))) if half else BATCH
-    began = time.monotonic()
+    countdown = Countdown(len(missing))
     for start in range(0, len(missing), span):
         part = missing[start : start + span]
         batches = [part[first : first + BATCH] for first in range(0, len(part), BATCH)]
@@ -82,8 +81,7 @@ def image_prefix(
             if store:
                 store.put({names[r]: v.tobytes() for r, v in zip(batch, hidden, strict=True)})
             done += len(batch)
-            left = (time.monotonic() - began) / done * (len(missing) - done)
-            yield Progress(done=done, total=len(missing), seconds_left=left)
+            yield countdown.at(done)
     return np.stack([row for row in rows if row is not None]) if rows else np.zeros((0, *shape), np.float32)
 
 
@@ -145,7 +143,7 @@ def fresh_images(
     """Normalised embeddings [N, dim] of images, nothing taken from the store; `half` as for `images`."""
     parts: list[Features] = []
     halves = Halves([clip.tower("vision")] if half else [], clip.device.dtype)
-    began = time.monotonic()
+    countdown = Countdown(len(indices))
     for start in range(0, len(indices), BATCH):
         control.boundary()
         part = indices[start : start + BATCH]
@@ -154,8 +152,7 @@ def fresh_images(
                 clip.image(clip.pixels(torch.from_numpy(pictures.batch(part)))).float().cpu().numpy()
             )
         done = start + len(part)
-        left = (time.monotonic() - began) / done * (len(indices) - done)
-        yield Progress(done=done, total=len(indices), seconds_left=left)
+        yield countdown.at(done)
     return normalised(np.concatenate(parts)) if parts else np.zeros((0, clip.dim), np.float32)
 
 

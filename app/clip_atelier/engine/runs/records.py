@@ -28,6 +28,7 @@ from clip_atelier.engine.core import (
     _,
     cannot_write,
     from_json,
+    mapped,
     read_document,
     to_json,
     write_document,
@@ -197,20 +198,17 @@ class RunFolder:
         try:
             self._mend_tail(file)
             with file.open("a", encoding="utf-8") as stream:
-                while True:
-                    try:
-                        event = next(work)
-                    except StopIteration as end:
-                        return end.value  # type: ignore[no-any-return]
+
+                def write(event: Event) -> Event:
                     if not file.exists():
                         raise FileNotFoundError(2, os.strerror(2), str(file))
                     stream.write(json.dumps(to_json(event), ensure_ascii=False, allow_nan=False) + "\n")
                     stream.flush()
-                    yield event
+                    return event
+
+                return (yield from mapped(work, write))
         except OSError as error:
             raise cannot_write(file, error) from error
-        finally:
-            work.close()
 
     @staticmethod
     def _mend_tail(file: Path) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clip_atelier.engine.core import UserError, WorkError, _, shown
+from clip_atelier.engine.storage import NewerDatabase, open_database, transaction
 
 # Raised when the arithmetic that leads to an embedding changes; older embeddings are then no longer found.
 _RECIPE: Final = 1
@@ -94,7 +95,6 @@ class EmbeddingStore:
         self.path = path
         self.replaced: Path | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._open()
         except OSError as error:
             raise self._failure(error) from error
@@ -109,25 +109,15 @@ class EmbeddingStore:
                 self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
         try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > _SCHEMA:
-                raise UserError(
-                    _("“{path}” was made by a newer version of this program.").format(path=shown(self.path)),
-                    _("Update the program, or choose another home folder."),
-                )
             # Large pages: a vector of a few kilobytes lies in one, next to its neighbours.
-            db.execute("PRAGMA page_size = 16384")
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("PRAGMA foreign_keys = ON")
-            if version < _SCHEMA:
-                db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_SCHEMA}; COMMIT;")
-            db.execute("CREATE TEMP TABLE wanted (id INTEGER PRIMARY KEY, place INTEGER NOT NULL)")
-        except BaseException:
-            db.close()
-            raise
+            db = open_database(self.path, _TABLES, _SCHEMA, page_size=16384, wait=30)
+        except NewerDatabase as error:
+            raise UserError(
+                _("“{path}” was made by a newer version of this program.").format(path=shown(self.path)),
+                _("Update the program, or choose another home folder."),
+            ) from error
+        db.execute("CREATE TEMP TABLE wanted (id INTEGER PRIMARY KEY, place INTEGER NOT NULL)")
         return db
 
     def close(self) -> None:
@@ -165,7 +155,7 @@ class EmbeddingStore:
             WorkError: the disk is full, or the file cannot be written; what was there stays.
         """
         rows = np.ascontiguousarray(vectors, "<f4")
-        with self._failing(), self._transaction():
+        with self._failing(), transaction(self._db):
             self._db.execute(
                 "INSERT INTO space (key, family, dim, used) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (key) DO UPDATE SET used = excluded.used",
@@ -214,7 +204,7 @@ class EmbeddingStore:
 
     def forget_strengths(self, space: Space) -> None:
         """Removes the embeddings of all but the latest strengths of this space's update."""
-        with self._failing(), self._transaction():
+        with self._failing(), transaction(self._db):
             self._db.execute("UPDATE space SET used = ? WHERE key = ?", (time.time(), space.key))
             self._db.execute(
                 "DELETE FROM space WHERE family = ? AND id NOT IN"
@@ -231,18 +221,6 @@ class EmbeddingStore:
                     (space.key,),
                 )
             )
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            # After some errors (a full disk) SQLite has rolled back by itself.
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:

@@ -13,8 +13,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_atelier.engine.core import Control, Notice, Phase, Progress, T, UserError, Work, _, shown
-from clip_atelier.engine.data import Collection, Fitted, ImageCache, Item, image_gate, scan
+from clip_atelier.engine.core import (
+    Control,
+    Countdown,
+    Notice,
+    Phase,
+    Progress,
+    T,
+    UserError,
+    Work,
+    _,
+    mapped,
+    shown,
+)
+from clip_atelier.engine.data import Collection, Fitted, ImageCache, Item, image_gate, scan, scan_cache_file
 from clip_atelier.engine.models import STARTER, Adapter, Model, Models, features
 from clip_atelier.engine.runs import Runs, open_run
 from clip_atelier.engine.search.embedding_store import EmbeddingStore, Space
@@ -144,7 +156,7 @@ def _gallery(
 ) -> Work[Gallery]:
     began = time.monotonic()
     fitted = Fitted(cache, loaded.clip.image_size, loaded.data.image_fit)
-    found = yield from scan(folder, loaded.data, control, home / "cache" / "scan.sqlite", fitted)
+    found = yield from scan(folder, loaded.data, control, scan_cache_file(home), fitted)
     fitted.flush()
     yield Phase(name="index", title=_("Embedding the images"))
     digests = [item.digest for item in found.items]
@@ -200,7 +212,7 @@ def _embed(
     cache: BlobCache,
     control: Control,
 ) -> Work[None]:
-    began = time.monotonic()
+    countdown = Countdown(len(items))
     for start in range(0, len(items), _BATCH):
         control.boundary()
         part = items[start : start + _BATCH]
@@ -211,8 +223,7 @@ def _embed(
         if good:
             yield from _look(pictures, good, loaded, store, control)
         done = start + len(part)
-        left = (time.monotonic() - began) / done * (len(items) - done)
-        yield Progress(done=done, total=len(items), seconds_left=left, item=part[-1].path)
+        yield countdown.at(done, part[-1].path)
 
 
 def _look(
@@ -246,10 +257,4 @@ def _look(
 
 def _quiet(work: Work[T]) -> Work[T]:
     """The work without its progress, which is about a part only."""
-    while True:
-        try:
-            event = next(work)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        if not isinstance(event, Progress):
-            yield event
+    return mapped(work, lambda event: None if isinstance(event, Progress) else event)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from clip_atelier.engine.core import Record, Text
@@ -54,3 +56,12 @@ class SearchResult(Record):
     strength: float
     base: tuple[SearchHit, ...]
     adapted: tuple[SearchHit, ...] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Without a run there is no `adapted`, and `base_rank` only stands there."""
+        found = super().as_json()
+        for hit in found["base"]:
+            del hit["base_rank"]
+        if found["adapted"] is None:
+            del found["adapted"]
+        return found

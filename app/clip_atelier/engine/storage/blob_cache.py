@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from clip_atelier.engine.core import WorkError, _
+from clip_atelier.engine.storage.database import NewerDatabase, open_database, transaction
 
+_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS blobs (key TEXT PRIMARY KEY, used REAL NOT NULL, size INTEGER NOT NULL, data BLOB NOT NULL)
     WITHOUT ROWID;
@@ -34,13 +36,8 @@ class BlobCache:
         self.file = file
         self.limit = limit
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            # Losing the last seconds of a cache in a power cut costs nothing.
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
+            self._db = open_database(file, _SCHEMA, _VERSION, shared=True)
+        except (OSError, sqlite3.Error, NewerDatabase) as error:
             raise self._failed(error) from error
         self._size = self._stored()
 
@@ -99,16 +96,11 @@ class BlobCache:
         now = time.time()
         try:
             self._make_room(need)
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._db):
                 self._db.executemany(
                     "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)",
                     [(key, now, len(data), data) for key, data in blobs.items()],
                 )
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             raise self._failed(error) from error
         self._size += need

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 
 from clip_atelier.engine.core import Control, Phase, Record, Work, WorkError, _
-from clip_atelier.engine.data import ImageCache, scan, split
+from clip_atelier.engine.data import ImageCache, open_collection
 from clip_atelier.engine.models import Model, Models, adapters, is_out_of_memory
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.training.batches import Batches, step_count
@@ -61,9 +61,7 @@ def estimate(
     Raises:
         UserError: the folder, the model or a setting is at fault.
     """
-    yield Phase(name="scan", title=_("Reading the collection"))
-    collection = yield from scan(folder, settings.data, control, home / "cache" / "scan.sqlite")
-    parts = split(collection, settings.data, settings.data.split_seed)
+    collection, parts = yield from open_collection(folder, settings.data, home, control)
     yield Phase(name="load", title=_("Opening the model"))
     clip = models.open(settings.model.name, settings.hardware)
     yield Phase(name="train", title=_("Probing one step"))

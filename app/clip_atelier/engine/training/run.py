@@ -26,7 +26,7 @@ from clip_atelier.engine.core import (
     _,
     write_document,
 )
-from clip_atelier.engine.data import Collection, ImageCache, Split, scan, split
+from clip_atelier.engine.data import Collection, ImageCache, Split, open_collection
 from clip_atelier.engine.evaluation import (
     EvaluationSet,
     comparison,
@@ -188,11 +188,7 @@ class _Training:
     def work(self) -> Work[TrainResult]:
         """All phases."""
         settings, control = self.settings, self.control
-        yield Phase(name="scan", title=_("Reading the collection"))
-        collection = yield from scan(
-            self.run.folder, settings.data, control, self.home / "cache" / "scan.sqlite"
-        )
-        parts = split(collection, settings.data, settings.data.split_seed)
+        collection, parts = yield from open_collection(self.run.folder, settings.data, self.home, control)
         yield Phase(name="load", title=_("Opening the model"))
         clip = self.models.open(settings.model.name, settings.hardware)
         try:

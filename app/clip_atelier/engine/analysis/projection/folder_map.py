@@ -26,7 +26,7 @@ from clip_atelier.engine.core import (
     shown,
     write_whole,
 )
-from clip_atelier.engine.data import Item, scan, split
+from clip_atelier.engine.data import Item, open_collection
 from clip_atelier.engine.models import Models, adapters
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.search import ModelRef, load_model, open_gallery
@@ -132,8 +132,7 @@ def _parts(folder: Path, run: str | None, home: Path, control: Control) -> Mappi
         return {}
     settings = opened.settings
     try:
-        found = drive(scan(folder, settings.data, control, home / "cache" / "scan.sqlite"))
-        parts = split(found, settings.data, settings.data.split_seed)
+        found, parts = drive(open_collection(folder, settings.data, home, control))
     except UserError:
         # The folder no longer is what the run was made from; its images are mapped all the same.
         return {}

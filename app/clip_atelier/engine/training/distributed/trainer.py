@@ -20,7 +20,7 @@ from torch import Tensor
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, UserError, _, drive
-from clip_atelier.engine.data import Collection, ImageCache, scan
+from clip_atelier.engine.data import Collection, ImageCache, scan, scan_cache_file
 from clip_atelier.engine.models import Adapter, Model, Models, adapters
 from clip_atelier.engine.settings import TrainSettings
 from clip_atelier.engine.storage import BlobCache
@@ -154,7 +154,7 @@ class _Follower:
         chosen = settings.build(order["settings"])
         views = chosen.data.views
         folder, indices = Path(order["folder"]), order["indices"]
-        collection = drive(scan(folder, chosen.data, control, home / "cache" / "scan.sqlite"))
+        collection = drive(scan(folder, chosen.data, control, scan_cache_file(home)))
         clip = models.open(chosen.model.name, chosen.hardware)
         run.callback(adapters.detach, clip)
         store = BlobCache.of_features(home, chosen.hardware.cache_gb)
