@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clip_atelier.engine import settings, training
 from clip_atelier.engine.core import Control, drive
-from clip_atelier.engine.evaluation import EvaluationSet, Row, comparison, metrics
+from clip_atelier.engine.evaluation import EvaluationSet, Row, bootstrap, comparison, metrics
 from clip_atelier.engine.evaluation.sets import Task
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Difference, TrainResult
@@ -45,7 +45,7 @@ def made(tmp_path: Path) -> Callable[..., Row]:
         base = answers(40)
         if stored:
             comparison.keep(folder, evaluation_set(), {KEY: base}, {KEY: adapted})
-        change = metrics.paired_bootstrap(base, adapted)
+        change = bootstrap.paired_bootstrap(base, adapted)
         result = {
             "base": {KEY: base.mean()},
             "adapted": {KEY: adapted.mean()},

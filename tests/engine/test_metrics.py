@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
 
-from clip_atelier.engine.evaluation import METRICS, Interval, metrics
+from clip_atelier.engine.evaluation import METRICS, Interval, bootstrap, metrics
 
 
 def naive(name, order, relevant):
@@ -210,7 +210,7 @@ def test_the_interval_is_that_of_a_naive_bootstrap(average):
     clusters = np.sort(rng.integers(0, 40, 150))
     base = rng.normal(10, 3, 150)
     adapted = base + rng.normal(1, 2, 150) + rng.normal(0, 1.5, 40)[clusters]
-    ours = metrics.paired_bootstrap(base, adapted, clusters, samples=4000, average=average)
+    ours = bootstrap.paired_bootstrap(base, adapted, clusters, samples=4000, average=average)
     low, high = naive_bootstrap(base, adapted, clusters, getattr(np, average))
     assert ours.value == pytest.approx(getattr(np, average)(adapted) - getattr(np, average)(base))
     assert ours.low == pytest.approx(low, abs=0.1 * (high - low))
@@ -222,7 +222,7 @@ def test_the_interval_is_that_of_a_naive_bootstrap(average):
 def test_the_weighted_median_is_the_median_of_the_repeated_values(pairs):
     values = np.array([value for value, _ in pairs], float)
     weights = np.array([weight for _, weight in pairs])
-    ours = metrics._weighted_median(values, weights[None].astype(float))[0]
+    ours = bootstrap._weighted_median(values, weights[None].astype(float))[0]
     assert ours == np.median(np.repeat(values, weights))
 
 
@@ -230,8 +230,8 @@ def test_correlated_captions_widen_the_interval():
     rng = np.random.default_rng(0)
     gain = rng.integers(0, 2, 60).astype(float)
     base, adapted = np.zeros(300), np.repeat(gain, 5)
-    together = metrics.paired_bootstrap(base, adapted, np.repeat(np.arange(60), 5))
-    apart = metrics.paired_bootstrap(base, adapted)
+    together = bootstrap.paired_bootstrap(base, adapted, np.repeat(np.arange(60), 5))
+    apart = bootstrap.paired_bootstrap(base, adapted)
     assert together.value == apart.value
     assert together.high - together.low > 1.8 * (apart.high - apart.low)
 
@@ -239,25 +239,25 @@ def test_correlated_captions_widen_the_interval():
 def test_the_same_queries_and_seed_give_the_same_interval_and_none_gives_none():
     rng = np.random.default_rng(0)
     base, adapted = rng.random(50), rng.random(50)
-    assert metrics.paired_bootstrap(base, adapted) == metrics.paired_bootstrap(base, adapted)
-    assert metrics.paired_bootstrap(base, adapted) != metrics.paired_bootstrap(base, adapted, seed=1)
-    empty = metrics.paired_bootstrap(np.array([np.nan]), np.array([1.0]))
+    assert bootstrap.paired_bootstrap(base, adapted) == bootstrap.paired_bootstrap(base, adapted)
+    assert bootstrap.paired_bootstrap(base, adapted) != bootstrap.paired_bootstrap(base, adapted, seed=1)
+    empty = bootstrap.paired_bootstrap(np.array([np.nan]), np.array([1.0]))
     assert math.isnan(empty.value)
-    assert metrics.verdict(empty) == "no measurable difference"
+    assert bootstrap.verdict(empty) == "no measurable difference"
 
 
 def test_equal_models_never_differ():
     values = np.random.default_rng(0).random(200)
-    assert metrics.paired_bootstrap(values, values) == Interval(0.0, 0.0, 0.0, 0)
+    assert bootstrap.paired_bootstrap(values, values) == Interval(0.0, 0.0, 0.0, 0)
 
 
 @pytest.mark.parametrize(("changed", "said"), [(1, False), (5, False), (6, True), (40, True)])
 def test_a_handful_of_changed_queries_is_no_gain(changed, said):
     base, adapted = np.zeros(100), np.zeros(100)
     adapted[:changed] = 1
-    interval = metrics.paired_bootstrap(base, adapted)
+    interval = bootstrap.paired_bootstrap(base, adapted)
     assert interval.changed == changed
-    assert (metrics.verdict(interval) == "gain") is said
+    assert (bootstrap.verdict(interval) == "gain") is said
 
 
 def test_verdicts_follow_the_metrics_direction():
@@ -267,16 +267,16 @@ def test_verdicts_follow_the_metrics_direction():
         (Interval(0.1, 0.0, 0.2), "no measurable difference", "no measurable difference"),
         (Interval(0.0, -0.1, 0.1), "no measurable difference", "no measurable difference"),
     ]:
-        assert metrics.verdict(interval) == up
-        assert metrics.verdict(interval, "down") == down
+        assert bootstrap.verdict(interval) == up
+        assert bootstrap.verdict(interval, "down") == down
 
 
 def test_noise_is_called_a_gain_no_more_often_than_promised():
     # 300 comparisons in which nothing was learned: about 5 % of 95 % intervals may exclude zero, half of them upwards.
     rng = np.random.default_rng(42)
     said = [
-        metrics.verdict(
-            metrics.paired_bootstrap(
+        bootstrap.verdict(
+            bootstrap.paired_bootstrap(
                 (rng.random(80) < 0.4).astype(float),
                 (rng.random(80) < 0.4).astype(float),
                 samples=400,

@@ -20,9 +20,9 @@ from clip_atelier.engine.evaluation import (
     StrengthSweep,
     SweepPoint,
     Values,
+    bootstrap,
     embed,
     evaluation_set_of,
-    metrics,
     open_on,
     select_by,
     significance,
@@ -226,5 +226,5 @@ def _mean(values: Values, name: str) -> float:
 
 def _difference(evaluation_set: EvaluationSet, name: str, base: Values, now: Values) -> Difference:
     clusters = evaluation_set.task(name.partition("/")[0]).clusters
-    interval = metrics.paired_bootstrap(base[name], now[name], clusters)
+    interval = bootstrap.paired_bootstrap(base[name], now[name], clusters)
     return Difference(value=interval.value, low=interval.low, high=interval.high)

@@ -23,6 +23,7 @@ from clip_atelier.engine.evaluation import (
     WordChange,
     WordChanges,
     Wording,
+    bootstrap,
     caption_key,
     metrics,
     open_on,
@@ -109,7 +110,7 @@ def words(
         held.close()
     (before, base), (after, adapted) = found
     moved = np.log2(before / after)
-    average = metrics.paired_bootstrap(np.zeros_like(moved), moved)
+    average = bootstrap.paired_bootstrap(np.zeros_like(moved), moved)
     return WordChanges(
         run=held.run.id,
         folder=str(held.collection.root),

@@ -1,3 +1,4 @@
+from . import bootstrap as bootstrap
 from . import comparison as comparison
 from . import findings as findings
 from . import metrics as metrics
@@ -5,6 +6,7 @@ from . import run_evaluation as run_evaluation
 from . import sets as sets
 from . import significance as significance
 from . import strengths as strengths
+from .bootstrap import Interval as Interval
 from .comparison import Mark as Mark
 from .comparison import Row as Row
 from .comparison import signed as signed
@@ -21,7 +23,6 @@ from .measurements import WordChange as WordChange
 from .measurements import WordChanges as WordChanges
 from .measurements import Wording as Wording
 from .metrics import METRICS as METRICS
-from .metrics import Interval as Interval
 from .sets import TASKS as TASKS
 from .sets import EvaluationSet as EvaluationSet
 from .sets import caption_key as caption_key

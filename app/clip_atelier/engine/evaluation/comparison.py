@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clip_atelier.engine.core import Control, UserError, _, replacing
-from clip_atelier.engine.evaluation import metrics
+from clip_atelier.engine.evaluation import bootstrap
 from clip_atelier.engine.evaluation.metrics import METRICS
 from clip_atelier.engine.evaluation.sets import TASKS, EvaluationSet
 from clip_atelier.engine.runs import Difference, ModelRecord, RunFolder, Runs, TrainResult
@@ -110,15 +110,15 @@ class Row:
         """A metric ("direction/metric") of the "base" or the "adapted" model; NaN where it was not measured."""
         return _number((self.result.base if model == "base" else self.result.adapted).get(key))
 
-    def difference(self, key: str) -> metrics.Interval:
+    def difference(self, key: str) -> bootstrap.Interval:
         """Adapted minus base with its 95 % interval; NaN where it was not measured."""
         found = self.result.difference.get(key, Difference())
-        return metrics.Interval(_number(found.value), _number(found.low), _number(found.high))
+        return bootstrap.Interval(_number(found.value), _number(found.low), _number(found.high))
 
     def verdict(self, key: str) -> str:
         """What the interval allows to say of one metric; empty where it was not measured."""
         change = self.difference(key)
-        return metrics.verdict(change, _direction(key)) if np.isfinite(change.value) else ""
+        return bootstrap.verdict(change, _direction(key)) if np.isfinite(change.value) else ""
 
     @cached_property
     def values(self) -> Mapping[str, NDArray[Any]]:
@@ -247,18 +247,18 @@ def apart(one: Row, other: Row, key: str) -> bool:
     return first.low > second.high or second.low > first.high
 
 
-def between(one: Row, other: Row, key: str) -> metrics.Interval | None:
+def between(one: Row, other: Row, key: str) -> bootstrap.Interval | None:
     """`one` minus `other` by a metric, paired by query; None where that cannot be computed."""
     first, second = one.values.get(f"adapted/{key}"), other.values.get(f"adapted/{key}")
     if first is None or second is None or first.shape != second.shape:
         return None
     if np.array_equal(first, second):
-        return metrics.Interval(0.0, 0.0, 0.0)
+        return bootstrap.Interval(0.0, 0.0, 0.0)
     task, _slash, metric = key.rpartition("/")
     clusters = one.values.get(f"clusters/{task}")
     if clusters is None or clusters.shape != first.shape:
         return None
-    return metrics.paired_bootstrap(second, first, clusters, average=METRICS[metric].average)
+    return bootstrap.paired_bootstrap(second, first, clusters, average=METRICS[metric].average)
 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -294,7 +294,7 @@ def signed(value: float, key: str) -> str:
     return f"{value:+.{digits}f}" if round(value, digits) else f"{0:.{digits}f}"
 
 
-def spoken(change: metrics.Interval, key: str) -> str:
+def spoken(change: bootstrap.Interval, key: str) -> str:
     """A difference with its interval: "+0.035 (+0.005 … +0.070)"."""
     return f"{signed(change.value, key)} ({signed(change.low, key)} … {signed(change.high, key)})"
 

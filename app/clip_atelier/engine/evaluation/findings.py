@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from clip_atelier.engine.core import _
-from clip_atelier.engine.evaluation import metrics
+from clip_atelier.engine.evaluation import bootstrap
+from clip_atelier.engine.evaluation.bootstrap import Interval, Verdict
 from clip_atelier.engine.evaluation.measurements import GainedForgotten, SweepPoint, WordChanges
-from clip_atelier.engine.evaluation.metrics import Interval, Verdict
 from clip_atelier.engine.evaluation.sets import TASKS
 from clip_atelier.engine.runs import Difference
 
@@ -121,7 +121,7 @@ def wording(result: WordChanges) -> str:
 def _judged(difference: Difference) -> Verdict:
     if difference.value is None or difference.low is None or difference.high is None:
         return "no measurable difference"
-    return metrics.verdict(Interval(difference.value, difference.low, difference.high))
+    return bootstrap.verdict(Interval(difference.value, difference.low, difference.high))
 
 
 def _gained(verdict: Verdict) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clip_atelier.engine.core import _
-from clip_atelier.engine.evaluation import metrics
+from clip_atelier.engine.evaluation import bootstrap, metrics
 from clip_atelier.engine.evaluation.sets import TASKS, EvaluationSet
 from clip_atelier.engine.runs import Comparison, Difference
 
@@ -28,17 +28,17 @@ def compare(evaluation_set: EvaluationSet, base: Values, adapted: Values) -> Com
 
     The verdict is about the headline direction's R@1 at 95 %.
     """
-    intervals: dict[str, metrics.Interval] = {}
+    intervals: dict[str, bootstrap.Interval] = {}
     for task in evaluation_set.tasks:
         for name in metrics.applicable(len(task.gallery)):
             key = f"{task.name}/{name}"
-            intervals[key] = metrics.paired_bootstrap(
+            intervals[key] = bootstrap.paired_bootstrap(
                 base[key], adapted[key], task.clusters, average=metrics.METRICS[name].average
             )
     difference = {key: Difference(value=i.value, low=i.low, high=i.high) for key, i in intervals.items()}
     primary_metric = f"{evaluation_set.primary_metric}/R@1"
     before, after = averages(base), averages(adapted)
-    word = metrics.verdict(intervals[primary_metric])
+    word = bootstrap.verdict(intervals[primary_metric])
     return Comparison(
         base=before,
         adapted=after,
@@ -109,5 +109,5 @@ def _fell(change: Difference, metric: str) -> bool:
     """Whether a metric became worse beyond chance; a difference that could not be measured says nothing."""
     if change.value is None or change.low is None or change.high is None:
         return False
-    interval = metrics.Interval(change.value, change.low, change.high)
-    return metrics.verdict(interval, metrics.METRICS[metric].direction) == "loss"
+    interval = bootstrap.Interval(change.value, change.low, change.high)
+    return bootstrap.verdict(interval, metrics.METRICS[metric].direction) == "loss"

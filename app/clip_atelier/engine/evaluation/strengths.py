@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from clip_atelier.engine.core import Record, Score
-from clip_atelier.engine.evaluation import metrics, significance
+from clip_atelier.engine.evaluation import bootstrap, significance
 from clip_atelier.engine.evaluation.metrics import METRICS
 from clip_atelier.engine.evaluation.sets import EvaluationSet
 from clip_atelier.engine.evaluation.significance import Values
@@ -125,7 +125,7 @@ def reading(evaluation_set: EvaluationSet, base: Values, now: Values, strength: 
     found = {}
     for name in REPORTED_METRICS:
         one = f"{task}/{name}"
-        interval = metrics.paired_bootstrap(base[one], now[one], clusters, average=METRICS[name].average)
+        interval = bootstrap.paired_bootstrap(base[one], now[one], clusters, average=METRICS[name].average)
         before, after = (significance.averages({one: values[one]})[one] for values in (base, now))
         difference = Difference(value=interval.value, low=interval.low, high=interval.high)
         found[name] = told(name, before, after, difference)
@@ -140,7 +140,7 @@ def told(name: str, base: Score, value: Score, difference: Difference) -> Metric
         base=base,
         value=value,
         difference=difference,
-        verdict=metrics.verdict(metrics.Interval(change, low, high), METRICS[name].direction),
+        verdict=bootstrap.verdict(bootstrap.Interval(change, low, high), METRICS[name].direction),
     )
 
 
@@ -152,7 +152,7 @@ def helps(evaluation_set: EvaluationSet, base: Values, now: Values) -> bool:
     than its own.
     """
     changes = {
-        task.name: metrics.paired_bootstrap(
+        task.name: bootstrap.paired_bootstrap(
             base[f"{task.name}/{SELECTION_METRIC}"], now[f"{task.name}/{SELECTION_METRIC}"], task.clusters
         )
         for task in evaluation_set.tasks

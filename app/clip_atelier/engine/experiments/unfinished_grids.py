@@ -9,7 +9,8 @@ from pathlib import Path
 import filelock
 
 from clip_atelier.engine.core import DamagedFile, cannot_write, read_document
-from clip_atelier.engine.experiments.grid import Grid, StoredGrid
+from clip_atelier.engine.experiments.grid import Grid
+from clip_atelier.engine.experiments.grid_records import StoredGrid
 
 log = logging.getLogger(__name__)
 
