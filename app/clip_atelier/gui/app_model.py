@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Event, UserError, _, paths
-from clip_atelier.gui import work
+from clip_atelier.gui import jobs
 from clip_atelier.gui.parts.pictures import PictureStore
 from clip_atelier.gui.strength import Strength
 from clip_atelier.gui.workers import Job, Lanes
@@ -61,7 +61,7 @@ class AppModel(QObject):
         self._again.setInterval(800)
         self._again.timeout.connect(self._rescan_if_other)
         state.changed.connect(self._on_state)
-        self.strength = Strength(self)
+        self.strength = Strength(self, self)
 
     @property
     def home(self) -> Path:
@@ -106,7 +106,7 @@ class AppModel(QObject):
         self.scan_error = None
         values = self.state.values()
         self._scanned_with = [values[name] for name in settings.affecting("scan", "split")]
-        job = Job("scan", partial(work.read_folder, Path(folder), values))
+        job = Job("scan", partial(jobs.read_folder, Path(folder), values))
         job.events.connect(self._on_events)
         job.done.connect(self._on_scanned)
         job.failed.connect(self._on_failed)
@@ -117,7 +117,7 @@ class AppModel(QObject):
 
     def add_model(self, pack: Path) -> None:
         """Brings a model from a pack into the home and chooses it."""
-        job = Job("model", partial(work.add_model, pack))
+        job = Job("model", partial(jobs.add_model, pack))
         job.done.connect(self._on_model_added)
         job.failed.connect(self.report)
         self.lanes.files.submit(job)
@@ -128,7 +128,7 @@ class AppModel(QObject):
 
     def add_run(self, pack: Path) -> None:
         """Brings a run from a pack into the home and shows it."""
-        job = Job("run", partial(work.add_run, pack))
+        job = Job("run", partial(jobs.add_run, pack))
         job.done.connect(self._on_run_added)
         job.failed.connect(self.report)
         self.lanes.files.submit(job)
@@ -147,7 +147,7 @@ class AppModel(QObject):
 
     def read_runs(self) -> None:
         """Reads the list of runs from disk; `runs_changed` tells when `runs` is new."""
-        job = Job("runs", lambda tools, _control: work.list_runs(tools.home))
+        job = Job("runs", lambda tools, _control: jobs.list_runs(tools.home))
         job.done.connect(self._on_runs)
         job.failed.connect(self.report)
         self.lanes.files.replace(job)
@@ -160,7 +160,7 @@ class AppModel(QObject):
         """Has the learning libraries loaded beside the window, so that the first run or search need not wait."""
         if not self._warm:
             self._warm = True
-            self.lanes.compute.submit(Job("warm", work.warm_up, idle=True))
+            self.lanes.compute.submit(Job("warm", jobs.warm_up, idle=True))
 
     def reveal(self, path: Path) -> None:
         """Shows a file's folder in the file manager."""

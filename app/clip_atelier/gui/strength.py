@@ -4,23 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from clip_atelier.engine.analysis import Subject, state_of
 from clip_atelier.engine.core import Event, Progress, UserError
-from clip_atelier.gui import measuring
+from clip_atelier.gui.parts import measuring
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
     from clip_atelier.engine.evaluation import StrengthReading, StrengthSweep
     from clip_atelier.engine.runs import RunSummary
-    from clip_atelier.gui.app_model import AppModel
+    from clip_atelier.gui.state import WindowState
+    from clip_atelier.gui.workers import Lanes
 
 MOST = 1.5
 
 _REST_MS = 600  # how long the dial rests before a measurement that takes a while begins
+
+
+class RunList(Protocol):
+    """What is asked of the window's model: its runs, its state, its lanes, and a way to say what went wrong."""
+
+    state: WindowState
+    lanes: Lanes
+    runs: list[RunSummary]
+    runs_changed: Any  # a Qt signal
+
+    @property
+    def usable_runs(self) -> list[RunSummary]:
+        """The runs that can be looked at."""
+
+    def report(self, error: Exception) -> None:
+        """Tells the user what went wrong."""
 
 
 class Strength(QObject):
@@ -40,9 +57,9 @@ class Strength(QObject):
     changed = Signal()  # the run or its strength
     told = Signal()  # what is known of it
 
-    def __init__(self, app_model: AppModel) -> None:
-        super().__init__(app_model)
-        self._app_model = app_model
+    def __init__(self, run_list: RunList, parent: QObject) -> None:
+        super().__init__(parent)
+        self._run_list = run_list
         self.run: RunSummary | None = None
         self.value = 1.0
         self.trouble = ""
@@ -56,8 +73,8 @@ class Strength(QObject):
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST_MS)
         self._rest.timeout.connect(self._measure)
-        app_model.runs_changed.connect(self._choose)
-        app_model.state.changed.connect(lambda what: self._choose() if what == "run" else None)
+        run_list.runs_changed.connect(self._choose)
+        run_list.state.changed.connect(lambda what: self._choose() if what == "run" else None)
 
     # The strength
 
@@ -82,7 +99,7 @@ class Strength(QObject):
         value = key(min(max(value, 0.0), MOST))
         if self.run is None or value == self.value:
             return
-        here = {run.run for run in self._app_model.runs}
+        here = {run.run for run in self._run_list.runs}
         kept = {run: one for run, one in self._kept().items() if run in here}
         self._turn(value, {**kept, self.run.run: value})
 
@@ -92,14 +109,14 @@ class Strength(QObject):
             self._turn(self.recommended, {k: v for k, v in self._kept().items() if k != self.run.run})
 
     def _turn(self, value: float, kept: Mapping[str, float]) -> None:
-        self._app_model.state.set_view("strengths", dict(kept))
+        self._run_list.state.set_view("strengths", dict(kept))
         self.value = value
         self.trouble = ""
         self.changed.emit()
         self._look()
 
     def _kept(self) -> dict[str, float]:
-        found = self._app_model.state.view("strengths", {})
+        found = self._run_list.state.view("strengths", {})
         return (
             {k: float(v) for k, v in found.items() if isinstance(v, int | float)}
             if isinstance(found, dict)
@@ -132,7 +149,7 @@ class Strength(QObject):
         """Looks at another run, or at another state of the same one."""
         from clip_atelier.engine.evaluation import strengths
 
-        usable, wanted = self._app_model.usable_runs, self._app_model.state.get("run")
+        usable, wanted = self._run_list.usable_runs, self._run_list.state.get("run")
         # A run that is only being trained is not looked at yet: the one before stays.
         order = [wanted, self.run.run if self.run is not None else "", usable[-1].run if usable else ""]
         run = next((r for one in order for r in usable if r.run == one), None)
@@ -157,14 +174,14 @@ class Strength(QObject):
             return
         job = Job("kept-strengths", partial(measuring.read_readings, self._subject), idle=True)
         job.done.connect(partial(self._on_readings, self._subject))
-        job.failed.connect(self._app_model.report)
-        self._app_model.lanes.files.replace(job)
+        job.failed.connect(self._run_list.report)
+        self._run_list.lanes.files.replace(job)
         if behind_features(self.run.settings):
             self._metering = True
             job = Job("meter", partial(measuring.open_meter, self._subject.run), idle=True)
             job.done.connect(partial(self._on_meter, self._subject))
             job.failed.connect(partial(self._on_failed, self._subject))
-            self._app_model.lanes.compute.replace(job)
+            self._run_list.lanes.compute.replace(job)
         self._look()
 
     def _look(self) -> None:
@@ -174,8 +191,8 @@ class Strength(QObject):
             if self._meter is not None:
                 job = Job("read-meter", partial(measuring.read_meter, self._meter, self.value), idle=True)
                 job.done.connect(partial(self._on_reading, self._subject))
-                job.failed.connect(self._app_model.report)
-                self._app_model.lanes.files.replace(job)
+                job.failed.connect(self._run_list.report)
+                self._run_list.lanes.files.replace(job)
             elif not self._metering:
                 self._rest.start()
         self.told.emit()
@@ -189,7 +206,7 @@ class Strength(QObject):
         job.done.connect(partial(self._on_reading, subject))
         job.failed.connect(partial(self._on_failed, subject))
         job.stopped.connect(lambda: self._over(subject))
-        self._app_model.lanes.compute.replace(job)
+        self._run_list.lanes.compute.replace(job)
         self.share = 0.0
         self.told.emit()
 
@@ -221,7 +238,7 @@ class Strength(QObject):
 
     def _on_failed(self, subject: Subject, error: Exception) -> None:
         if not isinstance(error, UserError):
-            self._app_model.report(error)
+            self._run_list.report(error)
         elif subject == self._subject:
             self.trouble = error.message
         self._metering = False

@@ -19,7 +19,8 @@ from PySide6.QtWidgets import (
 )
 
 from clip_atelier.engine.core import N_, _, paths
-from clip_atelier.gui import theme, work
+from clip_atelier.gui import theme
+from clip_atelier.gui.pages.collection import jobs
 from clip_atelier.gui.pages.collection.captions import CaptionTable
 from clip_atelier.gui.pages.collection.states import Failed, Reading, Welcome
 from clip_atelier.gui.parts.picture_detail import Detail
@@ -261,7 +262,7 @@ class CollectionPage(QWidget):
         if collection is None:
             return
         root, edits = collection.root, dict(self.table.captions.edits)
-        job = Job("save", partial(work.save_captions, root, edits))
+        job = Job("save", partial(jobs.save_captions, root, edits))
         job.done.connect(self._on_saved)
         job.failed.connect(self.app_model.report)
         self.app_model.lanes.reading.submit(job)

@@ -12,9 +12,10 @@ from PySide6.QtWidgets import QGridLayout, QStackedWidget, QWidget
 from clip_atelier.engine.analysis import Measured, Subject, state_of
 from clip_atelier.engine.core import N_, _
 from clip_atelier.engine.evaluation import GainedForgotten, WordChanges
-from clip_atelier.gui import measuring, theme
+from clip_atelier.gui import theme
 from clip_atelier.gui.pages.learned.tradeoff import HINT, Tradeoff
 from clip_atelier.gui.pages.learned.words import WordTable
+from clip_atelier.gui.parts import measuring
 from clip_atelier.gui.parts.measurement import Measurement
 from clip_atelier.gui.parts.run_choice import RunChoice
 from clip_atelier.gui.parts.strength_dial import StrengthDial, StrengthLine

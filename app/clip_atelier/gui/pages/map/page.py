@@ -14,11 +14,13 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
 
 from clip_atelier.engine.analysis import FolderMap, Measured, Subject, state_of
 from clip_atelier.engine.core import N_, _, paths
-from clip_atelier.gui import measuring, theme
+from clip_atelier.gui import theme
+from clip_atelier.gui.pages.map import jobs
 from clip_atelier.gui.pages.map.points import MapData
 from clip_atelier.gui.pages.map.scatter import Mask, Scatter
 from clip_atelier.gui.pages.map.scatter_bar import ScatterBar
 from clip_atelier.gui.pages.map.scatter_legend import Legend
+from clip_atelier.gui.parts import measuring
 from clip_atelier.gui.parts.measurement import Measurement
 from clip_atelier.gui.parts.pictures import Tile, TileView
 from clip_atelier.gui.parts.run_choice import RunChoice
@@ -435,9 +437,9 @@ class MapPage(QWidget):
         if self.result is None:
             return
         if out.suffix.lower() == ".png":
-            job = Job("export", partial(measuring.write_picture, self.scatter.picture(), out))
+            job = Job("export", partial(jobs.write_picture, self.scatter.picture(), out))
         else:
-            job = Job("export", partial(measuring.write_map, self.result, out))
+            job = Job("export", partial(jobs.write_map, self.result, out))
         job.done.connect(lambda _path: self.count.say(N_("Saved as {name}"), name=paths.shown(out.name)))
         job.failed.connect(self.app_model.report)
         self.app_model.lanes.files.submit(job)

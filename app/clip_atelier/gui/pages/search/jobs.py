@@ -11,7 +11,7 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, Work, _
 from clip_atelier.engine.search import ModelRef, SearchHit
 from clip_atelier.engine.settings import HardwareSettings
-from clip_atelier.gui.work import at_once
+from clip_atelier.gui.jobs import at_once
 
 if TYPE_CHECKING:
     from clip_atelier.engine.search import Query

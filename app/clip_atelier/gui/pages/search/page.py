@@ -20,8 +20,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
 
 from clip_atelier.engine.core import N_, _, paths
-from clip_atelier.gui import theme, work
+from clip_atelier.gui import theme
 from clip_atelier.gui.drops import dropped_paths
+from clip_atelier.gui.jobs import at_once
 from clip_atelier.gui.pages.search import jobs
 from clip_atelier.gui.pages.search.jobs import Found, Wanted
 from clip_atelier.gui.pages.search.parts import (
@@ -156,7 +157,7 @@ class SearchPage(QWidget):
 
     def search_by(self, path: Path) -> None:
         """Searches by a picture file."""
-        job = Job("look", lambda _tools, _control: work.at_once(lambda: read_picture(path, 128)))
+        job = Job("look", lambda _tools, _control: at_once(lambda: read_picture(path, 128)))
         job.done.connect(lambda image: self._take(image, paths.shown(path.name), path))
         job.failed.connect(self.app_model.report)
         self.app_model.lanes.files.replace(job)

@@ -13,8 +13,9 @@ from PySide6.QtWidgets import QApplication, QFrame, QPlainTextEdit, QSizePolicy,
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, UserError, _
 from clip_atelier.engine.settings import DECLARED, PRESETS, Preset
-from clip_atelier.gui import theme, work
+from clip_atelier.gui import theme
 from clip_atelier.gui.form import Form, limits, shown_value
+from clip_atelier.gui.pages.settings import jobs
 from clip_atelier.gui.pages.settings.model_choice import ModelChoice
 from clip_atelier.gui.widgets.layout import column, row, scrolled
 from clip_atelier.gui.widgets.numbers import duration, size_words
@@ -212,7 +213,7 @@ class Readouts(QFrame):
             return
         chosen, folder = settings.build(values), Path(self._app_model.state.folder)
         key = self._key(chosen)
-        job = Job("estimate", partial(work.estimate, folder, chosen), idle=True)
+        job = Job("estimate", partial(jobs.estimate, folder, chosen), idle=True)
         job.done.connect(lambda found: self._on_measured(key, found))
         job.failed.connect(self._app_model.report)
         self._app_model.lanes.compute.submit(job)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_atelier.engine.core import Check, Control, Work
-from clip_atelier.gui.work import at_once
+from clip_atelier.gui.jobs import at_once
 
 if TYPE_CHECKING:
     from clip_atelier.engine.evaluation import Mark, Row

@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, Event, Finished, UserError, paths
-from clip_atelier.gui import theme, work
+from clip_atelier.gui import theme
+from clip_atelier.gui.pages.training import jobs
 from clip_atelier.gui.pages.training.run_menu import RunMenu
 from clip_atelier.gui.pages.training.run_view import RunView
 from clip_atelier.gui.parts.run_choice import RunChoice
@@ -145,14 +146,14 @@ class TrainingPage(QWidget):
             return
         folder = Path(app_model.state.folder)
         name = str(app_model.state.get("preset") or "")
-        self._run(partial(work.train, folder, chosen, name), folder)
+        self._run(partial(jobs.train, folder, chosen, name), folder)
 
     def _on_resume(self) -> None:
         run = self._summary()
         if run is not None and not self.training:
             folder = Path(run.folder)
             record = self._shown
-            self._run(partial(work.resume, run.run), folder, record)
+            self._run(partial(jobs.resume, run.run), folder, record)
 
     def _run(self, make: Any, folder: Path, record: RunRecord | None = None) -> None:
         job = Job("train", make)
@@ -241,7 +242,7 @@ class TrainingPage(QWidget):
             return
         self.runs.set_value(wanted)
         record = RunRecord()
-        job = Job("replay", partial(work.replay, wanted))
+        job = Job("replay", partial(jobs.replay, wanted))
         job.events.connect(partial(self._on_replayed, record))
         job.failed.connect(self.app_model.report)
         folder = next((r.folder for r in self.app_model.runs if r.run == wanted), "")

@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
 from clip_atelier.engine.core import N_, _, shown
-from clip_atelier.gui import work
+from clip_atelier.gui.pages.training import jobs
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class RunMenu(QMenu):
 
     def export(self, run: str, to: str, out: Path) -> None:
         """Writes a run for use elsewhere; tells where it lies."""
-        job = Job("export", partial(work.export_run, run, to, out))
+        job = Job("export", partial(jobs.export_run, run, to, out))
         job.failed.connect(self._app_model.report)
         job.done.connect(
             lambda _files: self._app_model.news.emit(
@@ -93,7 +93,7 @@ class RunMenu(QMenu):
 
     def delete(self, run: str) -> None:
         """Removes a run from disk."""
-        job = Job("delete", partial(work.delete_run, run))
+        job = Job("delete", partial(jobs.delete_run, run))
         job.failed.connect(self._app_model.report)
         job.done.connect(lambda _result: self.deleted.emit())
         self._app_model.lanes.files.submit(job)

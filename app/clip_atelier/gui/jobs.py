@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, UserError, Work
@@ -13,9 +13,7 @@ from clip_atelier.engine.settings import Settings
 
 if TYPE_CHECKING:
     from clip_atelier.engine.data import Collection, Split, scan_cache_file
-    from clip_atelier.engine.reports import WrittenFiles
-    from clip_atelier.engine.runs import RunSummary, TrainResult
-    from clip_atelier.engine.training import Estimate
+    from clip_atelier.engine.runs import RunSummary
     from clip_atelier.gui.workers import Tools
 
 log = logging.getLogger(__name__)
@@ -46,15 +44,6 @@ def read_folder(
         return collection, None, error
 
 
-def save_captions(
-    root: Path, edits: Mapping[str, tuple[str, ...]], _tools: Tools, _control: Control
-) -> Work[Path]:
-    """Writes edited captions into the folder's table."""
-    from clip_atelier.engine.data import captions
-
-    return at_once(lambda: captions.save(root, edits))
-
-
 def list_runs(home: Path) -> Work[list[RunSummary]]:
     """One summary for each run, oldest first; a damaged one is among them and says why."""
     from clip_atelier.engine.runs import Runs
@@ -83,48 +72,3 @@ def warm_up(_tools: Tools, _control: Control) -> Work[None]:
     from clip_atelier.engine.training import train  # noqa: F401
 
     return at_once(lambda: None)
-
-
-def estimate(folder: Path, chosen: Settings, tools: Tools, control: Control) -> Work[Estimate]:
-    """Takes one step and reckons a run's time and memory from it."""
-    from clip_atelier.engine.training import estimate as probe
-
-    return probe(folder, chosen, tools.home, tools.models, control)
-
-
-def train(folder: Path, chosen: Settings, name: str, tools: Tools, control: Control) -> Work[TrainResult]:
-    """Trains a new run."""
-    from clip_atelier.engine import training
-
-    return training.train(training.Plan(folder, chosen, tools.home, name), tools.models, control)
-
-
-def resume(run: str, tools: Tools, control: Control) -> Work[TrainResult]:
-    """Goes on with a run."""
-    from clip_atelier.engine import training
-
-    return training.resume(tools.home, run, tools.models, control)
-
-
-def replay(run: str, tools: Tools, control: Control) -> Work[None]:
-    """The recorded events of a run, through the same door as live ones."""
-    from clip_atelier.engine.runs import Runs
-
-    for event in Runs(tools.home).open(run).events():
-        control.boundary()
-        yield event
-
-
-def export_run(run: str, to: str, out: Path, tools: Tools, control: Control) -> Work[WrittenFiles]:
-    """Writes a run in a form that other programs take: "adapter", "merged", "onnx" or "code"."""
-    from clip_atelier.engine.reports import export
-    from clip_atelier.engine.runs import Runs
-
-    return export(Runs(tools.home).open(run), cast(Any, to), out, tools.models, control)
-
-
-def delete_run(run: str, tools: Tools, _control: Control) -> Work[None]:
-    """Removes a run from disk."""
-    from clip_atelier.engine.runs import Runs
-
-    return at_once(lambda: Runs(tools.home).delete(run))

@@ -7,14 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QBuffer, QByteArray, QIODevice
-from PySide6.QtGui import QImage, QImageWriter
-
-from clip_atelier.engine.core import Control, Work, _, paths, write_whole
-from clip_atelier.gui.work import at_once
+from clip_atelier.engine.core import Control, Work
+from clip_atelier.gui.jobs import at_once
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.analysis import FolderMap, Measured, Subject
+    from clip_atelier.engine.analysis import Measured, Subject
     from clip_atelier.engine.evaluation import StrengthReading, StrengthSweep
     from clip_atelier.gui.workers import Tools
 
@@ -94,40 +91,3 @@ def _measure(
     folder = Path(subject.folder)
     drawn = yield from measured.map_with_ranks(folder, model_ref, tools.models, control, perplexity)
     return measured.keep(tools.home, subject, drawn)
-
-
-def write_map(result: FolderMap, out: Path, _tools: Tools, _control: Control) -> Work[Path]:
-    """Writes a map's points as a table (.csv) that a spreadsheet can open safely."""
-    from clip_atelier.engine.core import tables
-
-    columns = ("label", "split", "caption", "motion", "control_motion", "before", "after")
-    header = ("path", "base_x", "base_y", "adapted_x", "adapted_y", *columns)
-    rows = [
-        (paths.shown(p.path), *p.base, *(p.adapted or ("", "")), *(getattr(p, key) for key in columns))
-        for p in result.points
-    ]
-
-    def write() -> Path:
-        tables.write(out, header, rows)
-        return out
-
-    return at_once(write)
-
-
-def write_picture(image: QImage, out: Path, _tools: Tools, _control: Control) -> Work[Path]:
-    """Writes a picture (.png).
-
-    Raises:
-        WorkError: it cannot be written.
-    """
-
-    def write() -> Path:
-        # Encoded in memory and written by Python: Qt alters odd file names.
-        data = QByteArray()
-        buffer = QBuffer(data)
-        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-        QImageWriter(buffer, QByteArray(b"png")).write(image)
-        write_whole(out, bytes(data.data()), _("Free some space, or choose another place."))
-        return out
-
-    return at_once(write)
