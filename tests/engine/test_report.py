@@ -129,7 +129,7 @@ def test_each_plot_is_well_formed_and_inside_its_frame(trained: Runs, tmp_path: 
 def test_the_page_is_written_in_the_current_language(trained: Runs, tmp_path: Path) -> None:
     i18n.set_language("ko")
     page = written(trained.list(), tmp_path / "report.html")
-    assert "<html lang='ko'>" in page
+    assert '<html lang="ko">' in page
     assert len(re.findall(r"[가-힣]", Reader(page).text)) > 200
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from markupsafe import Markup
 
 from clip_atelier import __version__
 from clip_atelier.engine.core import Check, Phase, UserError, Work, _, i18n, paths, write_whole
@@ -21,32 +23,14 @@ from clip_atelier.engine.reports.written import WrittenReport
 from clip_atelier.engine.runs import Difference, RunFolder
 from clip_atelier.engine.settings import DECLARED, written
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+View = dict[str, Any]
+"""What a part of the template is given."""
+
 SUFFIXES: Final = (".html", ".htm")
 _SHOWN: Final = ("R@1", "mAP")  # in the table of several runs
-_STYLE: Final = """
-@page { size: A4; margin: 10mm; }
-body { font: 12px/1.45 Pretendard, "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", system-ui, sans-serif;
-  color: #23211e; background: #fff; max-width: 980px; margin: 24px auto; padding: 0 16px; }
-h1 { font-size: 20px; margin: 0 0 2px; } h2 { font-size: 14px; margin: 18px 0 6px; } p { margin: 0 0 6px; }
-.muted { color: #6a645b; } .gain { color: #0b5fa5; } .loss { color: #b45309; } .strong { font-weight: 600; }
-table { border-collapse: collapse; width: 100%; }
-th { text-align: left; font-weight: 600; color: #6a645b; border-bottom: 1px solid #bdb6aa; padding: 3px 8px 3px 0; }
-td { border-bottom: 1px solid #e2ddd4; padding: 3px 8px 3px 0; vertical-align: top; }
-table { font-variant-numeric: tabular-nums; } td, th { white-space: nowrap; } .long { white-space: normal; }
-.wide { overflow-x: auto; } .number { text-align: right; } .close td, .close th { font-size: 11px; padding-right: 6px; }
-.mark { border: 1px solid #0b5fa5; border-radius: 4px; padding: 0 4px; font-size: 10px; color: #0b5fa5;
-  white-space: nowrap; }
-.figures { display: flex; flex-wrap: wrap; gap: 16px; } figure { margin: 0; flex: 1 1 300px; min-width: 0; }
-figure svg { max-width: 100%; height: auto; } figcaption { color: #6a645b; }
-code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 11px; overflow-wrap: anywhere; }
-@media print { body { font-size: 8.5px; line-height: 1.3; margin: 0; padding: 0; max-width: none; }
-  h1 { font-size: 15px; } h2 { font-size: 10.5px; margin: 8px 0 2px; break-after: avoid; } p { margin: 0 0 3px; }
-  td, th { padding: 1px 4px 1px 0; font-size: 7.5px; line-height: 1.25; } .mark { font-size: 7px; padding: 0 3px; }
-  .close td, .close th { font-size: 7px; padding-right: 3px; } .wide { overflow: visible; }
-  .figures { flex-wrap: nowrap; } figure { flex: 1 1 0; } figure svg { max-height: 172px; }
-  .notes { columns: 2; column-gap: 18px; font-size: 8px; margin-top: 8px; } .notes h2:first-child { margin-top: 0; }
-  .notes p { margin-bottom: 2px; } .notes td { vertical-align: top; } code { font-size: 7px; } }
-"""
 
 
 def report(runs: Sequence[RunFolder], out: Path, measure: str = "") -> Work[WrittenReport]:
@@ -99,21 +83,33 @@ def document(runs: Sequence[RunFolder], measure: str = "") -> tuple[str, str]:
     curves = {run.id: _curve(run, key) for run in runs}
     leading = next((row for row in rows if marks.get(row.run) == "best"), None)
     leading = leading or next((row for row in rows if row.measured), rows[0])
-    parts = [
-        _head(rows),
-        _verdict(rows, key, marks, leading),
-        _table(rows, key, marks) if len(rows) > 1 else "",
-        _figures(rows, key, marks, curves),
-        _metrics(leading, several=len(rows) > 1),
-        f"<section class='notes'>{_settings(rows)}{_method(rows, key)}{_origins(rows)}</section>",
-    ]
-    page = (
-        f"<!doctype html><html lang='{i18n.language()}'><head><meta charset='utf-8'>"
-        "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{text(_title(rows))}</title><style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    page = _template().render(
+        language=i18n.language(),
+        title=_title(rows),
+        written=_written(rows),
+        verdict=_verdict(rows, key, marks, leading),
+        table=_table(rows, key, marks) if len(rows) > 1 else None,
+        figures=_figures(rows, key, marks, curves) if key else None,
+        metrics=_metrics(leading, several=len(rows) > 1) if leading.measured else None,
+        settings=_settings(rows),
+        method=_method(rows, key),
+        origins=_origins(rows),
     )
     return page, key
+
+
+def _template() -> Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(paths.resources() / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        # Drawings come as Markup; everything else is text, whatever characters it holds.
+        finalize=lambda value: value if isinstance(value, Markup) else Markup(text(value)),
+    )
+    return environment.get_template("report.html")
 
 
 # Parts of the page
@@ -124,16 +120,15 @@ def _title(rows: Sequence[Row]) -> str:
     return _("What the adaptation did: {collection}").format(collection=", ".join(names))
 
 
-def _head(rows: Sequence[Row]) -> str:
+def _written(rows: Sequence[Row]) -> str:
     when = time.strftime("%Y-%m-%d %H:%M")
     line = _("{count} runs, written {when} by CLIP Atelier {version}") if len(rows) > 1 else _(
         "1 run, written {when} by CLIP Atelier {version}"
     )  # fmt: skip
-    words = line.format(count=len(rows), when=when, version=__version__)
-    return f"<h1>{text(_title(rows))}</h1><p class='muted'>{text(words)}</p>"
+    return line.format(count=len(rows), when=when, version=__version__)
 
 
-def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: Row) -> str:
+def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: Row) -> list[str]:
     said = [comparison.conclusion(rows, key, marks)] if len(rows) > 1 else []
     word = leading.verdict(key) if key else ""
     if word:
@@ -147,10 +142,10 @@ def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: 
         )  # fmt: skip
     else:
         said.append(_("Base and adapted model were not compared: the run did not come to its end."))
-    return "".join(f"<p class='strong'>{text(sentence)}</p>" for sentence in said if sentence)
+    return [sentence for sentence in said if sentence]
 
 
-def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> str:
+def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> View:
     names = comparison.varied(rows)
     task = key.rpartition("/")[0]
     measured = [f"{task}/{metric}" for metric in _SHOWN]
@@ -159,34 +154,35 @@ def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> str:
     measured = [one for one in measured if any(math.isfinite(row.value(one)) for row in rows)]
     heads = [_("Run"), *(_short(name) for name in names), _("Parameters"), _("Seconds")]
     heads += [one.rpartition("/")[2] for one in measured]
-    lines = [_cells([(head, "") for head in [*heads, _("Verdict")]], "th")]
-    for row in rows:
-        mark = {"best": _("best"), "as good": _("as good")}.get(marks.get(row.run, ""), "")
-        plate = f" <span class='mark'>{text(mark)}</span>" if mark else ""
-        cells = [f"<td class='long'>{text(_name(row))}{plate}</td>"]
-        cells += [f"<td>{text(written(row.settings.get(name)))}</td>" for name in names]
-        count, seconds = row.result.trainable_parameters, row.result.seconds
-        cells += [
-            f"<td class='number'>{text(f'{count:,}' if row.measured else '–')}</td>",
-            f"<td class='number'>{text(f'{seconds:,.1f}' if row.measured else '–')}</td>",
-            *(_change(row, one) for one in measured),
-        ]
-        word = row.verdict(key)
-        cells.append(f"<td class='long {_tone(word)}'>{text(_word(word))}</td>")
-        lines.append(f"<tr>{''.join(cells)}</tr>")
+    plates = {"best": _("best"), "as good": _("as good")}
+    lines = [
+        {
+            "name": _name(row),
+            "mark": plates.get(marks.get(row.run, ""), ""),
+            "settings": [written(row.settings.get(name)) for name in names],
+            "parameters": f"{row.result.trainable_parameters:,}" if row.measured else "–",
+            "seconds": f"{row.result.seconds:,.1f}" if row.measured else "–",
+            "changes": [_change(row, one) for one in measured],
+            "tone": _tone(row.verdict(key)),
+            "verdict": _word(row.verdict(key)),
+        }
+        for row in rows
+    ]
     title = _("The runs, judged by {measure}").format(measure=_measure(key))
-    return _heading(title) + f"<section class='wide'><table>{''.join(lines)}</table></section>"
+    return {"title": title, "heads": [*heads, _("Verdict")], "rows": lines}
 
 
-def _change(row: Row, key: str) -> str:
-    if not math.isfinite(row.value(key)):
-        return "<td>–</td>"
-    metric = key.rpartition("/")[2]
-    before, after = _value(row.value(key, "base"), metric), _value(row.value(key), metric)
-    return (
-        f"<td>{text(before)} → <span class='strong'>{text(after)}</span><br>"
-        f"<span class='{_tone(row.verdict(key)) or 'muted'}'>{text(comparison.spoken(row.difference(key), key))}</span></td>"
-    )
+def _change(row: Row, key: str) -> View:
+    """One metric of one run, before and after."""
+    metric, measured = key.rpartition("/")[2], math.isfinite(row.value(key))
+    return {
+        "measured": measured,
+        "before": _value(row.value(key, "base"), metric),
+        "after": _value(row.value(key), metric),
+        "chance": _value(row.result.chance.get(key), metric),
+        "tone": _tone(row.verdict(key)),
+        "words": comparison.spoken(row.difference(key), key) if measured else "",
+    }
 
 
 def _figures(
@@ -194,9 +190,7 @@ def _figures(
     key: str,
     marks: Mapping[str, Mark],
     curves: Mapping[str, tuple[plots.Curve, float | None]],
-) -> str:
-    if not key:
-        return ""
+) -> View:
     metric = METRICS.get(key.rpartition("/")[2])
     better = 1 if metric is None or metric.direction == "up" else -1
     words = {"best": _("best"), "as good": _("as good")}
@@ -224,58 +218,45 @@ def _figures(
     )  # fmt: skip
     if len(drawn) > len(plots.SERIES):
         two += " " + _("The first {count} runs are drawn.").format(count=len(plots.SERIES))
-    found = [f"<figure>{plots.intervals(bars, one)}<figcaption>{text(one)}</figcaption></figure>"]
+    found = [{"svg": Markup(plots.intervals(bars, one)), "words": one}]
     if drawn:
-        plot = plots.curves(drawn, two, level)
-        found.append(f"<figure>{plot}<figcaption>{text(two)}</figcaption></figure>")
-    return _heading(_("In pictures")) + f"<div class='figures'>{''.join(found)}</div>"
+        found.append({"svg": Markup(plots.curves(drawn, two, level)), "words": two})
+    return {"title": _("In pictures"), "drawn": found}
 
 
-def _metrics(row: Row, *, several: bool) -> str:
+def _metrics(row: Row, *, several: bool) -> View:
     """Every metric of one run: a line for each, with the questions side by side."""
-    if not row.measured:
-        return ""
     title = _("All measures of {run}").format(run=_name(row)) if several else _("All measures")
-    directions = dict.fromkeys(key.rpartition("/")[0] for key in row.result.base)
-    metrics = dict.fromkeys(key.rpartition("/")[2] for key in row.result.base)
-    chance, queries = row.result.chance, row.result.queries
-    measure = _("Measure")
-    top, heads = ["<th></th>"], [f"<th>{text(measure)}</th>"]
-    for task in directions:
-        gallery = row.result.gallery.get(task, "–")
-        words = _("{direction} ({queries} queries, {gallery} to choose from)").format(
+    tasks = dict.fromkeys(key.rpartition("/")[0] for key in row.result.base)
+    names = dict.fromkeys(key.rpartition("/")[2] for key in row.result.base)
+    told = [
+        _("{direction} ({queries} queries, {gallery} to choose from)").format(
             direction=_(TASKS.get(task, task)),
-            queries=queries.get(task, "–"),
-            gallery=gallery,
+            queries=row.result.queries.get(task, "–"),
+            gallery=row.result.gallery.get(task, "–"),
         )
-        top.append(f"<th colspan='3'>{text(words)}</th>")
-        three = (_("Chance"), _("Base → adapted"), _("Difference (95 % interval)"))
-        heads += [f"<th>{text(head)}</th>" for head in three]
-    lines = [f"<tr>{''.join(top)}</tr>", f"<tr>{''.join(heads)}</tr>"]
-    for metric in metrics:
-        cells = [f"<td>{text(metric)}</td>"]
-        for task in directions:
-            key = f"{task}/{metric}"
-            change = comparison.spoken(row.difference(key), key) if math.isfinite(row.value(key)) else ""
-            before, after = _value(row.value(key, "base"), metric), _value(row.value(key), metric)
-            cells += [
-                f"<td class='muted'>{text(_value(chance.get(key), metric))}</td>",
-                f"<td>{text(before)} → <span class='strong'>{text(after)}</span></td>",
-                f"<td class='{_tone(row.verdict(key))}'>{text(change)}</td>",
-            ]
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    return _heading(title) + f"<section class='wide'><table class='close'>{''.join(lines)}</table></section>"
+        for task in tasks
+    ]
+    return {
+        "title": title,
+        "measure": _("Measure"),
+        "tasks": told,
+        "heads": [_("Chance"), _("Base → adapted"), _("Difference (95 % interval)")],
+        "lines": [
+            {"name": name, "changes": [_change(row, f"{task}/{name}") for task in tasks]} for name in names
+        ],
+    }
 
 
-def _settings(rows: Sequence[Row]) -> str:
+def _settings(rows: Sequence[Row]) -> View | None:
     """What all runs share; where they differ stands in the table."""
     differing = set(comparison.varied(rows))
     names = [name for name in DECLARED if name not in differing and name in rows[0].settings]
-    values = [f"{text(name)} = {text(_setting(rows[0], name))}" for name in names]
+    values = [f"{name} = {_setting(rows[0], name)}" for name in names]
     if not values:
-        return ""
+        return None
     title = _("Settings that all runs share") if len(rows) > 1 else _("Settings")
-    return _heading(title) + f"<p><code>{'; '.join(values)}</code></p>"
+    return {"title": title, "lines": values}
 
 
 def _setting(row: Row, name: str) -> str:
@@ -284,7 +265,7 @@ def _setting(row: Row, name: str) -> str:
     return Path(value).name if name == "model.name" else value or "–"
 
 
-def _method(rows: Sequence[Row], key: str) -> str:
+def _method(rows: Sequence[Row], key: str) -> View:
     said = [*dict.fromkeys(_split(row) for row in rows if row.measured)]
     said += [
         _(
@@ -306,7 +287,7 @@ def _method(rows: Sequence[Row], key: str) -> str:
         alike.setdefault(METRICS[name].explanation, []).append(name)
     said += [f"{', '.join(names)}: {_(explanation)}" for explanation, names in alike.items()]
     said.append(_("Chance is what a random order of the same gallery would reach on average."))
-    return _heading(_("How it was measured")) + "".join(f"<p>{text(one)}</p>" for one in said)
+    return {"title": _("How it was measured"), "sentences": said}
 
 
 def _named(rows: Sequence[Row], key: str) -> list[str]:
@@ -330,7 +311,7 @@ def _split(row: Row) -> str:
     ).format(**counts)
 
 
-def _origins(rows: Sequence[Row]) -> str:
+def _origins(rows: Sequence[Row]) -> View:
     models = {row.model.fingerprint: row.model.name for row in rows if row.model}
     said = [
         (_("Base model"), f"{paths.shown(Path(name).name)} · {fingerprint}")
@@ -349,11 +330,7 @@ def _origins(rows: Sequence[Row]) -> str:
     for versions in dict.fromkeys(tuple(sorted(row.versions.items())) for row in rows if row.versions):
         said.append((_("Versions"), ", ".join(f"{name} {number}" for name, number in versions)))
     said.append((_("Runs"), ", ".join(row.run for row in rows)))
-    lines = [
-        f"<tr><td class='muted'>{text(a)}</td><td class='long'><code>{text(b)}</code></td></tr>"
-        for a, b in said
-    ]
-    return _heading(_("What it was measured with")) + f"<table>{''.join(lines)}</table>"
+    return {"title": _("What it was measured with"), "lines": said}
 
 
 # Words and numbers
@@ -374,14 +351,6 @@ def _curve(run: RunFolder, key: str) -> tuple[plots.Curve, float | None]:
         (best.epoch, best.metrics[key]) if best is not None else None,
     )
     return curve, ordered[0].metrics[key] if ordered and ordered[0].step == 0 else None
-
-
-def _heading(words: str) -> str:
-    return f"<h2>{text(words)}</h2>"
-
-
-def _cells(cells: Iterable[tuple[str, str]], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag} class='{kind}'>{text(words)}</{tag}>" for words, kind in cells) + "</tr>"
 
 
 def _name(row: Row) -> str:
