@@ -12,7 +12,7 @@ from clip_atelier.engine.core import Control, UserError, Work
 from clip_atelier.engine.settings import Settings
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.data import Collection, Split, scan_cache_file
+    from clip_atelier.engine.data import Collection, Split
     from clip_atelier.engine.runs import RunSummary
     from clip_atelier.gui.workers import Tools
 
@@ -31,7 +31,7 @@ def read_folder(
     folder: Path, values: Mapping[str, Any], tools: Tools, control: Control
 ) -> Work[tuple[Collection, Split | None, UserError | None]]:
     """Reads a folder and divides it; a folder that cannot be divided comes with the reason."""
-    from clip_atelier.engine.data import scan, split
+    from clip_atelier.engine.data import scan, scan_cache_file, split
 
     wrong = {issue.setting for issue in settings.check(values)}
     # Half-typed values elsewhere in the form must not keep a folder from being looked at.
