@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
-from clip_atelier.gui.parts.pictures import LargePicture
+from clip_atelier.gui.parts.large_pictures import LargePicture
 from clip_atelier.gui.widgets.layout import box, column, row, scrolled
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label
 

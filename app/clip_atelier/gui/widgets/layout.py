@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -178,4 +180,11 @@ def grow(widget: QWidget, *, down: bool = True) -> QWidget:
     """Has a widget take all the room there is."""
     policy = QSizePolicy.Policy.Expanding
     widget.setSizePolicy(policy, policy if down else QSizePolicy.Policy.Preferred)
+    return widget
+
+
+def row_box(*parts: Any) -> QWidget:
+    """A bare widget with others side by side, to show and hide together."""
+    widget = QWidget()
+    widget.setLayout(row(*parts))
     return widget

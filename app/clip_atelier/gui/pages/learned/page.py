@@ -19,11 +19,12 @@ from clip_atelier.gui.parts import measuring
 from clip_atelier.gui.parts.measurement import Measurement
 from clip_atelier.gui.parts.run_choice import RunChoice
 from clip_atelier.gui.parts.strength_dial import StrengthDial, StrengthLine
+from clip_atelier.gui.widgets.empty import nothing_yet
 from clip_atelier.gui.widgets.inputs import Options
 from clip_atelier.gui.widgets.layout import box, card, clear, column, row, scrolled
 from clip_atelier.gui.widgets.sentences import Reading
 from clip_atelier.gui.widgets.tabs import Tabs
-from clip_atelier.gui.widgets.text import Field, Label, Picture, SpokenName
+from clip_atelier.gui.widgets.text import Field, Label, SpokenName
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -116,18 +117,7 @@ class Section(QWidget):
         self.explanation = Label(self.about, "muted", wrap=True)
         self.when = Label(role="caption")
         self.nothing = Label(role="muted", wrap=True)
-        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.nothing.setFixedWidth(420)
-        empty = QWidget()
-        empty.setLayout(
-            column(
-                None,
-                row(None, Picture(icon, 48, "strong_line"), None),
-                row(None, self.nothing, None),
-                None,
-                gap=theme.M,
-            )
-        )
+        empty = nothing_yet(icon, self.nothing, 420)
         self.stack = QStackedWidget()
         self.stack.addWidget(empty)
         self.stack.addWidget(content)

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
+from PySide6.QtWidgets import QMenu, QStackedWidget, QWidget
 
 from clip_atelier.engine.analysis import FolderMap, Measured, Subject, state_of
-from clip_atelier.engine.core import N_, _, paths
+from clip_atelier.engine.core import N_, _
 from clip_atelier.gui import theme
-from clip_atelier.gui.pages.map import jobs
 from clip_atelier.gui.pages.map.points import MapData
+from clip_atelier.gui.pages.map.saving import Saving
 from clip_atelier.gui.pages.map.scatter import Mask, Scatter
 from clip_atelier.gui.pages.map.scatter_bar import ScatterBar
-from clip_atelier.gui.pages.map.scatter_legend import Legend
+from clip_atelier.gui.pages.map.side import Side
 from clip_atelier.gui.parts import measuring
 from clip_atelier.gui.parts.measurement import Measurement
-from clip_atelier.gui.parts.pictures import Tile, TileView
+from clip_atelier.gui.parts.pictures import Tile
 from clip_atelier.gui.parts.run_choice import RunChoice
 from clip_atelier.gui.parts.strength_dial import StrengthDial, StrengthLine
+from clip_atelier.gui.widgets.empty import nothing_yet
 from clip_atelier.gui.widgets.inputs import Choice, Number, describe
-from clip_atelier.gui.widgets.layout import box, card, column, row, scrolled
-from clip_atelier.gui.widgets.sentences import Reading
-from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName
+from clip_atelier.gui.widgets.layout import card, column, row
+from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -89,39 +89,19 @@ class MapPage(QWidget):
         self.colour = Choice({"none": ""})
         SpokenName(self.colour, N_("Colour"))
         self.colour.setMinimumWidth(150)
+        self.saving = Saving(self)
         self.export = Button("", "icon", "download", tip=N_("Save the map"))
         menu = QMenu(self.export)
-        menu.aboutToShow.connect(partial(self._fill_export, menu))
+        menu.aboutToShow.connect(partial(self.saving.fill, menu))
         self.export.setMenu(menu)
         self.count = Label(role="muted")
         head = row(self.count, None, Label(N_("Colour"), "muted"), self.colour, self.export)
         drawn = card(head, self.scatter, self.bar, gap=theme.S, margin=theme.M)
         drawn.layout().setStretch(1, 1)  # type: ignore[union-attr]
 
-        self.reading = Reading()
-        self.legend = Legend()
-        self.meant = Label(
-            N_("Where each image stands when it is searched for with its own caption."), "caption", wrap=True
-        )
-        self.when = Label(role="caption", wrap=True)
-        self.trust = scrolled(
-            box(
-                Label(N_("What the colours mean"), "strong"), self.legend, self.meant, theme.M,
-                Label(N_("How far to trust it"), "strong"), self.reading, theme.S, self.when, None,
-            )
-        )  # fmt: skip
-        self.selected = Label(role="strong")
-        self.drop = Button("", "icon", "x", tip=N_("Choose nothing"))
-        self.list = TileView(app_model.store, 78, lines=1)
-        SpokenName(self.list, N_("Pictures"))
-        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        chosen = box(
-            row(self.selected, None, self.drop), self.list,
-            Label(N_("Double-click an image to find similar ones."), "caption", wrap=True),
-        )  # fmt: skip
-        self.side = QStackedWidget()
-        self.side.addWidget(self.trust)
-        self.side.addWidget(chosen)
+        self.side = Side(app_model.store)
+        self.reading, self.legend, self.when = self.side.reading, self.side.legend, self.side.when
+        self.selected, self.drop, self.list = self.side.selected, self.side.drop, self.side.list
         panel = card(self.side, margin=theme.M)
         panel.setFixedWidth(_SIDE)
         both = row(drawn, panel, gap=theme.L)
@@ -130,15 +110,7 @@ class MapPage(QWidget):
         whole.setLayout(both)
 
         self.nothing = Label(role="muted", wrap=True)
-        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.nothing.setFixedWidth(480)
-        empty = QWidget()
-        empty.setLayout(
-            column(
-                None, row(None, Picture("map", 48, "strong_line"), None), row(None, self.nothing, None), None,
-                gap=theme.M,
-            )
-        )  # fmt: skip
+        empty = nothing_yet("map", self.nothing)
         self.stack = QStackedWidget()
         self.stack.addWidget(empty)
         self.stack.addWidget(whole)
@@ -382,7 +354,7 @@ class MapPage(QWidget):
     def _colour(self) -> None:
         if self.data is not None:
             which, entries = self.data.coloured(self.colour.value())
-            self.meant.setVisible(self.colour.value() == "change")
+            self.side.meant.setVisible(self.colour.value() == "change")
             self.scatter.set_colours(which, entries)
             counts = np.bincount(which, minlength=len(entries))
             self.legend.show_entries(entries, [int(n) for n in counts])
@@ -396,6 +368,10 @@ class MapPage(QWidget):
         indices = [int(n) for n in np.flatnonzero(mask)]
         self.selected.say(N_("{count} images chosen"), count=f"{len(indices):,}")
         self.list.show_tiles([Tile(data.path(n), data.title(n), data=n) for n in indices])
+
+    def save(self, out: Path) -> None:
+        """Writes the map as it is seen (.png) or its points (.csv)."""
+        self.saving.save(out)
 
     # Images
 
@@ -418,28 +394,3 @@ class MapPage(QWidget):
         index = self.list.indexAt(at)
         if index.isValid():
             self._menu(self.list.tiles.tile(index.row()).path, self.list.viewport().mapToGlobal(at))
-
-    # Saving
-
-    def _fill_export(self, menu: QMenu) -> None:
-        menu.clear()
-        menu.addAction(_("As a picture (.png)…"), partial(self._ask, "png"))
-        menu.addAction(_("As a table (.csv)…"), partial(self._ask, "csv"))
-
-    def _ask(self, kind: str) -> None:
-        start = Path.home() / (_("map") + f".{kind}")
-        name, _filter = QFileDialog.getSaveFileName(self, _("Save the map"), str(start), f"*.{kind}")
-        if name:
-            self.save(Path(name) if name.lower().endswith(f".{kind}") else Path(f"{name}.{kind}"))
-
-    def save(self, out: Path) -> None:
-        """Writes the map as it is seen (.png) or its points (.csv)."""
-        if self.result is None:
-            return
-        if out.suffix.lower() == ".png":
-            job = Job("export", partial(jobs.write_picture, self.scatter.picture(), out))
-        else:
-            job = Job("export", partial(jobs.write_map, self.result, out))
-        job.done.connect(lambda _path: self.count.say(N_("Saved as {name}"), name=paths.shown(out.name)))
-        job.failed.connect(self.app_model.report)
-        self.app_model.lanes.files.submit(job)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFrame, QMenu, QMessageBox, QSplitter, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFrame, QMenu, QSplitter, QStackedWidget, QWidget
 
-from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.core import N_
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.table import heatmap, jobs
 from clip_atelier.gui.pages.table.export import Exports, Written
@@ -21,9 +21,10 @@ from clip_atelier.gui.pages.table.overlay import MOST, Overlay
 from clip_atelier.gui.pages.table.queue import QueueCard
 from clip_atelier.gui.pages.table.run import RunPane
 from clip_atelier.gui.pages.table.view import TableView
+from clip_atelier.gui.parts.delete_question import may_delete
 from clip_atelier.gui.parts.table_model import run_title
 from clip_atelier.gui.widgets.inputs import Choice
-from clip_atelier.gui.widgets.layout import box, card, column, row, scrolled
+from clip_atelier.gui.widgets.layout import box, card, column, row_box, scrolled
 from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 from clip_atelier.gui.workers import Job
@@ -300,20 +301,8 @@ class TablePage(QWidget):
         self.app_model.page_wanted.emit("settings")
 
     def _delete(self, runs: Sequence[str]) -> None:
-        question = QMessageBox(self)
-        question.setTextFormat(Qt.TextFormat.PlainText)
-        question.setIcon(QMessageBox.Icon.NoIcon)
         names = [run_title(row) for row in self.stand.rows if row.run in runs]
-        question.setText(
-            _("Delete the run “{run}”?").format(run=names[0])
-            if len(names) == 1
-            else _("Delete {count} runs?").format(count=len(names))
-        )
-        question.setInformativeText(_("Its curves, checkpoints and adapter are removed from disk for good."))
-        yes = question.addButton(_("Delete"), QMessageBox.ButtonRole.DestructiveRole)
-        question.addButton(_("Keep"), QMessageBox.ButtonRole.RejectRole)
-        question.exec()
-        if question.clickedButton() is yes:
+        if may_delete(self, names):
             job = Job("delete", partial(jobs.delete, list(runs)))
             job.failed.connect(self.app_model.report)
             job.ended.connect(self.app_model.read_runs)
@@ -400,10 +389,3 @@ class TablePage(QWidget):
     def _draw_curves(self) -> None:
         shown = [(run_title(row), self._checks.get(row.run, [])) for row in self._rows()]
         self.overlay.show_checks(shown, self.key)
-
-
-def row_box(*parts: Any) -> QWidget:
-    """A bare widget with others side by side, to show and hide together."""
-    widget = QWidget()
-    widget.setLayout(row(*parts))
-    return widget

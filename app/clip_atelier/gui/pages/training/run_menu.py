@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from clip_atelier.engine.core import N_, _, shown
 from clip_atelier.gui.pages.training import jobs
+from clip_atelier.gui.parts.delete_question import may_delete
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -81,14 +82,7 @@ class RunMenu(QMenu):
         self._app_model.lanes.compute.submit(job)
 
     def _ask_to_delete(self, run: RunSummary) -> None:
-        question = QMessageBox(self.parentWidget())
-        question.setTextFormat(Qt.TextFormat.PlainText)
-        question.setText(_("Delete the run “{run}”?").format(run=run.name or run.run))
-        question.setInformativeText(_("Its curves, checkpoints and adapter are removed from disk for good."))
-        yes = question.addButton(_("Delete"), QMessageBox.ButtonRole.DestructiveRole)
-        question.addButton(_("Keep"), QMessageBox.ButtonRole.RejectRole)
-        question.exec()
-        if question.clickedButton() is yes:
+        if may_delete(self.parentWidget(), [run.name or run.run]):
             self.delete(run.run)
 
     def delete(self, run: str) -> None:
