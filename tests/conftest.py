@@ -25,6 +25,25 @@ SHAPES = ("circle", "square", "triangle", "cross", "ring", "line")
 COLOURS = {"red": "#d33", "green": "#3a3", "blue": "#33d", "orange": "#e80"}
 
 
+TESTS = Path(__file__).parent
+
+SLOW = {
+    "test_distributed.py", "test_training.py", "test_ranked_search.py", "test_foreign_models.py", "test_commands.py",
+    "test_main.py", "test_former_home.py", "test_page.py", "test_exports.py", "test_second_family.py", "test_selftest.py",
+    "test_starter_model.py",
+}  # fmt: skip
+"""Files whose tests train, export or index for real, or start processes: most of the time is theirs."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test by where it lies and how long it takes, so that a part can be chosen with -m."""
+    for item in items:
+        marks = {"gui", "faults"} & set(item.path.relative_to(TESTS).parts)
+        marks |= {"slow"} if item.path.name in SLOW else set()
+        for mark in marks or {"quick"}:
+            item.add_marker(mark)
+
+
 @pytest.fixture(autouse=True)
 def _english() -> Iterator[None]:
     i18n.set_language("en")

@@ -33,8 +33,6 @@ from clip_atelier.gui.widgets.text import ElidedLabel, Label
 if TYPE_CHECKING:
     from clip_atelier.gui.parts.pictures import PictureStore, Tile
 
-    pass
-
 
 class LargePicture(QLabel):
     """One picture as large as its place allows."""

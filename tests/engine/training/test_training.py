@@ -205,16 +205,16 @@ def test_shuffled_captions_gain_nothing_and_say_so(home: Path, tiny_collection: 
 def test_an_image_replaced_after_the_scan_is_skipped_and_named(
     home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clip_atelier.engine.training import run as run_module
+    from clip_atelier.engine.data import opening
 
-    real = run_module.scan
+    real = opening.scan
 
     def scan_then_break(*args: Any, **kwargs: Any) -> Any:
         collection = yield from real(*args, **kwargs)
         (collection.root / collection.items[0].path).write_bytes(b"no image any more")
         return collection
 
-    monkeypatch.setattr("clip_atelier.engine.training.run.scan", scan_then_break)
+    monkeypatch.setattr("clip_atelier.engine.data.opening.scan", scan_then_break)
     result, seen = run(home, tiny_pairs, quick(train__epochs=1))
     named = [e.path for e in seen if isinstance(e, events.ProblemFound)]
     assert named == ["artworks/blue circle.png"]
