@@ -32,7 +32,7 @@ def test_plain_lines_come_now_and_then() -> None:
     lines = stream.getvalue().splitlines()
     assert lines[0] == "Reading"
     assert 1 <= len(lines[1:]) <= 3
-    assert "0:03 left" in lines[1]
+    assert "3 s left" in lines[1]
     assert "\r" not in stream.getvalue()
 
 
@@ -110,4 +110,4 @@ def test_a_failed_cell_says_why_and_the_others_how_long_they_take() -> None:
             number=2, total=8, title="lora.r=8", status="failed", message="out of memory", seconds_left=75
         )
     )
-    assert stream.getvalue() == "cell 2 of 8: lora.r=8  failed  out of memory  1:15 left\n"
+    assert stream.getvalue() == "cell 2 of 8: lora.r=8  failed  out of memory  1 min 15 s left\n"

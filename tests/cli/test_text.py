@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_atelier.cli import console
-from clip_atelier.cli.text import duration, shorten, table, visible, width, wrap
+from clip_atelier.cli.text import shorten, table, visible, width, wrap
 
 
 def test_korean_takes_two_columns() -> None:
@@ -52,7 +52,3 @@ def test_an_undecodable_name_is_written_as_an_escape_whatever_the_encoding() -> 
 
 def test_without_a_stream_nothing_is_written() -> None:
     console.write(None, "text")
-
-
-def test_durations() -> None:
-    assert [duration(s) for s in (0, 5.4, 750, 3723)] == ["0:00", "0:05", "12:30", "1:02:03"]

@@ -53,7 +53,7 @@ def test_a_failed_save_keeps_the_old_file(home: Path) -> None:
     state = WindowState(home)
     state.open_folder("/one")
     state.save()
-    (home / "window.json.new").mkdir()  # the fresh file cannot be written
+    (home / ".window.json.partial").mkdir()  # the fresh file cannot be written
     state.open_folder("/two")
     state.save()
     assert WindowState(home).folder == "/one"

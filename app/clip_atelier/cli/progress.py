@@ -9,8 +9,8 @@ from typing import TextIO
 
 from clip_atelier.cli import console
 from clip_atelier.cli.report import status_word
-from clip_atelier.cli.text import duration, number, shorten, visible, width
-from clip_atelier.engine.core import _, events
+from clip_atelier.cli.text import bar, shorten, visible, width
+from clip_atelier.engine.core import _, duration, events, measured
 
 _BAR = 24
 _REDRAW_SECONDS = 0.1
@@ -110,8 +110,7 @@ class Reporter:
         count = f"{done:,}/{total:,}"
         if self._columns is None or not total:
             return count
-        full = round(_BAR * min(done, total) / total)
-        return f"[{'█' * full}{'·' * (_BAR - full)}] {count}"
+        return f"{bar(done, total, _BAR):{_BAR}} {count}"
 
     def _problem(self, event: events.ProblemFound) -> None:
         self._problems += 1
@@ -140,7 +139,7 @@ class Reporter:
         return (
             f"{self._phase} {self._bar(event.step, self._steps)}  "
             + _("loss {loss}  {speed:.0f} images/s").format(
-                loss=number(event.loss), speed=event.images_per_second
+                loss=measured(event.loss), speed=event.images_per_second
             )
             + left
         )
@@ -149,9 +148,9 @@ class Reporter:
         score = event.metrics.get(self._headline)
         parts = [_("check at step {step}").format(step=event.step)]
         if event.loss is not None:
-            parts.append(_("validation loss {loss}").format(loss=number(event.loss)))
+            parts.append(_("validation loss {loss}").format(loss=measured(event.loss)))
         if score is not None:
-            parts.append(f"{self._headline} {number(score)}")
+            parts.append(f"{self._headline} {measured(score)}")
         if event.best:
             parts.append(_("best so far"))
         elif event.checks_without_gain:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clip_atelier.cli.text import duration, number, table
-from clip_atelier.engine.core import _
+from clip_atelier.cli.text import table
+from clip_atelier.engine.core import _, duration, measured, signed
 
 if TYPE_CHECKING:
     from clip_atelier.engine.runs import Comparison, TrainResult
@@ -22,17 +22,14 @@ def metrics(result: Comparison, everything: bool = False) -> str:
         if not everything and name.rpartition("/")[2] not in _SHORT:
             continue
         gap = difference.get(name)
-        digits = 1 if name.endswith("rank") else 3
         rows.append(
             (
                 name,
-                number(value, digits),
-                number(adapted.get(name), digits),
-                f"{gap.value:+.{digits}f}" if gap and gap.value is not None else "",
-                f"[{gap.low:+.{digits}f}, {gap.high:+.{digits}f}]"
-                if gap and gap.low is not None and gap.high is not None
-                else "",
-                number(chance.get(name), digits),
+                measured(value, name),
+                measured(adapted.get(name), name),
+                signed(gap.value, name) if gap and gap.value is not None else "",
+                f"[{signed(gap.low, name)}, {signed(gap.high, name)}]" if gap and gap.low is not None else "",
+                measured(chance.get(name), name),
             )
         )
     header = (_("metric"), _("base"), _("adapted"), _("difference"), _("95 % interval"), _("chance"))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from clip_atelier.engine.core import plain
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 # Control characters and direction overrides in a file name or caption are shown, never obeyed.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
@@ -19,12 +22,9 @@ def visible(text: object) -> str:
 
 def width(text: str) -> int:
     """Columns `text` takes on a terminal: Korean and emoji take two, combining marks none."""
-    columns = 0
-    for character in text:
-        if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Cf"):
-            continue
-        columns += 2 if unicodedata.east_asian_width(character) in "WF" else 1
-    return columns
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def wrap(text: str, columns: int) -> list[str]:
@@ -45,36 +45,44 @@ def shorten(text: str, columns: int) -> str:
     """`text` cut to at most `columns` columns, with an ellipsis where something is missing."""
     if width(text) <= columns:
         return text
-    kept = ""
-    for character in text:
-        if width(kept + character) > columns - 1:
-            break
-        kept += character
-    return kept + "…"
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, columns - 1).rstrip() + "…"
+
+
+def bar(done: int, total: int, columns: int) -> str:
+    """A bar of `columns` columns, filled as far as the work is done."""
+    from rich.progress_bar import ProgressBar
+
+    return _drawn(ProgressBar(total=total, completed=min(done, total), width=columns), columns)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
     """An aligned table; the columns numbered in `right` are aligned to the right."""
-    lines = [[visible(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(width(line[column]) for line in lines) for column in range(len(header))]
+    from rich.box import Box
+    from rich.table import Table
+    from rich.text import Text
+
+    rule = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
+    drawn = Table(box=rule, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True)
     aligned_right = set(right)
-
-    def cell(column: int, value: str) -> str:
-        space = " " * (widths[column] - width(value))
-        return space + value if column in aligned_right else value + space
-
-    drawn = ["  ".join(cell(column, value) for column, value in enumerate(line)).rstrip() for line in lines]
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([drawn[0], rule, *drawn[1:]])
+    for column, title in enumerate(header):
+        justify: Literal["left", "right"] = "right" if column in aligned_right else "left"
+        drawn.add_column(Text(visible(title)), justify=justify, no_wrap=True)
+    for row in rows:
+        drawn.add_row(*(Text(visible(cell)) for cell in row))
+    return _drawn(drawn, 100_000)
 
 
-def duration(seconds: float) -> str:
-    """Seconds as 0:05, 12:30 or 1:02:03."""
-    whole = max(0, round(seconds))
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+def _drawn(what: RenderableType, columns: int) -> str:
+    """What rich draws, as plain text without colours."""
+    import io
 
+    from rich.console import Console
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A measured number, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    page = Console(
+        file=io.StringIO(), width=columns, color_system=None, highlight=False, emoji=False, markup=False
+    )
+    with page.capture() as captured:
+        page.print(what)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import system_language
+from clip_atelier.engine.core import WorkError, system_language, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -168,15 +167,9 @@ class WindowState(QObject):
         """Writes HOME/window.json: the old file or the new one, never half of one."""
         self._timer.stop()
         text = json.dumps(self._values, ensure_ascii=True, indent=1)
-        fresh = self._file.with_suffix(".json.new")
         try:
-            self.home.mkdir(parents=True, exist_ok=True)
-            with fresh.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._file)
-        except OSError as error:
+            write_whole(self._file, text.encode("ascii"))
+        except WorkError as error:
             log.warning("window.json could not be written: %s", error)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from clip_atelier.cli.main import main
 from clip_atelier.engine import settings, training
-from clip_atelier.engine.core import Control, UserError, WorkError, drive, i18n
+from clip_atelier.engine.core import Control, UserError, WorkError, drive, i18n, signed
 from clip_atelier.engine.evaluation import METRICS, comparison
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.reports import page, plots
@@ -192,8 +192,8 @@ def test_any_text_can_stand_in_a_plot(words: str) -> None:
 
 
 def test_a_difference_is_never_a_negative_zero() -> None:
-    assert comparison.signed(-0.0004, "a/R@1") == "0.000"
-    assert comparison.signed(-0.0006, "a/R@1") == "-0.001"
-    assert comparison.signed(0.25, "a/R@1") == "+0.250"
-    assert comparison.signed(-0.04, "a/median_rank") == "0.0"
-    assert comparison.signed(float("nan"), "a/R@1") == "–"
+    assert signed(-0.0004, "a/R@1") == "0.000"
+    assert signed(-0.0006, "a/R@1") == "-0.001"
+    assert signed(0.25, "a/R@1") == "+0.250"
+    assert signed(-0.04, "a/median_rank") == "0.0"
+    assert signed(float("nan"), "a/R@1") == "–"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from clip_atelier.cli.arguments import MOST_STRENGTH
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.cli.text import number, table
-from clip_atelier.engine.core import N_, UserError, _
+from clip_atelier.cli.text import table
+from clip_atelier.engine.core import N_, UserError, _, measured
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     )
     found = session.drive(work)
     rows = [
-        (f"{p.strength:g}", number(p.gained), number(p.forgotten), number(p.validation), mark)
+        (f"{p.strength:g}", measured(p.gained), measured(p.forgotten), measured(p.validation), mark)
         for p in found.points
         for mark in ["←" if p.strength == found.best else ""]
     ]

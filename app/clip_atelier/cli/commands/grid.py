@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from clip_atelier.cli import report
 from clip_atelier.cli.arguments import add_preset, add_settings, given, parsed
 from clip_atelier.cli.command import DONE, FAILED, STOPPED, Command, Outcome, Session
-from clip_atelier.cli.text import duration, number, table
+from clip_atelier.cli.text import table
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import N_, UserError, _
+from clip_atelier.engine.core import N_, UserError, _, duration, measured
 from clip_atelier.engine.settings import DECLARED, written
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def _text(result: GridTable) -> str:
         lines.append(
             [
                 *(written(row.settings.get(name, "")) for name in varied),
-                number(row.base.get(primary_metric)),
-                number(row.metrics.get(primary_metric)),
+                measured(row.base.get(primary_metric)),
+                measured(row.metrics.get(primary_metric)),
                 f"[{gap.low:+.3f}, {gap.high:+.3f}]" if gap and gap.low is not None else "",
                 f"{row.trainable_parameters or 0:,}",
                 duration(row.seconds) if row.seconds is not None else "",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from clip_atelier.cli.arguments import add_lens, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.cli.text import number, table
-from clip_atelier.engine.core import N_, UserError, _
+from clip_atelier.cli.text import table
+from clip_atelier.engine.core import N_, UserError, _, measured
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     found = session.drive(work)
     scores = table(
         (_("score"), _("value")),
-        [(name, number(value)) for name, value in found.scores.items()],
+        [(name, measured(value)) for name, value in found.scores.items()],
         right=(1,),
     )
     written = [_("written:"), *(f"  {file}" for file in found.files)] if found.files else []

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from clip_atelier.cli import report
 from clip_atelier.cli.arguments import add_common
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.cli.text import number, table
+from clip_atelier.cli.text import table
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import N_, _, paths
+from clip_atelier.engine.core import N_, _, measured, paths
 from clip_atelier.engine.settings import Settings, written
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def _list(rows: list[RunSummary]) -> str:
             (
                 name,
                 report.status_word(row.status),
-                number(base),
-                number(adapted),
+                measured(base),
+                measured(adapted),
                 row.error or changed(row.settings),
             )
         )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from clip_atelier.cli.arguments import add_lens, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.cli.text import number, table
-from clip_atelier.engine.core import N_, UserError, _
+from clip_atelier.cli.text import table
+from clip_atelier.engine.core import N_, UserError, _, measured
 
 if TYPE_CHECKING:
     from clip_atelier.engine.search import SearchResult
@@ -57,7 +57,7 @@ def listing(found: SearchResult) -> str:
     """The results as people read them: with a run, base and adapted beside each other and what moved."""
     base, adapted = found.base, found.adapted
     if adapted is None:
-        rows = [(place, hit.path, number(hit.score)) for place, hit in enumerate(base, 1)]
+        rows = [(place, hit.path, measured(hit.score)) for place, hit in enumerate(base, 1)]
         return table(("", _("image"), _("score")), rows, right=(0, 2))
     lines = []
     for place, (before, after) in enumerate(zip_longest(base, adapted), 1):
@@ -65,9 +65,9 @@ def listing(found: SearchResult) -> str:
             (
                 place,
                 before.path if before else "",
-                number(before.score if before else None),
+                measured(before.score if before else None),
                 after.path if after else "",
-                number(after.score if after else None),
+                measured(after.score if after else None),
                 _moved(after.base_rank if after else None, place),
             )
         )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from clip_atelier.cli.arguments import add_strength, strength
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.cli.text import number, table
-from clip_atelier.engine.core import N_, UserError, _
+from clip_atelier.cli.text import table
+from clip_atelier.engine.core import N_, UserError, _, measured
 
 if TYPE_CHECKING:
     from clip_atelier.engine.evaluation import WordChange
@@ -41,7 +41,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     found = session.drive(work)
     learned = [entry for entry in found.words if entry.moved > 0][: args.top]
     lost = [entry for entry in reversed(found.words) if entry.moved < 0][: args.top]
-    wordings = [(t.template, number(t.base), number(t.adapted)) for t in found.templates]
+    wordings = [(t.template, measured(t.base), measured(t.adapted)) for t in found.templates]
     parts = [
         _moved(_("learned"), learned),
         _moved(_("lost"), lost),

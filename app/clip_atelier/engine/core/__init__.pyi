@@ -43,6 +43,11 @@ from .i18n import LANGUAGES as LANGUAGES
 from .i18n import N_ as N_
 from .i18n import _ as _
 from .i18n import system_language as system_language
+from .numbers import duration as duration
+from .numbers import measured as measured
+from .numbers import signed as signed
+from .numbers import size_words as size_words
+from .numbers import with_interval as with_interval
 from .paths import shown as shown
 from .progress import Countdown as Countdown
 from .progress import Whole as Whole

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from clip_atelier.engine.core.errors import UserError
+from clip_atelier.engine.core.files import write_whole
 from clip_atelier.engine.core.i18n import _
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?%?")
@@ -82,14 +83,14 @@ def write(out: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> No
 
     Raises:
         UserError: the suffix is none of .csv, .md, .tex.
+        WorkError: it cannot be written.
     """
     check_name(out)
     form = {".csv": csv_table, ".md": markdown_table, ".tex": latex_table}[out.suffix.lower()]
-    out.parent.mkdir(parents=True, exist_ok=True)
     # Spreadsheets take a CSV file for UTF-8 only with a byte order mark.
     encoding = "utf-8-sig" if out.suffix.lower() == ".csv" else "utf-8"
-    with out.open("w", encoding=encoding, errors="backslashreplace", newline="") as stream:
-        stream.write(form(header, rows))
+    content = form(header, rows).encode(encoding, "backslashreplace")
+    write_whole(out, content, _("Free some space, or choose another place."))
 
 
 def check_name(out: Path) -> None:

@@ -9,7 +9,6 @@ from . import strengths as strengths
 from .bootstrap import Interval as Interval
 from .comparison import Mark as Mark
 from .comparison import Row as Row
-from .comparison import signed as signed
 from .comparison import spoken as spoken
 from .embedding import embed as embed
 from .embedding import evaluation_set_of as evaluation_set_of

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_atelier.engine.core import Control, UserError, _, replacing
+from clip_atelier.engine.core import Control, UserError, _, replacing, with_interval
 from clip_atelier.engine.evaluation import bootstrap
 from clip_atelier.engine.evaluation.metrics import METRICS
 from clip_atelier.engine.evaluation.sets import TASKS, EvaluationSet
@@ -286,17 +286,9 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return header, lines
 
 
-def signed(value: float, key: str) -> str:
-    """A difference as it is written: with its sign, and never as a negative zero."""
-    digits = 1 if key.endswith("median_rank") else 3
-    if not np.isfinite(value):
-        return "–"
-    return f"{value:+.{digits}f}" if round(value, digits) else f"{0:.{digits}f}"
-
-
 def spoken(change: bootstrap.Interval, key: str) -> str:
-    """A difference with its interval: "+0.035 (+0.005 … +0.070)"."""
-    return f"{signed(change.value, key)} ({signed(change.low, key)} … {signed(change.high, key)})"
+    """A difference of a metric with its interval, as people read it."""
+    return with_interval(change.value, change.low, change.high, key)
 
 
 def _direction(key: str) -> Literal["up", "down"]:

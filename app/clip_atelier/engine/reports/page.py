@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from markupsafe import Markup
 
 from clip_atelier import __version__
-from clip_atelier.engine.core import Check, Phase, UserError, Work, _, i18n, paths, write_whole
+from clip_atelier.engine.core import Check, Phase, UserError, Work, _, i18n, measured, paths, write_whole
 from clip_atelier.engine.evaluation import METRICS, TASKS, Mark, Row, comparison, significance
 from clip_atelier.engine.reports import plots
 from clip_atelier.engine.reports.plots import text
@@ -148,12 +148,12 @@ def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: 
 def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> View:
     names = comparison.varied(rows)
     task = key.rpartition("/")[0]
-    measured = [f"{task}/{metric}" for metric in _SHOWN]
-    if key and key not in measured:
-        measured.insert(0, key)
-    measured = [one for one in measured if any(math.isfinite(row.value(one)) for row in rows)]
+    columns = [f"{task}/{metric}" for metric in _SHOWN]
+    if key and key not in columns:
+        columns.insert(0, key)
+    columns = [one for one in columns if any(math.isfinite(row.value(one)) for row in rows)]
     heads = [_("Run"), *(_short(name) for name in names), _("Parameters"), _("Seconds")]
-    heads += [one.rpartition("/")[2] for one in measured]
+    heads += [one.rpartition("/")[2] for one in columns]
     plates = {"best": _("best"), "as good": _("as good")}
     lines = [
         {
@@ -162,7 +162,7 @@ def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> View:
             "settings": [written(row.settings.get(name)) for name in names],
             "parameters": f"{row.result.trainable_parameters:,}" if row.measured else "–",
             "seconds": f"{row.result.seconds:,.1f}" if row.measured else "–",
-            "changes": [_change(row, one) for one in measured],
+            "changes": [_change(row, one) for one in columns],
             "tone": _tone(row.verdict(key)),
             "verdict": _word(row.verdict(key)),
         }
@@ -174,14 +174,14 @@ def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> View:
 
 def _change(row: Row, key: str) -> View:
     """One metric of one run, before and after."""
-    metric, measured = key.rpartition("/")[2], math.isfinite(row.value(key))
+    metric, there = key.rpartition("/")[2], math.isfinite(row.value(key))
     return {
-        "measured": measured,
-        "before": _value(row.value(key, "base"), metric),
-        "after": _value(row.value(key), metric),
-        "chance": _value(row.result.chance.get(key), metric),
+        "measured": there,
+        "before": measured(row.value(key, "base"), metric),
+        "after": measured(row.value(key), metric),
+        "chance": measured(row.result.chance.get(key), metric),
         "tone": _tone(row.verdict(key)),
-        "words": comparison.spoken(row.difference(key), key) if measured else "",
+        "words": comparison.spoken(row.difference(key), key) if there else "",
     }
 
 
@@ -364,12 +364,6 @@ def _short(name: str) -> str:
 def _measure(key: str) -> str:
     task, _slash, metric = key.rpartition("/")
     return f"{_(TASKS.get(task, task))} {metric}"
-
-
-def _value(value: Any, metric: str) -> str:
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        return "–"
-    return f"{value:.1f}" if metric == "median_rank" else f"{value:.3f}"
 
 
 def _tone(word: str) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from clip_atelier.engine.core import UserError, WorkError, _
+from clip_atelier.engine.core import UserError, WorkError, _, replacing
 
 VERSION: Final = 1
 MANIFEST: Final = "pack.json"
@@ -86,25 +86,18 @@ def write(kind: Kind, name: str, about: Mapping[str, str], files: Mapping[str, P
         )
     listed = {n: {"size": f.stat().st_size, "sha256": _digest(f)} for n, f in sorted(files.items())}
     manifest = {"format": kind.format, "version": VERSION, "name": name, **about, "files": listed}
-    partial = out.with_name(out.name + ".partial")
-    try:
-        # Weights do not compress; stored files can be copied out by any unzip, and the pack is made in one pass.
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(_member(MANIFEST), json.dumps(manifest, ensure_ascii=False, indent=1))
-            for entry in listed:
-                with (
-                    files[entry].open("rb") as source,
-                    archive.open(_member(entry), "w", force_zip64=True) as target,
-                ):
-                    shutil.copyfileobj(source, target, _CHUNK)
-        partial.replace(out)
-    except OSError as error:
-        raise WorkError(
-            _("“{path}” cannot be written: {reason}.").format(path=out, reason=error.strerror or error),
-            _("Free some space, or choose another folder."),
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    # Weights do not compress; stored files can be copied out by any unzip, and the pack is made in one pass.
+    with (
+        replacing(out, _("Free some space, or choose another folder.")) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        archive.writestr(_member(MANIFEST), json.dumps(manifest, ensure_ascii=False, indent=1))
+        for entry in listed:
+            with (
+                files[entry].open("rb") as source,
+                archive.open(_member(entry), "w", force_zip64=True) as target,
+            ):
+                shutil.copyfileobj(source, target, _CHUNK)
     return read(kind, out)
 
 

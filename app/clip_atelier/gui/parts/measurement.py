@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QProgressBar, QStackedWidget, QWidget
 
-from clip_atelier.engine.core import N_, Event, Phase, Progress
+from clip_atelier.engine.core import N_, Event, Phase, Progress, duration
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.layout import row
-from clip_atelier.gui.widgets.numbers import duration
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label
 
 if TYPE_CHECKING:

@@ -7,12 +7,11 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.core import N_, _, measured
 from clip_atelier.engine.runs import Difference, TrainResult
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.inputs import Choice
 from clip_atelier.gui.widgets.layout import clear, column, row
-from clip_atelier.gui.widgets.numbers import share
 from clip_atelier.gui.widgets.text import Label, SpokenName, plain_tooltip
 
 _OPENING = {
@@ -100,9 +99,9 @@ class Result(QWidget):
             change = result.difference.get(key)
             cells = [
                 (_(title), "body"),
-                (share(_number(result.chance.get(key)), metric), "muted"),
-                (share(_number(result.base[key]), metric), "body"),
-                (share(_number(result.adapted.get(key)), metric), "strong"),
+                (measured(_number(result.chance.get(key)), metric), "muted"),
+                (measured(_number(result.base[key]), metric), "body"),
+                (measured(_number(result.adapted.get(key)), metric), "strong"),
                 *([_difference(change, metric, up)] if change else []),
             ]
             for x, (text, role) in enumerate(cells):

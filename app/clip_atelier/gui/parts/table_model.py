@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
-from clip_atelier.engine.core import N_, _, paths
+from clip_atelier.engine.core import N_, _, duration, measured, paths, signed
 from clip_atelier.engine.settings import DECLARED, written
 from clip_atelier.gui.parts.run_choice import STATUS
-from clip_atelier.gui.widgets.numbers import duration, share
 from clip_atelier.gui.widgets.text import plain_tooltip
 
 if TYPE_CHECKING:
@@ -184,7 +183,7 @@ class RunTable(QAbstractTableModel):
         return Cell(lines[0], lines[1])
 
     def _metric(self, row: Row, key: str) -> Cell:
-        from clip_atelier.engine.evaluation import signed, spoken
+        from clip_atelier.engine.evaluation import spoken
 
         metric = key.rpartition("/")[2]
         base, after, change = row.value(key, "base"), row.value(key), row.difference(key)
@@ -194,10 +193,10 @@ class RunTable(QAbstractTableModel):
         tone: Tone = "gain" if verdict == "gain" else "loss" if verdict == "loss" else "muted"
         mark = self.mark(row, key)
         tip = _("{base} before, {after} after; difference {value}, 95 % interval {low} to {high}").format(
-            base=share(base, metric), after=share(after, metric), value=signed(change.value, key),
+            base=measured(base, metric), after=measured(after, metric), value=signed(change.value, key),
             low=signed(change.low, key), high=signed(change.high, key),
         )  # fmt: skip
-        first = f"{share(base, metric)} → {share(after, metric)}"
+        first = f"{measured(base, metric)} → {measured(after, metric)}"
         return Cell(first, spoken(change, key), tone, _(MARKS[mark]) if mark else "", tip)
 
 

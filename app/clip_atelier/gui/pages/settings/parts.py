@@ -11,13 +11,12 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QFrame, QPlainTextEdit, QSizePolicy, QWidget
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import N_, UserError, _
+from clip_atelier.engine.core import N_, UserError, _, duration, size_words
 from clip_atelier.engine.settings import DECLARED, Preset
 from clip_atelier.gui import theme
 from clip_atelier.gui.form import limits, shown_value
 from clip_atelier.gui.pages.settings import jobs
 from clip_atelier.gui.widgets.layout import column, row
-from clip_atelier.gui.widgets.numbers import duration, size_words
 from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 from clip_atelier.gui.workers import Job
 

@@ -10,10 +10,9 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from clip_atelier.engine.core import _
+from clip_atelier.engine.core import _, measured, signed
 from clip_atelier.engine.settings import written
 from clip_atelier.gui import theme
-from clip_atelier.gui.widgets.numbers import share
 from clip_atelier.gui.widgets.text import plain_tooltip
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def panels(rows: Sequence[Row], key: str, marked: set[str]) -> list[Panel]:
 
 
 def _heat(rows: Sequence[Row], key: str, up: bool, marked: set[str]) -> Heat:
-    from clip_atelier.engine.evaluation import signed, spoken
+    from clip_atelier.engine.evaluation import spoken
 
     changes = [row.difference(key) for row in rows]
     change = sum(c.value for c in changes) / len(rows)
@@ -95,7 +94,7 @@ def _heat(rows: Sequence[Row], key: str, up: bool, marked: set[str]) -> Heat:
     return Heat(
         gain=change if up else -change,
         shown=signed(change, key),
-        value=share(value, key.rpartition("/")[2]),
+        value=measured(value, key.rpartition("/")[2]),
         sure=all(c.low > 0 or c.high < 0 for c in changes),
         marked=any(row.run in marked for row in rows),
         runs=tuple(row.run for row in rows),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QMarginsF, QRectF, QSizeF, QUrl
 from PySide6.QtGui import (
@@ -20,9 +20,10 @@ from PySide6.QtGui import (
 )
 from PySide6.QtSvg import QSvgRenderer
 
-from clip_atelier.engine.core import Control, Work, WorkError, _
+from clip_atelier.engine.core import Control, Work, _, replacing
 
 if TYPE_CHECKING:
+    from clip_atelier.engine.reports import WrittenReport
     from clip_atelier.gui.workers import Tools
 
 _SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
@@ -41,13 +42,14 @@ _IN_QT = {
 }
 
 
-def write(runs: Sequence[str], out: Path, tools: Tools, _control: Control) -> Work[dict[str, Any]]:
+def write(runs: Sequence[str], out: Path, tools: Tools, _control: Control) -> Work[WrittenReport]:
     """Writes the report of some runs as a PDF: one A4 page as long as that can be read, else several.
 
     Raises:
         UserError: a run cannot be read.
         WorkError: the file cannot be written.
     """
+    from clip_atelier.engine.reports import WrittenReport
     from clip_atelier.engine.reports import document as page_of
     from clip_atelier.engine.runs import Runs
 
@@ -55,8 +57,13 @@ def write(runs: Sequence[str], out: Path, tools: Tools, _control: Control) -> Wo
     home = Runs(tools.home)
     page, measure = page_of([home.open(run) for run in runs])
     document = laid_out(page)
-    partial = out.with_name(f".{out.name}.partial")
-    writer = QPdfWriter(str(partial))
+    with replacing(out, _("Choose another place for it.")) as partial:
+        _write(document, partial)
+    return WrittenReport(path=str(out), runs=tuple(runs), measure=measure)
+
+
+def _write(document: QTextDocument, file: Path) -> None:
+    writer = QPdfWriter(str(file))
     writer.setResolution(_DPI)
     writer.setTitle(document.metaInformation(QTextDocument.MetaInformation.DocumentTitle))
     writer.setPageLayout(
@@ -68,15 +75,7 @@ def write(runs: Sequence[str], out: Path, tools: Tools, _control: Control) -> Wo
         )
     )
     paint(document, writer)
-    try:
-        del writer  # closes the file
-        partial.replace(out)
-    except OSError as error:
-        raise WorkError(
-            _("“{path}” cannot be written: {reason}.").format(path=out, reason=error.strerror or error),
-            _("Choose another place for it."),
-        ) from error
-    return {"path": str(out), "runs": list(runs), "measure": measure}
+    del writer  # closes the file
 
 
 def paint(document: QTextDocument, writer: QPdfWriter) -> None:

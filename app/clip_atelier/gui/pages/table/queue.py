@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QProgressBar
 
-from clip_atelier.engine.core import N_, Cell, Event, Phase, Started, Step, paths
+from clip_atelier.engine.core import N_, Cell, Event, Phase, Started, Step, duration, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.table.fill import described
 from clip_atelier.gui.widgets.layout import column, row
-from clip_atelier.gui.widgets.numbers import duration
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Message, Picture
 
 if TYPE_CHECKING:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSlider, QWidget
 
-from clip_atelier.engine.core import N_, Check
+from clip_atelier.engine.core import N_, Check, measured
 from clip_atelier.gui import theme
 from clip_atelier.gui.run_progress import RunRecord
 from clip_atelier.gui.widgets.inputs import Choice, Switch
 from clip_atelier.gui.widgets.layout import card, row
-from clip_atelier.gui.widgets.numbers import share
 from clip_atelier.gui.widgets.plots import Plot, Smoother
 from clip_atelier.gui.widgets.text import Label, Picture, SpokenName
 
@@ -137,8 +136,8 @@ class Curves(QWidget):
         if checks and base is not None and name in base.metrics:
             self.recall_note.say(
                 N_("{now} now, {base} base"),
-                now=share(checks[-1].metrics.get(name, float("nan"))),
-                base=share(base.metrics[name]),
+                now=measured(checks[-1].metrics.get(name, float("nan"))),
+                base=measured(base.metrics[name]),
             )
         else:
             self.recall_note.say("")
@@ -161,7 +160,7 @@ class Curves(QWidget):
             return
         near = min(checks, key=lambda c: abs(c.step - x))
         value = near.metrics.get(self._name(), float("nan"))
-        self.recall_note.say(N_("step {step}: {value}"), step=f"{near.step:,}", value=share(value))
+        self.recall_note.say(N_("step {step}: {value}"), step=f"{near.step:,}", value=measured(value))
 
     def _on_metric(self) -> None:
         self._state.set_view("training.metric", self.measure.value())

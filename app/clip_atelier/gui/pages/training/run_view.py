@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QProgressBar, QWidget
 
-from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.core import N_, _, duration, size_words
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.training.curves import Curves
 from clip_atelier.gui.pages.training.strip import Strip
 from clip_atelier.gui.parts.result import Result
 from clip_atelier.gui.widgets.layout import box, column, row, scrolled
-from clip_atelier.gui.widgets.numbers import duration, size_words
 from clip_atelier.gui.widgets.tabs import Figure, Tabs
 from clip_atelier.gui.widgets.text import Label
 
