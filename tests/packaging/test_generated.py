@@ -81,6 +81,11 @@ def test_the_command_page_is_that_of_the_parsers() -> None:
     assert reference.TARGET.read_text("utf-8") == reference.page(), "run: python packaging/cli_reference.py"
 
 
+def test_the_glossary_page_is_that_of_the_window() -> None:
+    glossary = script("glossary")
+    assert glossary.TARGET.read_text("utf-8") == glossary.page(), "run: python packaging/glossary.py"
+
+
 def test_the_schemas_are_those_of_the_records() -> None:
     schemas = script("schemas")
     assert sorted(p.stem for p in schemas.FOLDER.iterdir()) == sorted(schemas.DOCUMENTS)

@@ -62,6 +62,9 @@ _JOBS = {
 }
 
 
+_GLOSSARY = N_("Glossary")
+
+
 class Rail(QFrame):
     """The pages, and below them language and theme."""
 
@@ -81,13 +84,14 @@ class Rail(QFrame):
             {"light": N_("Light"), "dark": N_("Dark"), "system": N_("As the system")},
             icons={"light": "sun", "dark": "moon", "system": "monitor"},
         )
+        self.glossary = Button(_GLOSSARY, "rail", "type", tip=_GLOSSARY)
         self.languages.set_value(app_model.state.get("language"))
         self.themes.set_value(app_model.state.get("theme"))
         self.name = Label(role="heading")
         self.name.show_literal(paths.APP_NAME)
         layout = column(
             row(theme.S, Picture("app", 26, "accent"), self.name, None), theme.L, *self.buttons.values(), None,
-            self.languages, self.themes, gap=theme.XS,
+            self.glossary, self.languages, self.themes, gap=theme.XS,
         )  # fmt: skip
         layout.setContentsMargins(theme.M, theme.L, theme.M, theme.L)
         self.setLayout(layout)
@@ -98,6 +102,7 @@ class Rail(QFrame):
         self.name.setVisible(not on)
         for page in PAGES:
             self.buttons[page.name].say("" if on else page.title)
+        self.glossary.say("" if on else _GLOSSARY)
 
 
 class Status(QWidget):
@@ -188,6 +193,7 @@ class MainWindow(QWidget):
             button.clicked.connect(lambda _on, name=name: self.show_page(name))
         self.rail.languages.chosen.connect(self.set_language)
         self.rail.themes.chosen.connect(self.set_theme)
+        self.rail.glossary.clicked.connect(self.show_glossary)
         app_model.trouble.connect(self.tell)
         app_model.news.connect(self.news.tell)
         app_model.page_wanted.connect(self.show_page)
@@ -195,6 +201,7 @@ class MainWindow(QWidget):
         QShortcut(QKeySequence.StandardKey.Open, self, self.choose_folder)
         QShortcut(QKeySequence.StandardKey.Quit, self, self.close)
         QShortcut(QKeySequence.StandardKey.Refresh, self, app_model.rescan)
+        QShortcut(QKeySequence.StandardKey.HelpContents, self, self.show_glossary)
         self._name_folder()
         self._place()
 
@@ -230,6 +237,12 @@ class MainWindow(QWidget):
             self.pages.setFocus()
 
     # Language and theme
+
+    def show_glossary(self) -> None:
+        """Says what the words of the program mean."""
+        from clip_atelier.gui.glossary import Glossary
+
+        Glossary(self).show()
 
     def set_language(self, code: str) -> None:
         """Shows everything in another language, at once."""
