@@ -147,7 +147,7 @@ def tiny_collection(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tiny_pairs(tmp_path: Path) -> Path:
-    """24 sketch and artwork pairs in METHOD's layout: sketches/ (ink on transparency) and artworks/ (colour)."""
+    """24 sketch and artwork pairs in the usual layout: sketches/ (ink on transparency) and artworks/ (colour)."""
     folder = tmp_path / "pairs"
     for name in ("sketches", "artworks"):
         (folder / name).mkdir(parents=True)

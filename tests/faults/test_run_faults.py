@@ -1,4 +1,4 @@
-"""Faults of runs and checkpoints (the fault catalogue's numbers in brackets)."""
+"""Faults of runs and checkpoints (numbers in brackets group what is injected)."""
 
 from __future__ import annotations
 

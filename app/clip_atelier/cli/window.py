@@ -40,7 +40,7 @@ def show(home: Path, folder: Path | None, language: str | None = None) -> int:
 
 
 def main_job_in_terminal(session: Session) -> Outcome:
-    """Adapts the starter to the bundled sample with the preset of the brief, and shows what changed."""
+    """Adapts the starter to the bundled sample with the Attention preset, and shows what changed."""
     from clip_atelier.cli import report
     from clip_atelier.cli.commands.search import listing
     from clip_atelier.engine import settings, training

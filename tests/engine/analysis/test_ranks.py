@@ -28,7 +28,7 @@ def test_places_are_what_counting_gives(
         gallery = drive(open_gallery(tiny_pairs, model_ref, home, Control()))
         assert set(found) == {item.path for item in gallery.items}
         for side, strength, images in (("before", 0.0, gallery.base), ("after", 1.0, gallery.adapted)):
-            model_ref.adapter.set_strength(strength)
+            model_ref.adapter.set_adapter_scale(strength)
             for n, item in enumerate(gallery.items):
                 text = features.texts(model_ref.clip, [item.captions[0]])[0]
                 ahead = sum(

@@ -53,7 +53,7 @@ def test_every_point_is_what_a_naive_ranking_gives(
     assert result["chance"] == pytest.approx(10 / 24)
     try:
         for point in result["points"]:
-            opened.adapter.set_strength(point["strength"])
+            opened.adapter.set_adapter_scale(point["strength"])
             pictures = ImageCache(probe.root, probe.items, 32, chosen.data)
             images = drive(features.fresh_images(opened.clip, pictures, range(24), Control()))
             texts = features.texts(opened.clip, [item.captions[0] for item in probe.items])

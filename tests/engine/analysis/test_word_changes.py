@@ -52,7 +52,7 @@ def test_places_are_those_of_a_naive_ranking_of_the_held_out_images(
     opened = open_run(folder, Models(home))
     try:
         for side, strength in (("before", 0.0), ("after", 1.0)):
-            opened.adapter.set_strength(strength)
+            opened.adapter.set_adapter_scale(strength)
             pictures = ImageCache(collection.root, collection.items, 32, chosen.data)
             images = drive(features.fresh_images(opened.clip, pictures, held, Control()))
             for entry in result["words"]:

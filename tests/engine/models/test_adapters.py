@@ -77,7 +77,7 @@ def test_saved_adapter_loads_with_plain_peft(
     clip = opened(tiny_clip, home)
     adapter = adapters.attach(clip, settings.build(values))
     disturb(adapter)
-    adapter.set_strength(strength)
+    adapter.set_adapter_scale(strength)
     images, texts = embed(clip)
     adapter.save(tmp_path / "adapter")
 

@@ -331,7 +331,7 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path):
     not (hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("unshare")), reason="root only"
 )
 def test_a_small_disk_fills_without_a_crash(tmp_path):
-    """FAULTS 7 on a real file system of 4 MB, in a mount namespace of its own."""
+    """A full disk on a real file system of 4 MB, in a mount namespace of its own."""
     script = tmp_path / "write.py"
     script.write_text(_WRITE_FOREVER)
     disk = tmp_path / "disk"

@@ -72,7 +72,7 @@ def test_what_pairs_differ_in_most_is_halved_and_the_rest_left(
     after = fresh.embeddings()
     torch.testing.assert_close(after @ largest[:rank].T, before @ largest[:rank].T / 2, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(after @ largest[rank:].T, before @ largest[rank:].T, atol=1e-4, rtol=1e-3)
-    fresh.adapter.set_strength(0.0)
+    fresh.adapter.set_adapter_scale(0.0)
     assert fresh.embeddings().equal(before)
 
 

@@ -18,7 +18,7 @@ from clip_atelier.engine.settings import Settings, written
 if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunFolder, RunSummary
 
-# What the brief's table is about: always shown; other settings only where they are not the default.
+# What the default grid varies: always shown; other settings only where they are not the default.
 _ALWAYS = ("lora.r", "lora.lora_alpha", "lora.target_modules")
 
 

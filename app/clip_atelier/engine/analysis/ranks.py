@@ -56,10 +56,10 @@ def own_ranks(folder: Path, model_ref: ModelRef, models: Models, control: Contro
             before, after = _places(gallery.base, texts, asked, control), None
         else:
             used, both = opened.strength, 2 * len(distinct)
-            opened.adapter.set_strength(0.0)
+            opened.adapter.set_adapter_scale(0.0)
             texts = yield from _texts(opened.clip, distinct, control, 0, both)
             before = _places(gallery.base, texts, asked, control)
-            opened.adapter.set_strength(used)
+            opened.adapter.set_adapter_scale(used)
             texts = yield from _texts(opened.clip, distinct, control, len(distinct), both)
             after = _places(gallery.adapted, texts, asked, control)
     finally:

@@ -100,7 +100,7 @@ def _line(adapter: Adapter, embedded: Callable[[], Features], touched: bool) -> 
     """Embeddings over strengths; None where they do not lie on a straight line, which is measured and not assumed."""
     rows = []
     for strength in (0.0, 0.5, 1.0) if touched else (0.0,):
-        adapter.set_strength(strength)
+        adapter.set_adapter_scale(strength)
         with torch.inference_mode():
             rows.append(embedded())
     if not touched:
@@ -122,7 +122,7 @@ def curve(
 ) -> Work[GainedForgotten]:
     """Gained against forgotten over strengths.
 
-    Gained is the headline R@1 on the run's held-out images; forgotten is text → image R@1 on a general probe set that
+    Gained is the primary R@1 on the run's held-out images; forgotten is text → image R@1 on a general probe set that
     has nothing to do with the collection (the bundled drawings where left out), or R@10 where the base puts so few of
     them first that none could be lost. Strength 0 and the strength that the run recommends are always among them.
     Differences to strength 0 come with a paired 95 % interval.
@@ -158,7 +158,7 @@ def curve(
         elsewhere = ""
         points = []
         for strength in ordered:
-            held.adapter.set_strength(strength)
+            held.adapter.set_adapter_scale(strength)
             here = yield from _values(clip, held.pictures, reported, control, whole)
             there = yield from _values(clip, other, forgotten, control, whole)
             chosen = here
@@ -201,7 +201,7 @@ def curve(
 
 
 def _at(held: HeldOut, evaluation_set: EvaluationSet, strength: float, control: Control) -> Work[Values]:
-    held.adapter.set_strength(strength)
+    held.adapter.set_adapter_scale(strength)
     return evaluation_set.values(*(yield from embed(held.clip, held.pictures, evaluation_set, control)))
 
 

@@ -94,7 +94,7 @@ def words(
         whole = Whole(2 * (len(evaluation_set.indices) + len(asked.queries) + sum(map(len, worded))))
         found: list[tuple[NDArray[np.float64], list[float]]] = []
         for strength in (0.0, used):
-            adapter.set_strength(strength)
+            adapter.set_adapter_scale(strength)
             images = yield from whole.part(
                 features.images(clip, held.pictures, evaluation_set.indices, control),
                 len(evaluation_set.indices),

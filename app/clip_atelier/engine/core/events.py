@@ -57,7 +57,7 @@ class ProblemFound(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Scanned(Event):
-    """The collection as read: counts of `CONTRACT.md`'s scan."""
+    """The collection as read, in numbers."""
 
     kind: ClassVar[str] = "scanned"
     images: int
@@ -66,9 +66,6 @@ class Scanned(Event):
     pairs: int
     caption_source: str
     problems: int
-    train: int = 0
-    validation: int = 0
-    test: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

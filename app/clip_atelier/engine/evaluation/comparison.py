@@ -42,7 +42,7 @@ def keep(
     Args:
         folder: The run's folder.
         evaluation_set: The questions.
-        base: direction/metric -> [Q] values of the untouched model.
+        base: task/metric -> [Q] values of the untouched model.
         adapted: The same of the adapted model.
 
     Raises:
@@ -85,7 +85,7 @@ class Row:
 
     @property
     def primary_metric(self) -> str:
-        """The measure of its verdict: direction/metric."""
+        """The measure of its verdict: task/metric."""
         return self.result.primary_metric
 
     @property
@@ -107,7 +107,7 @@ class Row:
         )
 
     def value(self, key: str, model: str = "adapted") -> float:
-        """A metric ("direction/metric") of the "base" or the "adapted" model; NaN where it was not measured."""
+        """A metric ("task/metric") of the "base" or the "adapted" model; NaN where it was not measured."""
         return _number((self.result.base if model == "base" else self.result.adapted).get(key))
 
     def difference(self, key: str) -> bootstrap.Interval:
@@ -172,7 +172,7 @@ def varied(rows: Iterable[Row]) -> list[str]:
 
 
 def keys(rows: Iterable[Row]) -> list[str]:
-    """Every direction/metric that some row was measured by, in the order in which they are written."""
+    """Every task/metric that some row was measured by, in the order in which they are written."""
     return list(dict.fromkeys(key for row in rows for key in row.result.base))
 
 

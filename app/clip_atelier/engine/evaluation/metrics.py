@@ -97,7 +97,7 @@ class Metric:
     """One metric.
 
     Attributes:
-        name: as in tables and JSON, without the direction ("R@1").
+        name: as in tables and JSON, without the task ("R@1").
         title: for people; marked for translation.
         explanation: one sentence on what it says; marked for translation.
         direction: "up" if larger is better, "down" if smaller is.

@@ -35,8 +35,8 @@ def evaluate(
     try:
         adapter = held.adapter
         if strength is not None:
-            adapter.set_strength(strength)
-        used = adapter.strength
+            adapter.set_adapter_scale(strength)
+        used = adapter.adapter_scale
         yield Phase(name="encode", title=_("Preparing the images"))
         evaluation_set = yield from held.evaluation_set(control)
         yield Phase(name="evaluate", title=_("Comparing base and adapted"))

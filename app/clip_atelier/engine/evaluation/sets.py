@@ -31,7 +31,7 @@ def caption_key(caption: str) -> str:
 
 @dataclass(frozen=True)
 class Task:
-    """One direction of retrieval.
+    """One retrieval task: a kind of query against a gallery.
 
     Attributes:
         queries: Rows of the query side's embeddings [Q].
@@ -63,7 +63,7 @@ class EvaluationSet:
         indices: Items, in the order of the image embeddings' rows.
         captions: Distinct captions, in the order of the text embeddings' rows.
         image_text: bool [N, M], which captions are right for which image.
-        primary_metric: The direction that matters most here.
+        primary_metric: The task that matters most here.
     """
 
     indices: tuple[int, ...]
@@ -73,7 +73,7 @@ class EvaluationSet:
     primary_metric: str
 
     def values(self, images: Features, texts: Features) -> dict[str, NDArray[np.float64]]:
-        """Per-query values, named direction/metric."""
+        """Per-query values, named task/metric."""
         found = {}
         for task in self.tasks:
             for name, value in metrics.per_query(task.scores(images, texts), task.positives).items():

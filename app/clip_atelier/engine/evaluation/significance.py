@@ -16,7 +16,7 @@ Values = dict[str, NDArray[np.float64]]
 
 
 def averages(values: Values) -> dict[str, float]:
-    """One number per direction/metric."""
+    """One number per task/metric."""
     return {
         name: metrics.aggregate({name.rpartition("/")[2]: value})[name.rpartition("/")[2]]
         for name, value in values.items()
@@ -26,7 +26,7 @@ def averages(values: Values) -> dict[str, float]:
 def compare(evaluation_set: EvaluationSet, base: Values, adapted: Values) -> Comparison:
     """Base, adapted, difference with intervals, and the verdict.
 
-    The verdict is about the headline direction's R@1 at 95 %.
+    The verdict is about the primary task's R@1 at 95 %.
     """
     intervals: dict[str, bootstrap.Interval] = {}
     for task in evaluation_set.tasks:
@@ -61,10 +61,10 @@ def sentence(
 
     Args:
         word: The verdict.
-        primary_metric: The direction/metric it is about.
+        primary_metric: The task/metric it is about.
         before: That of the base.
         after: That of the adapted model.
-        difference: Adapted minus base by direction/metric, each with `value`, `low` and `high`.
+        difference: Adapted minus base by task/metric, each with `value`, `low` and `high`.
     """
     task, _slash, metric = primary_metric.rpartition("/")
     facts = _("{direction} {metric}: {before:.3f} before, {after:.3f} after (difference {value:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}).").format(
@@ -81,7 +81,7 @@ def price(difference: Mapping[str, Difference], primary_metric: str) -> str:
     """What became worse meanwhile, in the user's language: the verdict is on one direction, and others may pay for it.
 
     Args:
-        difference: Adapted minus base by direction/metric, each with `value`, `low` and `high`.
+        difference: Adapted minus base by task/metric, each with `value`, `low` and `high`.
         primary_metric: What the verdict is about; the same metric of the other directions is looked at.
 
     Returns:

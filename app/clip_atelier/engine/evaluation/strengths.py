@@ -22,7 +22,7 @@ from clip_atelier.engine.models import Features, normalised
 from clip_atelier.engine.runs import Difference, TrainResult
 
 REPORTED_METRICS: Final = ("R@1", "mAP")
-"""What is told of the headline direction at each strength."""
+"""What is told of the primary task at each strength."""
 
 
 SELECTION_METRIC: Final = "mAP"
@@ -147,8 +147,8 @@ def told(name: str, base: Score, value: Score, difference: Difference) -> Metric
 def helps(evaluation_set: EvaluationSet, base: Values, now: Values) -> bool:
     """Whether a strength may be handed over, by `SELECTION_METRIC` on the images that it is chosen on.
 
-    The headline direction must gain more than its standard error (the rule of Breiman et al. 1984, CART, 3.4.3, in favour of
-    the base): otherwise the best of several strengths is a lucky draw. No other direction may pay for it, that is, lose more
+    The primary task must gain more than its standard error (the rule of Breiman et al. 1984, CART, 3.4.3, in favour of
+    the base): otherwise the best of several strengths is a lucky draw. No other task may pay for it, that is, lose more
     than its own.
     """
     changes = {

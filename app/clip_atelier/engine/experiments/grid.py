@@ -20,7 +20,7 @@ from clip_atelier.engine.core import (
 )
 from clip_atelier.engine.settings import DECLARED, Settings
 
-# The brief's table: both of its configurations, each with r 8 or 16 and lora_alpha 16 or 32.
+# Both main presets, each with r 8 or 16 and lora_alpha 16 or 32.
 DEFAULT_GRID: Final[Mapping[str, tuple[Any, ...]]] = {
     "preset": ("attention", "projection"),
     "lora.r": (8, 16),

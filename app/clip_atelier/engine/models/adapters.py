@@ -80,7 +80,7 @@ class Adapter:
     initial: dict[str, Tensor]
 
     def __post_init__(self) -> None:
-        self._strength = 1.0
+        self._adapter_scale = 1.0
         self._trained: dict[str, Tensor] = {}
         self._scaling: dict[LoraLayer, float] = {
             m: m.scaling["default"] for m in self.model.modules() if isinstance(m, LoraLayer)
@@ -92,16 +92,16 @@ class Adapter:
         return sum(p.numel() for p in self.trainable.values())
 
     @property
-    def strength(self) -> float:
+    def adapter_scale(self) -> float:
         """What the update is multiplied by: 0 the base, 1 as trained."""
-        return self._strength
+        return self._adapter_scale
 
-    def set_strength(self, value: float) -> None:
+    def set_adapter_scale(self, value: float) -> None:
         """Scales the whole update: LoRA by its factor, other tensors between their first and trained values.
 
         Training goes on only at strength 1.
         """
-        if value == self._strength:
+        if value == self._adapter_scale:
             return
         for layer, scaling in self._scaling.items():
             layer.scaling["default"] = scaling * value
@@ -111,23 +111,23 @@ class Adapter:
                 module.enable_adapters(value != 0)
         with torch.no_grad():
             for name, first in self.initial.items():
-                if self._strength == 1.0:
+                if self._adapter_scale == 1.0:
                     self._trained[name] = self.trainable[name].detach().clone()
                 trained = self._trained[name]
                 # Exactly the stored values at both ends; arithmetic only between.
                 mixed = {0.0: first, 1.0: trained}.get(value)
                 self.trainable[name].copy_(first + value * (trained - first) if mixed is None else mixed)
-        self._strength = value
+        self._adapter_scale = value
 
     @contextlib.contextmanager
     def at(self, value: float) -> Iterator[None]:
         """The block runs at another strength."""
-        before = self._strength
-        self.set_strength(value)
+        before = self._adapter_scale
+        self.set_adapter_scale(value)
         try:
             yield
         finally:
-            self.set_strength(before)
+            self.set_adapter_scale(before)
 
     def touches(self, tower: Tower) -> bool:
         """Whether any trained tensor lies in this tower."""
@@ -165,7 +165,7 @@ class Adapter:
             n: tuple(p.shape) for n, p in self.trainable.items()
         }:
             raise UserError(_("The stored adapter does not fit this run's settings or model."), "")
-        self.set_strength(1.0)
+        self.set_adapter_scale(1.0)
         with torch.no_grad():
             for name, parameter in self.trainable.items():
                 parameter.copy_(state[name])
@@ -180,7 +180,7 @@ class Adapter:
         state = get_peft_model_state_dict(self.model, save_embedding_layers=False)
         scaled = {}
         for name, tensor in state.items():
-            factor = self._strength if "lora_B" in name else 1.0
+            factor = self._adapter_scale if "lora_B" in name else 1.0
             scaled[name] = (tensor.detach().cpu() * factor).contiguous()
         config = self.model.peft_config["default"]
         config.save_pretrained(str(folder), inference_mode=True)
@@ -234,7 +234,7 @@ def detach(clip: Model) -> None:
     adapter = clip.adapter
     if not isinstance(adapter, Adapter):
         return
-    adapter.set_strength(0.0)  # puts trained biases and the temperature back
+    adapter.set_adapter_scale(0.0)  # puts trained biases and the temperature back
     clip.net = adapter.model.unload()
     clip.net.requires_grad_(False).eval()
     clip.adapter = None

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from clip_atelier.engine.models.device import Device
 
 Tower = Literal["vision", "text"]
-TOWERS: Final[tuple[Tower, ...]] = ("vision", "text")
 
 Role = Literal["query", "key", "value", "output", "expand", "reduce", "image_projection", "text_projection"]
 
@@ -72,21 +71,12 @@ class Layout:
         found = self.norm.match(tensor)
         return None if found is None else "vision" if found["tower"].startswith("vision") else "text"
 
-    def layer_of(self, tensor: str, tower: Tower) -> int | None:
-        """The number of the layer that a tensor lies in, counted from 0; None outside the tower's layers."""
-        found = self.layer.match(tensor) or re.match(
-            r"(?P<tower>\w+?)_.*\.layers?\.(?P<number>\d+)\.", tensor
-        )
-        if found is None or not found["tower"].startswith(tower):
-            return None
-        return int(found["number"])
-
 
 class Attached(Protocol):
     """An update as a model knows it: enough to tell whether it changes anything."""
 
     @property
-    def strength(self) -> float:
+    def adapter_scale(self) -> float:
         """What the update is multiplied by; 0 is the base."""
 
 

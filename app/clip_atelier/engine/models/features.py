@@ -125,7 +125,7 @@ def images(
     """
     pooled = clip.last_cut("vision") - 1
     adapter = attached(clip)
-    stage = adapter.first_stage("vision") if adapter is not None and adapter.strength != 0 else None
+    stage = adapter.first_stage("vision") if adapter is not None and adapter.adapter_scale != 0 else None
     if stage is not None and stage < pooled:
         return (yield from fresh_images(clip, pictures, indices, control, half))
     stored = torch.from_numpy((yield from image_prefix(clip, pictures, indices, pooled, control, half=half)))
@@ -162,7 +162,7 @@ def texts(clip: Model, captions: Sequence[str]) -> Features:
     What the adapter does not touch is remembered: checks, strengths and the cells of a grid ask for the same captions.
     """
     adapter = attached(clip)
-    frozen = adapter is None or adapter.strength == 0 or not adapter.touches("text")
+    frozen = adapter is None or adapter.adapter_scale == 0 or not adapter.touches("text")
     key = tuple(captions)
     if frozen and key in clip.known_texts:
         return clip.known_texts[key]

@@ -39,7 +39,7 @@ def report(runs: Sequence[RunFolder], out: Path, measure: str = "") -> Work[Writ
     Args:
         runs: The runs, in the order in which they are to stand.
         out: The HTML file.
-        measure: direction/metric that the runs are judged by; the verdicts' own where left out.
+        measure: task/metric that the runs are judged by; the verdicts' own where left out.
 
     Returns:
         Where it is and what it is about.

@@ -64,7 +64,7 @@ def open_run(
         except BaseException:
             adapters.detach(clip)
             raise
-    adapter.set_strength(recommended if strength is None else strength)
+    adapter.set_adapter_scale(recommended if strength is None else strength)
     return AdaptedModel(run, clip, adapter, recommended, content)
 
 

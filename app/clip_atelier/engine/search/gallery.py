@@ -63,7 +63,7 @@ class LoadedModel:
     @property
     def strength(self) -> float:
         """What the update is multiplied by."""
-        return self.adapter.strength if self.adapter else 0.0
+        return self.adapter.adapter_scale if self.adapter else 0.0
 
 
 def load_model(model_ref: ModelRef, models: Models) -> LoadedModel:
@@ -82,8 +82,8 @@ def load_model(model_ref: ModelRef, models: Models) -> LoadedModel:
     # Only how images are fitted is the run's affair: another folder has its own captions and pairs.
     data = DataSettings(image_fit=opened.run.settings.data.image_fit)
     base = Space(clip.fingerprint, data.image_fit, precision=clip.device.precision)
-    changed = adapter.touches("vision") and adapter.strength != 0
-    adapted = replace(base, adapter=opened.content, strength=adapter.strength) if changed else base
+    changed = adapter.touches("vision") and adapter.adapter_scale != 0
+    adapted = replace(base, adapter=opened.content, strength=adapter.adapter_scale) if changed else base
     return LoadedModel(clip, adapter, data, model_ref.hardware or opened.run.settings.hardware, base, adapted)
 
 
@@ -237,7 +237,7 @@ def _look(
     digests = [pictures.items[i].digest for i in indices]
     used = loaded.strength
     if loaded.adapter:
-        loaded.adapter.set_strength(0.0)
+        loaded.adapter.set_adapter_scale(0.0)
     try:
         store.add(
             loaded.base,
@@ -246,7 +246,7 @@ def _look(
         )
     finally:
         if loaded.adapter:
-            loaded.adapter.set_strength(used)
+            loaded.adapter.set_adapter_scale(used)
     if loaded.adapted != loaded.base:
         store.add(
             loaded.adapted,

@@ -1,6 +1,6 @@
 """Training one run: folder -> collection -> split -> base -> steps and checks -> strength -> comparison.
 
-`train` and `resume` are generators of events and return CONTRACT's `train` document. The best checkpoint is chosen by
+`train` and `resume` are generators of events and return a `TrainResult`. The best checkpoint is chosen by
 retrieval on the validation images, and so is the strength of the update; the comparison is made on the test images,
 which took no part in either.
 """
@@ -298,7 +298,7 @@ class _Training:
         # Where no check was better than the base, an update that did not start at nothing may still be, in part.
         if (best or started) and settings.train.choose_strength and not stopped:
             strength = yield from self._choose(clip, adapter, pictures, evaluation_set, base)
-        adapter.set_strength(strength)
+        adapter.set_adapter_scale(strength)
         adapter.save(self.run.path / "adapter")
         yield Phase(name="evaluate", title=_("Comparing base and adapted"))
         # A stop asked for during training must not cut the comparison short; leaving the program does.
@@ -361,7 +361,7 @@ class _Training:
         best, highest = 0.0, float(np.nanmean(before[key]))
         yield Strength(strength=best, score=highest)
         for strength in STRENGTHS:
-            adapter.set_strength(strength)
+            adapter.set_adapter_scale(strength)
             now = evaluation_set.values(*(yield from embed(clip, pictures, evaluation_set, self.control)))
             score = float(np.nanmean(now[key]))
             yield Strength(strength=strength, score=score)

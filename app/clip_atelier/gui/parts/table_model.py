@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Index = QModelIndex | QPersistentModelIndex
 Tone = Literal["text", "muted", "gain", "loss"]
 
-# Always among the columns: the brief's table is about these.
+# Always among the columns: the default grid is about these.
 _ALWAYS: Final = ("lora.r", "lora.lora_alpha", "lora.target_modules")
 VERDICTS: Final[Mapping[str, str]] = {
     "gain": N_("helped"),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPolygonF, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QSizePolicy, QWidget
 
@@ -357,8 +357,3 @@ def _only_with_focus(widget: QWidget, event: QWheelEvent) -> None:
         QComboBox.wheelEvent(widget, event)
     elif isinstance(widget, QAbstractSpinBox):
         QAbstractSpinBox.wheelEvent(widget, event)
-
-
-def is_activation(event: QEvent) -> bool:
-    """Whether the event means that a widget was turned to by keyboard or mouse."""
-    return event.type() in (QEvent.Type.FocusIn, QEvent.Type.MouseButtonPress)

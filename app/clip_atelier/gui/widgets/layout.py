@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QLayout,
     QLayoutItem,
     QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -174,13 +173,6 @@ class Flow(QLayout):
             x += hint.width() + self._gap
             line = max(line, hint.height())
         return y + line - rect.y()
-
-
-def grow(widget: QWidget, *, down: bool = True) -> QWidget:
-    """Has a widget take all the room there is."""
-    policy = QSizePolicy.Policy.Expanding
-    widget.setSizePolicy(policy, policy if down else QSizePolicy.Policy.Preferred)
-    return widget
 
 
 def row_box(*parts: Any) -> QWidget:

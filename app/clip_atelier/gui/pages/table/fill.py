@@ -26,7 +26,7 @@ _MOST = 200  # runs; more is a slip of the hand
 
 
 def brief() -> dict[str, list[Any]]:
-    """The brief's table: both presets, each with r 8 and 16 and lora_alpha 16 and 32."""
+    """The default grid: both presets, each with r 8 and 16 and lora_alpha 16 and 32."""
     from clip_atelier.engine.experiments import DEFAULT_GRID
 
     return {name: list(values) for name, values in DEFAULT_GRID.items()}

@@ -198,7 +198,7 @@ class TablePage(QWidget):
 
     @property
     def key(self) -> str:
-        """The measure in force: direction/metric."""
+        """The measure in force: task/metric."""
         return f"{self.task.value()}/{self.measure.value()}"
 
     def _offer_measures(self) -> None:

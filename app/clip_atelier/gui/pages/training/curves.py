@@ -120,7 +120,7 @@ class Curves(QWidget):
         self._say(record, checks)
 
     def _name(self) -> str:
-        """The metric that is drawn, in the run's headline direction."""
+        """The metric that is drawn, in the run's primary task."""
         return f"{self._record.primary_metric.rpartition('/')[0]}/{self.measure.value()}"
 
     def retranslate(self) -> None:
