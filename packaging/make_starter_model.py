@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--work", type=Path, required=True, help="folder for drawings and checkpoints")
     parser.add_argument("--target", type=Path, default=_RESOURCES / "models" / "starter")
-    parser.add_argument("--probe", type=Path, default=_RESOURCES / "probe")
+    parser.add_argument("--probe", type=Path, default=_RESOURCES / "control-set")
     parser.add_argument("--dry-run", action="store_true", help="evaluate without writing the report")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--hours", type=float, default=1.5, help="hours from now until the decay begins")

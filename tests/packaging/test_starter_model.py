@@ -12,7 +12,7 @@ from PIL import Image
 
 RESOURCES = Path(__file__).resolve().parents[2] / "resources"
 STARTER = RESOURCES / "models" / "starter"
-PROBE = RESOURCES / "probe"
+PROBE = RESOURCES / "control-set"
 SKETCHES = RESOURCES / "samples" / "emoji" / "sketches"
 MEGABYTE = 1_000_000
 

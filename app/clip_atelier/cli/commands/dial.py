@@ -19,7 +19,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help=_("the strengths to measure [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5]"),
     )
     parser.add_argument(
+        "--control-set",
         "--probe",
+        dest="control_set",
         type=Path,
         metavar=_("FOLDER"),
         help=_("images that have nothing to do with the run [the bundled ones]"),
@@ -33,7 +35,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
 
     strengths = _strengths(args.strengths) if args.strengths else strength_sweep.STRENGTHS
     work = strength_sweep.curve(
-        session.home, args.run, Models(session.home), session.control, strengths, args.probe
+        session.home, args.run, Models(session.home), session.control, strengths, args.control_set
     )
     found = session.drive(work)
     rows = [

@@ -118,11 +118,11 @@ def curve(
     models: Models,
     control: Control,
     wanted: Sequence[float] = STRENGTHS,
-    probe: Path | None = None,
+    control_set: Path | None = None,
 ) -> Work[GainedForgotten]:
     """Gained against forgotten over strengths.
 
-    Gained is the primary R@1 on the run's held-out images; forgotten is text → image R@1 on a general probe set that
+    Gained is the primary R@1 on the run's held-out images; forgotten is text → image R@1 on a control set that
     has nothing to do with the collection (the bundled drawings where left out), or R@10 where the base puts so few of
     them first that none could be lost. Strength 0 and the strength that the run recommends are always among them.
     Differences to strength 0 come with a paired 95 % interval.
@@ -130,9 +130,9 @@ def curve(
     Raises:
         UserError: no such run, its collection is gone or cannot be split, or too few images can be read.
     """
-    # The probe's own table decides its captions, whatever the run's settings say.
+    # The control set's own table decides its captions, whatever the run's settings say.
     general = yield from scan(
-        probe or paths.control_collection(), DataSettings(), control, scan_cache_file(home)
+        control_set or paths.control_collection(), DataSettings(), control, scan_cache_file(home)
     )
     held = yield from open_on(home, run_id, models, control)
     try:

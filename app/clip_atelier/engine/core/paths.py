@@ -35,7 +35,7 @@ def sample_collection() -> Path:
 
 def control_collection() -> Path:
     """Bundled general drawings on which forgetting is measured; nothing was trained on them."""
-    return resources() / "probe"
+    return resources() / "control-set"
 
 
 def starter_model() -> Path:

@@ -11,8 +11,8 @@ from .comparison import Mark as Mark
 from .comparison import Row as Row
 from .comparison import spoken as spoken
 from .embedding import embed as embed
+from .embedding import embed_one_batch as embed_one_batch
 from .embedding import evaluation_set_of as evaluation_set_of
-from .embedding import probe as probe
 from .embedding import select_by as select_by
 from .held_out import HeldOut as HeldOut
 from .held_out import open_on as open_on

@@ -25,7 +25,7 @@ def embed(
     return images, features.texts(clip, evaluation_set.captions)
 
 
-def probe(
+def embed_one_batch(
     clip: Model, pictures: ImageCache, evaluation_set: EvaluationSet, control: Control
 ) -> Work[tuple[Features, Features]]:
     """Embeddings of one batch of an evaluation set, nothing stored or remembered."""

@@ -129,11 +129,11 @@ class RunFolder:
         """Whether some process works on it now."""
         if self._lock.is_locked:
             return True
-        probe = filelock.FileLock(self.path / ".lock", timeout=0)
+        lock = filelock.FileLock(self.path / ".lock", timeout=0)
         if not (self.path / ".lock").exists():
             return False
         try:
-            with probe:
+            with lock:
                 return False
         except (filelock.Timeout, OSError):
             return True

@@ -31,7 +31,7 @@ from clip_atelier.engine.evaluation import (
     EvaluationSet,
     comparison,
     embed,
-    probe,
+    embed_one_batch,
     select_by,
     significance,
     strengths,
@@ -264,7 +264,7 @@ class _Training:
         yield Phase(name="evaluate", title=_("Measuring the untouched model"))
         base = yield from embed(clip, pictures, evaluation_set, control)
         final_base = base if final is evaluation_set else (yield from embed(clip, pictures, final, control))
-        untouched = yield from probe(clip, pictures, final, control)
+        untouched = yield from embed_one_batch(clip, pictures, final, control)
 
         adapter = adapters.attach(clip, settings)
         inputs = TrainingInputs(clip, items, groups, pictures)
@@ -341,7 +341,7 @@ class _Training:
     ) -> Work[bool]:
         """Proof that the base pane is the untouched model: with the update off, the very same bits come out."""
         with adapter.at(0.0):
-            again = yield from probe(clip, pictures, evaluation_set, self.control.finishing())
+            again = yield from embed_one_batch(clip, pictures, evaluation_set, self.control.finishing())
         same = all(np.array_equal(a, b) for a, b in zip(untouched, again, strict=True))
         if not same:
             yield Notice(text=_("The base embeddings could not be reproduced bit for bit on this device."))

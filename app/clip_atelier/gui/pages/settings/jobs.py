@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 
 def estimate(folder: Path, chosen: Settings, tools: Tools, control: Control) -> Work[Estimate]:
     """Takes one step and reckons a run's time and memory from it."""
-    from clip_atelier.engine.training import estimate as probe
+    from clip_atelier.engine.training import estimate as estimated
 
-    return probe(folder, chosen, tools.home, tools.models, control)
+    return estimated(folder, chosen, tools.home, tools.models, control)
