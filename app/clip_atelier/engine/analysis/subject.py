@@ -6,8 +6,10 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from clip_atelier.engine.runs import RunSummary
+if TYPE_CHECKING:
+    from clip_atelier.engine.runs import RunSummary
 
 
 @dataclass(frozen=True)
