@@ -16,8 +16,7 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, Event, Saved, WorkError, drive
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
-from clip_atelier.engine.training import Group
-from clip_atelier.engine.training.run import Plan, resume, train
+from clip_atelier.engine.training import Group, Plan, resume, train
 from two_processes import Companion, environment, free_port, two
 
 Quick = Callable[..., dict[str, Any]]

@@ -31,7 +31,7 @@ from clip_atelier.engine.evaluation import comparison
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs, RunSummary, checkpoints
 from clip_atelier.engine.runs.checkpoints import State
-from clip_atelier.engine.training.run import Plan, resume, train
+from clip_atelier.engine.training import Plan, resume, train
 
 Quick = Callable[..., dict[str, Any]]
 TENSORS = {"a": torch.arange(1000.0)}

@@ -15,7 +15,7 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, drive, i18n, paths
 from clip_atelier.engine.evaluation import SweepPoint, WordChange, findings
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.training.run import Plan, train
+from clip_atelier.engine.training import Plan, train
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages.learned.page import LearnedPage
 from clip_atelier.gui.pages.learned.tradeoff import Tradeoff, _ticks

@@ -27,7 +27,7 @@ from clip_atelier.engine.core import Control, drive
 from clip_atelier.engine.models import Models, adapters
 from clip_atelier.engine.runs import Difference, Runs, checkpoints
 from clip_atelier.engine.search import ModelRef
-from clip_atelier.engine.training.run import Plan, train
+from clip_atelier.engine.training import Plan, train
 from clip_atelier.gui import theme
 from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.main_window import MainWindow

@@ -19,7 +19,7 @@ from clip_atelier.engine.models import Models, model_packs
 from clip_atelier.engine.runs import Runs, run_packs
 from clip_atelier.engine.settings import HardwareSettings
 from clip_atelier.engine.storage import packs
-from clip_atelier.engine.training.run import Plan, train
+from clip_atelier.engine.training import Plan, train
 
 ROOT = Path(__file__).resolve().parents[2]
 Change = Callable[[dict[str, bytes]], None]

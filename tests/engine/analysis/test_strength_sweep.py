@@ -18,7 +18,7 @@ from clip_atelier.engine.evaluation import GainedForgotten, findings, strengths
 from clip_atelier.engine.evaluation.run_evaluation import evaluate
 from clip_atelier.engine.models import Models, adapters, features
 from clip_atelier.engine.runs import Difference, Runs, TrainResult, open_run
-from clip_atelier.engine.training.run import Plan, train
+from clip_atelier.engine.training import Plan, train
 
 Run = Callable[..., str]
 

@@ -12,7 +12,7 @@ from transformers import CLIPModel, CLIPTokenizer
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, drive
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.training.run import Plan, train
+from clip_atelier.engine.training import Plan, train
 from clip_folder import vit_b_32
 
 

@@ -22,10 +22,9 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.core import Check, Control, Event, Progress, Step, UserError, drive, launch
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs, checkpoints
-from clip_atelier.engine.training import Group, joined
+from clip_atelier.engine.training import Group, Plan, joined, resume, train
 from clip_atelier.engine.training.batches import Batch
 from clip_atelier.engine.training.distributed.trainer import parts_of
-from clip_atelier.engine.training.run import Plan, resume, train
 from clip_atelier.engine.training.steps import TrainStep
 from two_processes import LIMIT, free_port, two
 

@@ -13,9 +13,8 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, drive
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
-from clip_atelier.engine.training import estimate
+from clip_atelier.engine.training import Plan, estimate, train
 from clip_atelier.engine.training import estimation as room
-from clip_atelier.engine.training.run import Plan, train
 from clip_atelier.engine.training.steps import TrainStep
 
 Quick = Callable[..., dict[str, Any]]

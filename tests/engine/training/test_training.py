@@ -33,8 +33,8 @@ from clip_atelier.engine.core import (
 )
 from clip_atelier.engine.models import Models, layers
 from clip_atelier.engine.runs import Runs, checkpoints
+from clip_atelier.engine.training import Plan, resume, train
 from clip_atelier.engine.training.loop import Loop
-from clip_atelier.engine.training.run import Plan, resume, train
 
 Quick = Callable[..., dict[str, Any]]
 
