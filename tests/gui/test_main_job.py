@@ -73,7 +73,7 @@ def test_from_a_dropped_folder_to_a_search(
     assert training.training
     finish(training, qtbot)
     assert window.trouble.isHidden(), window.trouble.message.text()
-    record = training._shown
+    record = training.shown
     assert record.started is not None
     assert record.started.primary_metric == "sketch_to_artwork/R@1"
     assert list(record.steps)[-1] == record.started.steps
@@ -94,7 +94,7 @@ def test_from_a_dropped_folder_to_a_search(
     search.words.setFocus()
     qtbot.keyClicks(search.words, "red circle")
     qtbot.keyClick(search.words, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: search._found is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: search.found is not None, timeout=LONG)
     assert search.base.view.tiles.rowCount() == 48
     assert search.adapted.view.tiles.rowCount() == 48
     first = search.base.view.tiles.tile(0)
@@ -103,37 +103,37 @@ def test_from_a_dropped_folder_to_a_search(
 
     # At strength 0 the adapted model is the base: the same ranking, nothing moved.
     search.strength.setValue(150)
-    qtbot.waitUntil(lambda: search._found.strength == 1.5, timeout=LONG)
-    before = search._found
+    qtbot.waitUntil(lambda: search.found.strength == 1.5, timeout=LONG)
+    before = search.found
     search.strength.setValue(0)
-    qtbot.waitUntil(lambda: search._found is not before, timeout=LONG)
-    assert [h.path for h in search._found.adapted] == [h.path for h in search._found.base]
-    assert all(h.base_place == n for n, h in enumerate(search._found.adapted, 1))
+    qtbot.waitUntil(lambda: search.found is not before, timeout=LONG)
+    assert [h.path for h in search.found.adapted] == [h.path for h in search.found.base]
+    assert all(h.base_place == n for n, h in enumerate(search.found.adapted, 1))
 
     # By a dropped picture: everything like it, but not itself.
-    before = search._found
+    before = search.found
     search.words.clear()
     assert drop(search, tiny_pairs / "artworks" / "red ring.png")
-    qtbot.waitUntil(lambda: search._found is not before, timeout=LONG)
-    assert "artworks/red ring.png" not in {h.path for h in search._found.base}
-    assert len(search._found.base) == 47
+    qtbot.waitUntil(lambda: search.found is not before, timeout=LONG)
+    assert "artworks/red ring.png" not in {h.path for h in search.found.base}
+    assert len(search.found.base) == 47
 
     # By drawing.
-    before = search._found
+    before = search.found
     qtbot.mouseClick(search.draw, LEFT)
     qtbot.mousePress(search.canvas, LEFT, pos=search.canvas.rect().center())
     qtbot.mouseMove(search.canvas, search.canvas.rect().topLeft())
     qtbot.mouseRelease(search.canvas, LEFT, pos=search.canvas.rect().topLeft())
-    qtbot.waitUntil(lambda: search._found is not before and search._found is not None, timeout=LONG)
-    assert len(search._found.base) == 48
+    qtbot.waitUntil(lambda: search.found is not before and search.found is not None, timeout=LONG)
+    assert len(search.found.base) == 48
 
     # More like this, by keyboard.
-    before = search._found
+    before = search.found
     view = search.base.view
     view.setCurrentIndex(view.tiles.index(0))
     wanted = view.currentIndex().data(TILE).path
     qtbot.keyClick(view, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: search._found is not before, timeout=LONG)
+    qtbot.waitUntil(lambda: search.found is not before, timeout=LONG)
     assert search.picture.path == wanted
 
 
@@ -154,21 +154,21 @@ def test_pause_go_on_evaluate_and_stop(ready: MainWindow, home: Path, qtbot: QtB
     training = page(window, "training")
     qtbot.waitUntil(training.start.isEnabled, timeout=5000)
     qtbot.mouseClick(training.start, LEFT)
-    qtbot.waitUntil(lambda: training._live.last is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: training.live.last is not None, timeout=LONG)
     qtbot.mouseClick(training.pause, LEFT)
     assert training.pause.text().strip() == "Go on"
     held: list[int] = []
 
     def stands_still() -> bool:
-        held.append(len(training._live.steps))
+        held.append(len(training.live.steps))
         return len(held) > 6 and len(set(held[-6:])) == 1
 
     qtbot.waitUntil(stands_still, timeout=20_000)
     qtbot.mouseClick(training.pause, LEFT)
-    checks = len(training._live.checks)
-    qtbot.waitUntil(lambda: len(training._live.steps) > held[-1], timeout=LONG)
+    checks = len(training.live.checks)
+    qtbot.waitUntil(lambda: len(training.live.steps) > held[-1], timeout=LONG)
     qtbot.mouseClick(training.evaluate, LEFT)
-    qtbot.waitUntil(lambda: len(training._live.checks) > checks, timeout=LONG)
+    qtbot.waitUntil(lambda: len(training.live.checks) > checks, timeout=LONG)
     qtbot.mouseClick(training.stop, LEFT)
     finish(training, qtbot)
     run = Runs(home).list()[0]
@@ -186,7 +186,7 @@ def test_closing_while_it_trains_keeps_the_checkpoint_and_the_run_goes_on_later(
     training = page(window, "training")
     qtbot.waitUntil(training.start.isEnabled, timeout=5000)
     qtbot.mouseClick(training.start, LEFT)
-    qtbot.waitUntil(lambda: len(training._live.checks) >= 3, timeout=LONG)
+    qtbot.waitUntil(lambda: len(training.live.checks) >= 3, timeout=LONG)
     began = time.monotonic()
     window.close()
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=10_000)
@@ -200,14 +200,14 @@ def test_closing_while_it_trains_keeps_the_checkpoint_and_the_run_goes_on_later(
     again = open_window()
     assert again.app_model.state.get("page") == "training"
     training = page(again, "training")
-    qtbot.waitUntil(lambda: training._shown.last is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: training.shown.last is not None, timeout=30_000)
     qtbot.waitUntil(training.resume.isVisible, timeout=10_000)
     qtbot.mouseClick(training.resume, LEFT)
     qtbot.waitUntil(
-        lambda: training._live.started is not None and training._live.started.start_step >= reached,
+        lambda: training.live.started is not None and training.live.started.start_step >= reached,
         timeout=LONG,
     )
-    qtbot.waitUntil(lambda: training._live.last.step > training._live.started.start_step, timeout=LONG)
+    qtbot.waitUntil(lambda: training.live.last.step > training.live.started.start_step, timeout=LONG)
     qtbot.mouseClick(training.stop, LEFT)
     finish(training, qtbot)
 

@@ -259,7 +259,7 @@ def shown_map(window: MainWindow, qtbot: QtBot) -> MapPage:
     window.show_page("map")
     page = window.page("map")
     assert isinstance(page, MapPage)
-    qtbot.waitUntil(lambda: bool(window.app_model.runs) and page._subject is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: bool(window.app_model.runs) and page.subject is not None, timeout=10_000)
     return page
 
 
@@ -293,9 +293,9 @@ def test_a_map_from_the_button_to_the_next_start(
     assert list(page.legend._counts) == [24, 24]
     # The slider shows both ends.
     page.bar.slider.setValue(0)
-    assert page.scatter._at == pytest.approx(data.base)
+    assert page.scatter.at == pytest.approx(data.base)
     page.bar.slider.setValue(page.bar.slider.maximum())
-    assert page.scatter._at == pytest.approx(data.adapted)
+    assert page.scatter.at == pytest.approx(data.adapted)
     # Chosen images are listed, and can be given up again.
     page.scatter.select(np.arange(48) < 5)
     assert page.list.tiles.rowCount() == 5
@@ -395,12 +395,12 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
     # By mouse: the points move, the metrics are those of that very strength, and the scores too.
     page.scatter.select(np.arange(48) < 5)
     page.scatter.zoom(2)
-    view = page.scatter._scale
+    view = page.scatter.scale
     turn(page, 1.4, qtbot)
     now = strength.value
     qtbot.waitUntil(lambda: page.result is not None and page.result.strength == now, timeout=LONG)
     qtbot.waitUntil(lambda: strength.reading is not None and strength.reading.strength == now, timeout=LONG)
-    assert (strength._meter is not None) == (targets == ["visual_projection"])
+    assert (strength.meter is not None) == (targets == ["visual_projection"])
     measured = drive(strength_sweep.measure(home, run, now, Models(home), Control())).as_json()
     assert strength.reading.as_json() == measured
     assert told(page)[0] == f"Sketch → artwork at strength {now:g}:"
@@ -410,8 +410,8 @@ def test_the_dial_moves_points_and_metrics_on_every_page(
     assert page.data.adapted is not None
     assert not np.array_equal(page.data.adapted, first)
     np.testing.assert_array_equal(page.data.base, base)
-    qtbot.waitUntil(lambda: np.allclose(page.scatter._at, page.data.adapted), timeout=10_000)
-    assert page.scatter._scale == view, "where one looked stays"
+    qtbot.waitUntil(lambda: np.allclose(page.scatter.at, page.data.adapted), timeout=10_000)
+    assert page.scatter.scale == view, "where one looked stays"
     assert page.list.tiles.rowCount() == 5, "what was chosen stays"
 
     # The command line's map at that strength is the same one.
@@ -463,11 +463,11 @@ def test_what_is_not_measured_is_shown_as_the_nearest_that_is(
     page = shown_map(window, qtbot)
     strength = window.app_model.strength
     qtbot.waitUntil(lambda: not window.app_model.lanes.files.busy, timeout=10_000)
-    strength._rest.setInterval(10**6)
+    strength.resting.setInterval(10**6)
     strength.set(1.3)
     known = max({0.0, trained["strength"]})
     assert told(page)[0] == f"Sketch → artwork at the nearest measured strength, {known:g}:"
-    strength._rest.timeout.emit()
+    strength.resting.timeout.emit()
     qtbot.waitUntil(lambda: strength.reading is not None and strength.reading.strength == 1.3, timeout=LONG)
     assert told(page)[0] == "Sketch → artwork at strength 1.3:"
     assert not page.worth.note.isVisible()
@@ -490,18 +490,18 @@ def test_a_map_that_is_stopped_says_what_it_shows(
     qtbot.waitUntil(lambda: page.data is not None and not page.measurement.busy, timeout=LONG)
     monkeypatch.setattr("clip_atelier.gui.pages.map.page._QUICK", 10)
     window.app_model.strength.set(0.5)
-    assert page._job is None, "a large map waits until the dial rests"
-    page._rest.timeout.emit()
+    assert page.job is None, "a large map waits until the dial rests"
+    page.resting.timeout.emit()
     assert page.measurement.busy
     qtbot.mouseClick(page.measurement.stop, LEFT)
     qtbot.waitUntil(lambda: not page.measurement.busy, timeout=LONG)
-    assert page._job is None
-    assert not page._rest.isActive() or page._given_up
+    assert page.job is None
+    assert not page.resting.isActive() or page._given_up
     assert page.result is not None
     assert page.result.strength == 1.0
     assert page.behind.text() == "The map still shows strength 1."
     window.app_model.strength.set(0.6)
-    page._rest.timeout.emit()
+    page.resting.timeout.emit()
     qtbot.waitUntil(lambda: page.result is not None and page.result.strength == 0.6, timeout=LONG)
     assert page.behind.text() == ""
 
@@ -519,6 +519,6 @@ def test_a_damaged_kept_map_is_as_none(
         page = window.page("map")
         assert isinstance(page, MapPage)
         qtbot.waitUntil(lambda w=window: not w.app_model.lanes.files.busy, timeout=10_000)
-        assert page._subject == subject
+        assert page.subject == subject
         assert page.data is None
         window.close()

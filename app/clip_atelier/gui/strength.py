@@ -66,13 +66,13 @@ class Strength(QObject):
         self.share: float | None = None
         self._subject: Subject | None = None
         self._known: dict[float, StrengthReading] = {}
-        self._meter: StrengthSweep | None = None
+        self.meter: StrengthSweep | None = None
         self._metering = False  # whether a meter may still come
         self._awake = False
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(_REST_MS)
-        self._rest.timeout.connect(self._measure)
+        self.resting = QTimer(self)
+        self.resting.setSingleShot(True)
+        self.resting.setInterval(_REST_MS)
+        self.resting.timeout.connect(self._measure)
         run_list.runs_changed.connect(self._choose)
         run_list.state.changed.connect(lambda what: self._choose() if what == "run" else None)
 
@@ -157,7 +157,7 @@ class Strength(QObject):
         if subject == self._subject:
             return
         self._subject, self.run = subject, run
-        self._meter, self._metering = None, False
+        self.meter, self._metering = None, False
         self.trouble, self.share = "", None
         known = strengths.from_result(run.result if run else None)
         self._known = {one.strength: one for one in known}
@@ -186,15 +186,15 @@ class Strength(QObject):
 
     def _look(self) -> None:
         """Has the strength measured that the dial stands at, at once or when it rests."""
-        self._rest.stop()
+        self.resting.stop()
         if self._awake and self._subject is not None and self.value not in self._known:
-            if self._meter is not None:
-                job = Job("read-meter", partial(measuring.read_meter, self._meter, self.value), idle=True)
+            if self.meter is not None:
+                job = Job("read-meter", partial(measuring.read_meter, self.meter, self.value), idle=True)
                 job.done.connect(partial(self._on_reading, self._subject))
                 job.failed.connect(self._run_list.report)
                 self._run_list.lanes.files.replace(job)
             elif not self._metering:
-                self._rest.start()
+                self.resting.start()
         self.told.emit()
 
     def _measure(self) -> None:
@@ -223,7 +223,7 @@ class Strength(QObject):
 
     def _on_meter(self, subject: Subject, sweep: StrengthSweep | None) -> None:
         if subject == self._subject:
-            self._meter, self._metering = sweep, False
+            self.meter, self._metering = sweep, False
             self._look()
 
     def _on_reading(self, subject: Subject, reading: StrengthReading) -> None:

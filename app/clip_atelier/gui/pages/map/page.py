@@ -58,13 +58,13 @@ class MapPage(QWidget):
         self.result: FolderMap | None = None
         self._measured_at = 0.0
         self.data: MapData | None = None
-        self._subject: Subject | None = None
-        self._job: Job | None = None  # draws a map, or places one at another strength
+        self.subject: Subject | None = None
+        self.job: Job | None = None  # draws a map, or places one at another strength
         self._given_up = False  # whether the user stopped it from following the dial
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(_REST_MS)
-        self._rest.timeout.connect(self._follow)
+        self.resting = QTimer(self)
+        self.resting.setSingleShot(True)
+        self.resting.setInterval(_REST_MS)
+        self.resting.timeout.connect(self._follow)
 
         self.runs = RunChoice({"": N_("Base model only")})
         SpokenName(self.runs, N_("Run"))
@@ -181,9 +181,9 @@ class MapPage(QWidget):
         self.measurement.start.setEnabled(subject is not None)
         for part in (self.dial, self.worth, self.behind):
             part.setVisible(self.app_model.strength.is_of(run))
-        if subject == self._subject and subject is not None:
+        if subject == self.subject and subject is not None:
             return
-        self._subject = subject
+        self.subject = subject
         self._show(None)
         if subject is not None:
             job = Job("kept-map", partial(measuring.read_kept, subject))
@@ -195,8 +195,8 @@ class MapPage(QWidget):
         """Starts t-SNE in the background."""
         perplexity = self.perplexity.value()
         usable = isinstance(perplexity, int | float) and perplexity >= 1
-        if self._subject is not None and not self.measurement.busy:
-            self._start(self._subject, float(perplexity) if usable else _USUAL)
+        if self.subject is not None and not self.measurement.busy:
+            self._start(self.subject, float(perplexity) if usable else _USUAL)
 
     def _start(self, subject: Subject, perplexity: float) -> None:
         self._given_up = False
@@ -205,12 +205,12 @@ class MapPage(QWidget):
         job.done.connect(partial(self._on_result, subject))
         job.failed.connect(self._on_failed)
         job.ended.connect(lambda: self._on_ended(job))
-        self._job = self.measurement.follow(job)
+        self.job = self.measurement.follow(job)
         self.app_model.lanes.compute.submit(job)
         self._say_behind()
 
     def _on_result(self, subject: Subject, found: Measured[FolderMap] | None) -> None:
-        if subject != self._subject or (found is None and self.result is not None):
+        if subject != self.subject or (found is None and self.result is not None):
             return
         result = found.result if found else None
         self._measured_at = found.measured_at if found else 0.0
@@ -225,15 +225,15 @@ class MapPage(QWidget):
         self.app_model.report(error)
 
     def _on_ended(self, job: Job) -> None:
-        if job is self._job:
-            self._job = None
+        if job is self.job:
+            self.job = None
             self._keep_up()
 
     # Following the dial
 
     def _strays(self) -> bool:
         """Whether the map shows another strength than the dial."""
-        strength, subject, result = self.app_model.strength, self._subject, self.result
+        strength, subject, result = self.app_model.strength, self.subject, self.result
         if subject is None or result is None or not strength.is_of(subject.run):
             return False
         return bool(result.strength != strength.value)
@@ -251,14 +251,14 @@ class MapPage(QWidget):
         if not self._strays() or self.data is None or len(self.data.points) <= _QUICK:
             self._follow()
             return
-        if self._job is not None:
-            self._job.stop()
-        self._rest.start()
+        if self.job is not None:
+            self.job.stop()
+        self.resting.start()
 
     def _follow(self) -> None:
-        self._rest.stop()
-        subject, result = self._subject, self.result
-        if self._strays() and self._job is None and not self._given_up and self.isVisible():
+        self.resting.stop()
+        subject, result = self.subject, self.result
+        if self._strays() and self.job is None and not self._given_up and self.isVisible():
             assert subject is not None
             assert result is not None
             self._start(subject, result.perplexity)

@@ -56,21 +56,21 @@ class Scatter(QWidget):
         super().__init__()
         self._store = store
         self._data: MapData | None = None
-        self._at = np.zeros((0, 2))  # world, at the current amount
+        self.at = np.zeros((0, 2))  # world, at the current amount
         self._amount = 0.0
         self._which = np.zeros(0, np.int64)
         self._entries: Sequence[Entry] = ()
         self._picked: int | None = None  # the entry that is stressed
         self._selected: Mask | None = None
         self._arrows = False
-        self._scale, self._centre = 1.0, np.zeros(2)
+        self.scale, self._centre = 1.0, np.zeros(2)
         self._fitted = True
         self._layer: QPixmap | None = None
         self._hover: int | None = None
         self._lasso = Lasso()
         self._lassoing = False
         self._pressed: QPointF | None = None
-        self._way = (self._at, self._at)  # from where to where the points walk
+        self._way = (self.at, self.at)  # from where to where the points walk
         self._walk_to = QVariantAnimation(self)
         self._walk_to.setStartValue(0.0)
         self._walk_to.setEndValue(1.0)
@@ -97,17 +97,17 @@ class Scatter(QWidget):
     def go_to(self, data: MapData) -> None:
         """Walks to another map of the same images; the view, what is chosen and what is stressed stay."""
         self._walk_to.stop()
-        start = self._at
+        start = self.at
         self._data = data
         self.set_amount(self._amount)
-        if start.shape != self._at.shape or len(start) > _MOST_WALKING or not self.isVisible():
+        if start.shape != self.at.shape or len(start) > _MOST_WALKING or not self.isVisible():
             return
-        self._way = (start, self._at)
+        self._way = (start, self.at)
         self._walk_to.start()
 
     def _on_walk(self, done: float) -> None:
         start, end = self._way
-        self._at = start + done * (end - start) if done < 1 else end
+        self.at = start + done * (end - start) if done < 1 else end
         self._renew()
 
     def set_colours(self, which: NDArray[np.int64], entries: Sequence[Entry]) -> None:
@@ -121,11 +121,11 @@ class Scatter(QWidget):
         self._amount = amount
         data = self._data
         if data is None:
-            self._at = np.zeros((0, 2))
+            self.at = np.zeros((0, 2))
         elif data.adapted is None:
-            self._at = data.base
+            self.at = data.base
         else:
-            self._at = data.base + amount * (data.adapted - data.base)
+            self.at = data.base + amount * (data.adapted - data.base)
         self._renew()
 
     def set_arrows(self, on: bool) -> None:
@@ -160,7 +160,7 @@ class Scatter(QWidget):
             low, high = both.min(axis=0), both.max(axis=0)
             room = np.maximum(np.array([self.width(), self.height()]) - 2 * _MARGIN, 20)
             self._centre = (low + high) / 2
-            self._scale = float((room / np.maximum(high - low, 1e-9)).min())
+            self.scale = float((room / np.maximum(high - low, 1e-9)).min())
         self._renew()
 
     def zoom(self, factor: float, about: QPointF | None = None) -> None:
@@ -170,25 +170,25 @@ class Scatter(QWidget):
         point = self.rect().center() if about is None else about
         fixed = self.to_world(QPointF(point))
         self._fitted = False
-        self._scale = float(np.clip(self._scale * factor, 1e-6, 1e9))
+        self.scale = float(np.clip(self.scale * factor, 1e-6, 1e9))
         self._centre = self._centre + fixed - self.to_world(QPointF(point))
         self._renew()
 
     def to_screen(self, world: Floats) -> Floats:
         """World [N, 2] -> screen [N, 2]."""
         middle = np.array([self.width() / 2, self.height() / 2])
-        places: Floats = (world - self._centre) * np.array([self._scale, -self._scale]) + middle
+        places: Floats = (world - self._centre) * np.array([self.scale, -self.scale]) + middle
         return places
 
     def to_world(self, point: QPointF) -> Floats:
         """A place of the screen -> world [2]."""
         away = np.array([point.x() - self.width() / 2, -(point.y() - self.height() / 2)])
-        where: Floats = self._centre + away / self._scale
+        where: Floats = self._centre + away / self.scale
         return where
 
     def in_view(self) -> NDArray[np.int64]:
         """Indices of the points that can be seen."""
-        x, y = self.to_screen(self._at).T
+        x, y = self.to_screen(self.at).T
         seen: NDArray[np.int64] = np.flatnonzero(
             (x > -8) & (x < self.width() + 8) & (y > -8) & (y < self.height() + 8)
         )
@@ -196,9 +196,9 @@ class Scatter(QWidget):
 
     def nearest(self, point: QPointF) -> int | None:
         """The point that a place of the screen means."""
-        if not len(self._at):
+        if not len(self.at):
             return None
-        away = np.hypot(*(self.to_screen(self._at) - (point.x(), point.y())).T)
+        away = np.hypot(*(self.to_screen(self.at) - (point.x(), point.y())).T)
         closest = int(away.argmin())
         return closest if away[closest] <= _NEAR + (14 if self._pictures_shown() else 0) else None
 
@@ -263,19 +263,19 @@ class Scatter(QWidget):
     def draw(self, painter: QPainter, t: theme.Tokens) -> None:
         """Draws the map itself on any painter of this widget's size."""
         data = self._data
-        if data is None or not len(self._at):
+        if data is None or not len(self.at):
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         seen = self.in_view()
-        screen = self.to_screen(self._at)[seen]
+        screen = self.to_screen(self.at)[seen]
         stressed = np.ones(len(seen), np.bool_)
         if self._picked is not None:
             stressed &= self._which[seen] == self._picked
         if self._selected is not None:
             stressed &= self._selected[seen]
         colours = [QColor(entry.resolved(t)) for entry in self._entries] or [QColor(t.accent)]
-        which = self._which[seen] if len(self._which) == len(self._at) else np.zeros(len(seen), np.int64)
+        which = self._which[seen] if len(self._which) == len(self.at) else np.zeros(len(seen), np.int64)
         if self._arrows and data.adapted is not None:
             # Only the points that moved farther than nearly all of the control's: the others' motion says nothing.
             moved = seen[data.moved[seen]]
@@ -283,7 +283,7 @@ class Scatter(QWidget):
             scatter_paint.arrows(painter, t.muted, starts, ends)
         # The stressed ones last, so that nothing hides them.
         order = np.argsort(stressed, kind="stable")
-        radius = float(np.clip(125 / np.sqrt(len(self._at)), 1.8, 5.0))
+        radius = float(np.clip(125 / np.sqrt(len(self.at)), 1.8, 5.0))
         faded = np.where(stressed, 1.0, _FAINT)
         scatter_paint.dots(painter, screen[order], which[order], faded[order], colours, radius)
         if 0 < len(seen) <= _FEW:
@@ -292,7 +292,7 @@ class Scatter(QWidget):
             scatter_paint.thumbs(painter, self._store, files, screen[stressed], edges)
 
     def _card(self, painter: QPainter, t: theme.Tokens, data: MapData, index: int) -> None:
-        at = QPointF(*self.to_screen(self._at[index : index + 1])[0])
+        at = QPointF(*self.to_screen(self.at[index : index + 1])[0])
         picture = self._store.get(data.path(index), round(scatter_paint.CARD * self.devicePixelRatioF()))
         scatter_paint.card(painter, t, at, self.size(), picture, [data.title(index), *data.told(index)])
 
@@ -344,7 +344,7 @@ class Scatter(QWidget):
         self._pressed = None
         if self._lasso.drawing and event.button() == Qt.MouseButton.LeftButton:
             corners = self._lasso.end()
-            self.select(inside(self.to_screen(self._at), corners) if len(self._at) else None)
+            self.select(inside(self.to_screen(self.at), corners) if len(self.at) else None)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         index = self.nearest(event.position())
@@ -356,7 +356,7 @@ class Scatter(QWidget):
         self._hover_over(None)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        step = 40 / self._scale
+        step = 40 / self.scale
         keys: dict[int, Callable[[], Any]] = {
             Qt.Key.Key_Plus: lambda: self.zoom(1.25),
             Qt.Key.Key_Equal: lambda: self.zoom(1.25),

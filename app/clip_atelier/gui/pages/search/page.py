@@ -60,7 +60,7 @@ class SearchPage(QWidget):
         super().__init__()
         self.app_model = app_model
         self.setAcceptDrops(True)
-        self._found: Found | None = None
+        self.found: Found | None = None
         self._stale = False  # whether the strength was turned while the page was hidden
 
         self.words = Field(N_("Search by words"))
@@ -205,7 +205,7 @@ class SearchPage(QWidget):
             self.canvas.picture() if self.draw.isChecked() and not self.canvas.empty else self.picture.image
         )
         if not (words or drawn is not None or self.picture.path) or not self.gallery.folder:
-            self._found = None
+            self.found = None
             self._tell("")
             self.stack.setCurrentIndex(0)
             return
@@ -247,13 +247,13 @@ class SearchPage(QWidget):
     # Answers
 
     def _on_found(self, found: Found) -> None:
-        self._found = found
+        self.found = found
         self._tell("")
         self.stack.setCurrentIndex(1)
         self._show_found()
 
     def _show_found(self) -> None:
-        found = self._found
+        found = self.found
         self.export.setVisible(found is not None)
         if found is None:
             return
@@ -278,8 +278,8 @@ class SearchPage(QWidget):
 
     def export_to(self, out: Path) -> None:
         """Saves both rankings."""
-        if self._found is not None:
-            job = Job("export", partial(jobs.export, self._found, out))
+        if self.found is not None:
+            job = Job("export", partial(jobs.export, self.found, out))
             job.failed.connect(self.app_model.report)
             job.done.connect(lambda _result: self._tell(N_("Saved.")))
             self.app_model.lanes.files.submit(job)
@@ -338,7 +338,7 @@ class SearchPage(QWidget):
             self.adapted.setAccessibleName(run_words(run))
 
     def _on_strength(self) -> None:
-        if self._found is None or not self.runs.value():
+        if self.found is None or not self.runs.value():
             return
         if self.isVisible():
             self._soon.start()

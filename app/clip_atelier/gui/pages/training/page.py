@@ -59,9 +59,9 @@ class TrainingPage(QWidget):
         super().__init__()
         self.app_model = app_model
         self._job: Job | None = None
-        self._live = RunRecord()
+        self.live = RunRecord()
         self._live_root = Path()
-        self._shown = RunRecord()
+        self.shown = RunRecord()
         self._root = Path()
         self._stopping = False
 
@@ -152,33 +152,33 @@ class TrainingPage(QWidget):
         run = self._summary()
         if run is not None and not self.training:
             folder = Path(run.folder)
-            record = self._shown
+            record = self.shown
             self._run(partial(jobs.resume, run.run), folder, record)
 
     def _run(self, make: Any, folder: Path, record: RunRecord | None = None) -> None:
         job = Job("train", make)
         self._job = job
         self._stopping = False
-        self._live = record or RunRecord()
+        self.live = record or RunRecord()
         self._live_root = folder
         job.events.connect(self._on_events)
         job.failed.connect(self._on_failed)
         job.ended.connect(self._on_ended)
-        self._show(self._live, folder)
+        self._show(self.live, folder)
         self.tabs.choose("strips")
         self.app_model.lanes.compute.submit(job)
         self.refresh()
 
     def _on_events(self, events: list[Event]) -> None:
-        before = self._live.started
-        self._live.feed(events)
-        if self._live.started is not before and self._live.started is not None:
-            self.app_model.state.set("run", self._live.started.run)
+        before = self.live.started
+        self.live.feed(events)
+        if self.live.started is not before and self.live.started is not None:
+            self.app_model.state.set("run", self.live.started.run)
             self.app_model.read_runs()
         if (
             any(isinstance(e, Finished) for e in events)
-            and self._shown is self._live
-            and self._live.result.measured
+            and self.shown is self.live
+            and self.live.result.measured
         ):
             self.tabs.choose("result")
         if self.isVisible():
@@ -218,7 +218,7 @@ class TrainingPage(QWidget):
         wanted = self.app_model.state.get("run")
         if wanted and self.runs.findData(wanted) >= 0:
             self.runs.set_value(wanted)
-        nothing = self._shown.version == 0 and not self.training
+        nothing = self.shown.version == 0 and not self.training
         if nothing and self._summary() is not None:
             self._replay()
         self.refresh()
@@ -235,8 +235,8 @@ class TrainingPage(QWidget):
     def _replay(self) -> None:
         """Shows the chosen run: the live one as it is, an old one from its recorded events."""
         wanted = self.app_model.state.get("run") or self.runs.value()
-        if self._live.started is not None and self._live.started.run == wanted:
-            self._show(self._live, self._live_root)
+        if self.live.started is not None and self.live.started.run == wanted:
+            self._show(self.live, self._live_root)
             return
         if not any(run.run == wanted for run in self.app_model.runs):
             return
@@ -251,13 +251,13 @@ class TrainingPage(QWidget):
 
     def _on_replayed(self, record: RunRecord, events: list[Event]) -> None:
         record.feed(events)
-        if record is self._shown:
+        if record is self.shown:
             if record.result.measured:
                 self.tabs.choose("result")
             self.refresh()
 
     def _show(self, record: RunRecord, root: Path) -> None:
-        self._shown = record
+        self.shown = record
         self._root = root
         self.refresh()
 
@@ -283,16 +283,16 @@ class TrainingPage(QWidget):
     def refresh(self) -> None:
         """Draws what is new of the shown run."""
         self._on_buttons()
-        record = self._shown
+        record = self.shown
         anything = record.version > 0 or self.training or bool(self.app_model.runs)
         self.stack.setCurrentIndex(1 if anything else 0)
         paused = self._job is not None and self._job.control.paused
-        working = self.training and record is self._live
+        working = self.training and record is self.live
         doing = ("paused" if paused else "working" if record.phase else "starting") if working else ""
         self.view.draw(record, self._root, doing)
 
     def _on_buttons(self) -> None:
-        running, shown_live = self.training, self._shown is self._live and self.training
+        running, shown_live = self.training, self.shown is self.live and self.training
         paused = self._job is not None and self._job.control.paused
         for button in (self.evaluate, self.pause, self.stop):
             button.setVisible(shown_live)
@@ -328,7 +328,7 @@ class TrainingPage(QWidget):
     def _say_plan(self, summary: RunSummary | None) -> None:
         """The settings of the shown run in one line."""
         values = summary.settings if summary else {}
-        if not values or (self._shown is self._live and self.training and self._live.started is None):
+        if not values or (self.shown is self.live and self.training and self.live.started is None):
             values = self.app_model.state.values()
         name = str(values.get("model.name", ""))
         parts = [paths.shown(Path(name).name) if "/" in name else name]
