@@ -12,6 +12,7 @@ from hands import LONG, drop
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from clip_atelier.engine import settings
 from clip_atelier.engine.runs import Runs
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.parts.pictures import TILE
@@ -268,3 +269,20 @@ def test_a_run_can_be_taken_over_exported_and_deleted(
     assert not run.path.exists()
     window.show_page("training")
     assert training.stack.currentIndex() == 0
+
+
+def test_a_damaged_run_is_in_the_list_and_says_why(
+    open_window: Callable[..., MainWindow], home: Path, tiny_pairs: Path, qtbot: QtBot
+) -> None:
+    whole, broken = (Runs(home).create(name, settings.Settings(), tiny_pairs) for name in ("whole", "broken"))
+    (broken.path / "run.json").write_text('{"schema": 1, "folder": 7}', encoding="utf-8")
+    window = open_window(language="en", run=broken.id, page="training")
+    page = window.page("training")
+    qtbot.waitUntil(lambda: len(window.app_model.runs) == 2, timeout=10_000)
+    assert {run.run: run.status for run in window.app_model.runs} == {
+        whole.id: "interrupted", broken.id: "damaged",
+    }  # fmt: skip
+    assert page.runs.value() == broken.id  # type: ignore[attr-defined]
+    assert "damaged" in page.runs.currentText()  # type: ignore[attr-defined]
+    assert page.plan.text().startswith("run.json: folder")  # type: ignore[attr-defined]
+    assert not page.resume.isVisible()  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ import filelock
 from clip_atelier import __version__
 from clip_atelier.engine import settings as declared
 from clip_atelier.engine.core import (
+    DamagedFile,
     Event,
     Finished,
     T,
@@ -143,9 +144,8 @@ class RunFolder:
         try:
             record, result = self.record, self.result
         except UserError as error:
-            return RunSummary(
-                run=self.id, path=str(self.path), name=self.id, status="damaged", error=error.message
-            )
+            told = f"{error.path.name}: {error.reason}" if isinstance(error, DamagedFile) else error.message
+            return RunSummary(run=self.id, path=str(self.path), name=self.id, status="damaged", error=told)
         return RunSummary(
             run=self.id,
             path=str(self.path),

@@ -326,7 +326,10 @@ class TrainingPage(QWidget):
         self._say_plan(summary)
 
     def _say_plan(self, summary: RunSummary | None) -> None:
-        """The settings of the shown run in one line."""
+        """The settings of the shown run in one line; of a damaged one what is wrong with it."""
+        if summary is not None and summary.status == "damaged":
+            self.plan.show_literal(paths.shown(summary.error))
+            return
         values = summary.settings if summary else {}
         if not values or (self.shown is self.live and self.training and self.live.started is None):
             values = self.app_model.state.values()
