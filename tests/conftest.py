@@ -28,18 +28,26 @@ COLOURS = {"red": "#d33", "green": "#3a3", "blue": "#33d", "orange": "#e80"}
 TESTS = Path(__file__).parent
 
 SLOW = {
-    "test_distributed.py", "test_training.py", "test_ranked_search.py", "test_foreign_models.py", "test_commands.py",
-    "test_main.py", "test_former_home.py", "test_page.py", "test_exports.py", "test_second_family.py", "test_selftest.py",
-    "test_starter_model.py",
+    "test_former_home.py", "cli/test_commands.py", "cli/test_main.py", "packaging/test_selftest.py",
+    "packaging/test_starter_model.py", "engine/analysis/test_projection.py", "engine/analysis/test_strength_sweep.py",
+    "engine/experiments/test_grid.py", "engine/models/test_foreign_models.py", "engine/models/test_second_family.py",
+    "engine/reports/test_exports.py", "engine/reports/test_page.py", "engine/search/test_ranked_search.py",
+    "engine/training/test_distributed.py", "engine/training/test_training.py",
 }  # fmt: skip
-"""Files whose tests train, export or index for real, or start processes: most of the time is theirs."""
+"""Files whose tests train, export or index for real, or start processes: measured, they are most of the time. A file that
+takes more than five seconds of a processor belongs here; `--durations=50` tells."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks every test by where it lies and how long it takes, so that a part can be chosen with -m."""
+    if gone := sorted(name for name in SLOW if not (TESTS / name).is_file()):
+        raise pytest.UsageError(
+            f"SLOW in tests/conftest.py names files that are not there: {', '.join(gone)}"
+        )
     for item in items:
-        marks = {"gui", "faults"} & set(item.path.relative_to(TESTS).parts)
-        marks |= {"slow"} if item.path.name in SLOW else set()
+        place = item.path.relative_to(TESTS)
+        marks = {"gui", "faults"} & set(place.parts)
+        marks |= {"slow"} if place.as_posix() in SLOW else set()
         for mark in marks or {"quick"}:
             item.add_marker(mark)
 

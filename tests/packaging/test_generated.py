@@ -1,7 +1,8 @@
-"""What packaging scripts make from the code is committed as they would make it: translations and the settings' page."""
+"""What packaging scripts make from the code is committed as they would make it: translations, schemas and pages."""
 
 from __future__ import annotations
 
+import argparse
 import gettext
 import importlib.util
 import re
@@ -10,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from clip_atelier.cli.commands import COMMANDS
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import i18n
 from clip_atelier.engine.evaluation import metrics, sets
@@ -74,6 +76,30 @@ def test_korean_is_korean() -> None:
 def test_names_and_formats_are_kept() -> None:
     assert translations.placeholders("{a} {b:,} %s %(c)r") == sorted(["{a:}", "{b:,}", "%s", "%(c)r"])
     assert translations.placeholders("95 % interval {{label}}") == []
+
+
+def test_one_command_runs_every_script_that_is_checked_here() -> None:
+    generate = script("generate")
+    for name in generate.SCRIPTS:
+        assert (ROOT / "packaging" / f"{name}.py").is_file()
+    hints = "".join(file.read_text("utf-8") for file in (ROOT / "tests").rglob("*.py"))
+    assert set(generate.SCRIPTS) == set(re.findall(r"run: python packaging/(\w+)\.py", hints))
+
+
+def test_the_command_page_names_every_command_and_what_it_takes() -> None:
+    page = script("cli_reference").page()
+    for command in COMMANDS:
+        parser = argparse.ArgumentParser(add_help=False)
+        command.arguments(parser)
+        section = page.split(f"\n## {command.name}\n")[1].split("\n## ")[0]
+        for action in parser._actions:
+            for option in action.option_strings:
+                group, _dot, name = option.removeprefix("--").partition(".")
+                assert (
+                    (f"{option}" in section)
+                    if not name
+                    else f"`--{group}.NAME" in section or "--GROUP" in section
+                )
 
 
 def test_the_command_page_is_that_of_the_parsers() -> None:
