@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import IA3Config, LoHaConfig, LoraConfig, PeftConfig, PeftModel, get_peft_model
 from transformers.activations import QuickGELUActivation
 
 from clip_atelier.engine import settings
@@ -152,26 +153,37 @@ def test_half_copies_leave_the_weights_alone(tiny_clip: Path, home: Path) -> Non
     assert all(torch.equal(values[name], p) for name, p in clip.net.named_parameters())
 
 
-VARIANTS: dict[str, dict[str, object]] = {
-    "dora": {"use_dora": True},
-    "bias of B": {"lora_bias": True},
-    "plain": {},
+VARIANTS: dict[str, PeftConfig] = {
+    "plain": LoraConfig(r=4, lora_alpha=8),
+    "rslora": LoraConfig(r=4, lora_alpha=8, use_rslora=True),
+    "dora": LoraConfig(r=4, lora_alpha=8, use_dora=True),
+    "bias of B": LoraConfig(r=4, lora_alpha=8, lora_bias=True),
+    "loha": LoHaConfig(r=4, alpha=8),
+    "ia3": IA3Config(feedforward_modules=[]),
 }
+PLAIN = ("plain", "rslora")
+
+
+def _wrapped(net: torch.nn.Module, config: PeftConfig, targets: list[str]) -> PeftModel:
+    """The module with an update of this kind, its numbers away from where they start."""
+    chosen: Any = copy.deepcopy(config)
+    chosen.target_modules = set(targets)
+    model = get_peft_model(net, chosen)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return model.eval()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_what_is_not_plain_lora_computes_itself(variant: str) -> None:
     """The fast product knows plain LoRA; anything else that PEFT wraps around a matrix goes PEFT's own way."""
     torch.manual_seed(0)
-    net = torch.nn.Sequential(torch.nn.Linear(12, 8))
-    options: Any = VARIANTS[variant]
-    model = get_peft_model(net, LoraConfig(r=4, lora_alpha=8, target_modules=["0"], **options))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.add_(0.1 * torch.randn_like(parameter))
+    model = _wrapped(torch.nn.Sequential(torch.nn.Linear(12, 8)), VARIANTS[variant], ["0"])
     module, x = model.base_model.model[0], torch.randn(5, 12)
-    assert layers.is_plain(module) == (variant == "plain")
+    assert layers.is_plain(module) == (variant in PLAIN)
     torch.testing.assert_close(layers.linear(module, x), module(x))
     halved = layers.linear(module, x.bfloat16())
     assert halved.dtype == torch.bfloat16
@@ -181,3 +193,57 @@ def test_what_is_not_plain_lora_computes_itself(variant: str) -> None:
         layers.linear(module, x),
         torch.nn.functional.linear(x, module.base_layer.weight, module.base_layer.bias),
     )
+
+
+def test_more_than_one_adapter_or_a_merged_one_is_not_plain() -> None:
+    torch.manual_seed(0)
+    model = _wrapped(torch.nn.Sequential(torch.nn.Linear(12, 8)), VARIANTS["plain"], ["0"])
+    module, x = model.base_model.model[0], torch.randn(5, 12)
+    expected = module(x)
+    module.merge()
+    assert not layers.is_plain(module)
+    torch.testing.assert_close(layers.linear(module, x), expected)
+    module.unmerge()
+    model.add_adapter("second", LoraConfig(r=2, lora_alpha=8, target_modules=["0"], init_lora_weights=False))
+    model.set_adapter("second")
+    assert not layers.is_plain(module)
+    torch.testing.assert_close(layers.linear(module, x), module(x))
+    assert (module(x) - expected).abs().max() > 1e-3
+
+
+def test_a_matrix_of_another_kind_computes_itself() -> None:
+    class Doubled(torch.nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(input)
+
+    torch.manual_seed(0)
+    module, x = Doubled(12, 8), torch.randn(5, 12)
+    torch.testing.assert_close(layers.linear(module, x), module(x))
+    model = _wrapped(torch.nn.Sequential(module), VARIANTS["plain"], ["0"])
+    wrapped = model.base_model.model[0]
+    assert not layers.is_plain(wrapped)
+    torch.testing.assert_close(layers.linear(wrapped, x), wrapped(x))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_whole_layer_of_any_variant_equals_the_librarys(variant: str, tiny_clip: Path, home: Path) -> None:
+    hardware = {"hardware.device": "cpu", "hardware.precision": "fp32", "hardware.threads": 1}
+    clip = Models(home).open(str(tiny_clip), settings.build(hardware).hardware)
+    model = _wrapped(clip.net, VARIANTS[variant], EVERYWHERE.split(","))
+    images, texts = clip.pixels(_pictures(clip)), clip.tokens(TEXTS)
+
+    def both() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        model.zero_grad()
+        found = torch.cat([clip.image(images), clip.text(texts)])
+        found.square().sum().backward()
+        return found.detach(), {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+    expected, gradients = both()
+    for tower in ("vision", "text"):
+        clip.tower(tower).train()  # the fast layers are those of training
+    ours, found = both()
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+    assert found.keys() == gradients.keys() != set()
+    largest = max(float(gradient.abs().max()) for gradient in gradients.values())
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6 * largest)

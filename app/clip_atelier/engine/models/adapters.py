@@ -26,7 +26,7 @@ from clip_atelier.engine.models.family import ROLE_OF_TARGET, Model, Tower
 from clip_atelier.engine.settings import Settings
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
-_LOGIT_SCALE = "logit_scale"
+_TEMPERATURE = "logit_scale.json"
 
 
 def target_names(clip: Model, settings: Settings) -> list[str]:
@@ -134,7 +134,7 @@ class Adapter:
         return self.first_stage(tower) is not None
 
     def first_stage(self, tower: Tower) -> int | None:
-        """The first stage of the tower that the update changes (see `models.clip`), None if none does."""
+        """The first stage of the tower that the update changes (see `models.family`), None if none does."""
         stages = [stage for name in self.trainable if (stage := self.clip.stage_of(name, tower)) is not None]
         return min(stages, default=None)
 
@@ -185,8 +185,8 @@ class Adapter:
         config = self.model.peft_config["default"]
         config.save_pretrained(str(folder), inference_mode=True)
         if self.settings.train.temperature == "trained":
-            value = float(self.trainable[_LOGIT_SCALE].detach())
-            (folder / "logit_scale.json").write_text(json.dumps({"logit_scale": value}), encoding="utf-8")
+            value = float(self.clip.temperature.detach())
+            (folder / _TEMPERATURE).write_text(json.dumps({"logit_scale": value}), encoding="utf-8")
         safetensors.torch.save_file(scaled, folder / _ADAPTER_WEIGHTS, metadata={"format": "pt"})
 
 

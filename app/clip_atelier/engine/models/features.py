@@ -37,7 +37,7 @@ def image_prefix(
         clip: The model; stages before `cut` must be frozen.
         pictures: Prepared pictures.
         indices: Items to encode.
-        cut: Where to stop (see `models.clip`).
+        cut: Where to stop (see `models.family`).
         control: Stop and pause.
         views: Views of each item.
         half: Compute in training's precision instead of fp32.

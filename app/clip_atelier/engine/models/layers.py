@@ -107,16 +107,16 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None, scale: floa
 def linear(module: nn.Module, x: Tensor) -> Tensor:
     """The product x Wᵀ + b in the precision of x, with s · B A dropout(x) added where PEFT has wrapped the module.
 
-    Only plain LoRA is computed here; whatever else PEFT may have put around the module computes itself.
+    Only plain matrices and plain LoRA are computed here; whatever else a module may be computes itself.
     """
     layer: Any = module
     wrapped = isinstance(module, BaseTunerLayer) and not module.disable_adapters
-    if wrapped and not is_plain(module):
+    base: Any = layer.get_base_layer() if isinstance(module, BaseTunerLayer) else layer
+    if type(base) is not nn.Linear or getattr(layer, "merged", False) or (wrapped and not is_plain(module)):
         kind, half = x.device.type, x.dtype
         with torch.autocast(kind, half, enabled=half != torch.float32):
             found: Tensor = module(x)
         return found.to(half)
-    base = layer.get_base_layer() if isinstance(module, BaseTunerLayer) else layer
     y = F.linear(x, base.weight.to(x.dtype), None if base.bias is None else base.bias.to(x.dtype))
     if not wrapped:
         return y
@@ -129,12 +129,16 @@ def linear(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Whether a wrapped module is LoRA and nothing more: one adapter named "default", x Wᵀ + s · B A dropout(x)."""
+    """Whether a wrapped module is LoRA and nothing more: one adapter named "default", x Wᵀ + s · B A dropout(x).
+
+    rsLoRA is plain: it is another factor s.
+    """
     if type(module) is not lora.Linear:
         return False
     layer: Any = module
     return bool(
-        list(layer.active_adapters) == ["default"]
+        type(layer.get_base_layer()) is nn.Linear
+        and list(layer.active_adapters) == ["default"]
         and list(layer.lora_A) == ["default"]
         and not layer.merged
         and not layer.fan_in_fan_out

@@ -34,7 +34,6 @@ from clip_atelier.engine.training.batches import Batch
 from clip_atelier.engine.training.distributed.gradient_cache import Share
 from clip_atelier.engine.training.losses import objective
 
-_LOGIT_SCALE = "logit_scale"
 _LN_100 = math.log(100.0)
 
 
@@ -107,7 +106,7 @@ class TrainingInputs:
             self._ids = features.text_ids(self.clip, captions)
 
     def pooled(self, indices: Sequence[int], control: Control) -> Work[Features]:
-        """What the base hands to `visual_projection`: [N, width] of training items, their first view."""
+        """What the base hands to the image projection: [N, width] of training items, their first view."""
         cut = self.clip.last_cut("vision") - 1
         if self.image_cut == cut:
             return self._images[[self._image_rows[index, 0] for index in indices]].cpu().numpy()
@@ -210,11 +209,11 @@ class TrainStep:
         return self.train.learning_rate * factor[self.train.schedule]
 
     def scale(self) -> Tensor | float:
-        """1 / temperature, never above 100, which transformers' CLIPModel does not see to."""
+        """1 / temperature, never above 100, which no library sees to."""
         if self.train.temperature == "fixed":
             return 100.0
         if self.train.temperature == "trained":
-            return self.adapter.trainable[_LOGIT_SCALE].clamp(max=_LN_100).exp()
+            return self.clip.temperature.clamp(max=_LN_100).exp()
         return self.clip.logit_scale
 
     def _loss(
