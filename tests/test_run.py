@@ -249,3 +249,28 @@ def test_pins_hold_no_device_packages_and_no_addresses() -> None:
     assert not re.search(r"nvidia|cuda|triton|torchvision|://|--index|--hash|\+cpu", text)
     assert pins("requirements.txt")["torch"] == "2.13.0"
     assert tuple(map(int, pins("requirements.txt")["pyside6-essentials"].split("."))) < (6, 12)
+
+
+def test_the_fast_checks_also_run_before_a_commit(script: ModuleType) -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    for tool, *arguments in script.CHECKS:
+        command = " ".join([tool, *(one for one in arguments if one.isalpha())])
+        assert f"entry: .venv/bin/{command}" in hooks
+
+
+def test_every_mark_is_explained_to_contributors() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for line in project["tool"]["pytest"]["ini_options"]["markers"]:
+        assert f"| `{line.partition(':')[0]}` |" in page
+
+
+def test_files_that_contributors_are_sent_to_are_there() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    package = ROOT / "app" / "clip_atelier"
+    named = set(re.findall(r"`((?:\w+/)+[\w.]+\.\w+|(?:\w+/)+)`", page)) | set(
+        re.findall(r"\]\(([\w./]+)\)", page)
+    )
+    named.discard("gui/pages/NAME/")
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / name).exists() and not (package / name).exists()] == []
