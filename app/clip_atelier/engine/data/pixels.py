@@ -171,3 +171,14 @@ def _place(
     drawing = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=_GAP)
     sheet.paste(drawing, (int(across * (size - width)), int(down * (size - height))))
     return np.array(sheet)
+
+
+def zoomed(picture: Square, factor: float) -> Square:
+    """A fitted picture [size, size, 3] larger or smaller about its middle; new room has the corner's colour."""
+    size = len(picture)
+    side = max(1, round(size * factor))
+    resized = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
+    paper = tuple(int(value) for value in picture[0, 0])
+    square = Image.new("RGB", (size, size), paper)
+    square.paste(resized, ((size - side) // 2, (size - side) // 2))
+    return np.asarray(square)

@@ -21,6 +21,7 @@ TASKS: Final[Mapping[str, str]] = {
     "text_to_image": N_("Words → image"),
     "image_to_text": N_("Image → words"),
     "sketch_to_artwork": N_("Sketch → artwork"),
+    "artwork_to_sketch": N_("Artwork → sketch"),
 }
 
 
@@ -147,6 +148,9 @@ def evaluation_set(items: Sequence[Item], indices: Sequence[int], groups: Sequen
         same = group_of[sketches][:, None] == group_of[artworks][None, :]
         tasks.append(
             Task("sketch_to_artwork", "image", sketches, "image", artworks, same, group_of[sketches])
+        )
+        tasks.append(
+            Task("artwork_to_sketch", "image", artworks, "image", sketches, same.T, group_of[artworks])
         )
         primary_metric = "sketch_to_artwork"
     return EvaluationSet(indices, captions, right, tuple(tasks), primary_metric)

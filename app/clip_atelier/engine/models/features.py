@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -137,8 +138,16 @@ def images(
     return normalised(np.concatenate(parts)) if parts else np.zeros((0, clip.dim), np.float32)
 
 
+class Pictures(Protocol):
+    """Prepared pictures in batches; `ImageCache` is one."""
+
+    def batch(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """uint8 [B, size, size, 3]."""
+        ...
+
+
 def fresh_images(
-    clip: Model, pictures: ImageCache, indices: Sequence[int], control: Control, half: bool = False
+    clip: Model, pictures: Pictures, indices: Sequence[int], control: Control, half: bool = False
 ) -> Work[Features]:
     """Normalised embeddings [N, dim] of images, nothing taken from the store; `half` as for `images`."""
     parts: list[Features] = []

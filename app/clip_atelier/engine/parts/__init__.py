@@ -1,0 +1,8 @@
+"""What an adaptation may hold beside LoRA: learned words, hub correction, a picture head, several views; chosen by folds.
+
+What other rooms may use is named in `__init__.pyi` and loaded when it is first asked for.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

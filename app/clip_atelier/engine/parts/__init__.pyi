@@ -1,0 +1,17 @@
+from . import questions as questions
+from . import variants as variants
+from .answers import PARTS as PARTS
+from .answers import Answer as Answer
+from .answers import answered as answered
+from .answers import kept_strength as kept_strength
+from .answers import switched_on as switched_on
+from .answers import used_parts as used_parts
+from .closed_form import RidgeProjection as RidgeProjection
+from .cross_fitting import CrossFit as CrossFit
+from .cross_fitting import Variants as Variants
+from .cross_fitting import cross_fit as cross_fit
+from .embedded import Embedded as Embedded
+from .embedded import assign_folds as assign_folds
+from .embedded import distinct_captions as distinct_captions
+from .variants import PLAIN as PLAIN
+from .variants import Variant as Variant

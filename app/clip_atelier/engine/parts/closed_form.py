@@ -1,0 +1,118 @@
+"""Closed-form projection: ridge regression from image to caption embeddings, exactly a LoRA of the projection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clip_atelier.engine.parts.embedded import Embedded
+from clip_atelier.engine.parts.arrays import EPSILON, FloatArray, IntArray, unit
+
+
+@dataclass(frozen=True)
+class ProjectionUpdate:
+    """A low-rank map e <- e + strength * e Q of image embeddings, with Q = left @ right.
+
+    The rows need not be unit vectors: the map is linear, so it commutes with the later normalisation and can be
+    merged into the bias-free linear layer that makes the embeddings.
+
+    Attributes:
+        left: Shape [d, r].
+        right: Shape [r, d]; the step size is already in it.
+    """
+
+    left: FloatArray
+    right: FloatArray
+
+    def apply(self, images: FloatArray, strength: float = 1.0) -> FloatArray:
+        """Map embeddings and scale them to length 1.
+
+        Args:
+            images: Image embeddings before or after normalisation, shape [N, d].
+            strength: Multiplies the update; 0 gives the unit embeddings themselves.
+
+        Returns:
+            Unit embeddings, shape [N, d].
+        """
+        return unit(images + strength * ((images @ self.left) @ self.right))
+
+    def lora_factors(
+        self, weight: FloatArray, rank: int, lora_alpha: float, strength: float = 1.0
+    ) -> tuple[FloatArray, FloatArray]:
+        """Factors of a PEFT LoRA of the projection layer that does the same as `apply`.
+
+        With e = W p, the mapped embedding is (W + strength * Qᵀ W) p, so ΔW = (lora_alpha / rank) B A with
+        A = leftᵀ W and B = strength * rightᵀ / (lora_alpha / rank). A smaller map is filled up with zeros.
+
+        Args:
+            weight: Weight W of the layer, shape [d, width].
+            rank: The LoRA's r; at least the rank of the map.
+            lora_alpha: The LoRA's alpha.
+            strength: Multiplies the update.
+
+        Returns:
+            A of shape [rank, width] and B of shape [d, rank].
+
+        Raises:
+            ValueError: If the map has a higher rank than the LoRA.
+        """
+        own = self.left.shape[1]
+        if own > rank:
+            raise ValueError(f"a map of rank {own} does not fit a LoRA of rank {rank}")
+        a = np.zeros((rank, weight.shape[1]))
+        b = np.zeros((weight.shape[0], rank))
+        a[:own] = self.left.T @ weight
+        b[:, :own] = strength * self.right.T * (rank / lora_alpha)
+        return a, b
+
+
+class RidgeProjection:
+    """Ridge regression with one eigendecomposition for all regularisation strengths."""
+
+    def __init__(self, collection: Embedded, train: IntArray) -> None:
+        """Prepare the regression on training drawings that have captions.
+
+        Args:
+            collection: The collection.
+            train: Positions of the training drawings.
+        """
+        captioned = np.array([i for i in train if collection.captions[i]], dtype=np.int64)
+        self._images = collection.images[captioned]
+        d = collection.images.shape[1]
+        if len(captioned) < 2:
+            self._mean = np.zeros(d)
+            self._values, self._vectors, self._cross = np.ones(d), np.eye(d), np.zeros((d, d))
+            return
+        weights = collection.relevance[:, captioned].astype(np.float64)
+        targets = unit(weights.T @ collection.texts)
+        self._mean = self._images.mean(axis=0)
+        centred = self._images - self._mean
+        values, self._vectors = np.linalg.eigh(centred.T @ centred)
+        self._values = np.maximum(values, 0.0)
+        self._cross = self._vectors.T @ (centred.T @ (targets - targets.mean(axis=0)))
+
+    def fit(self, regularisation: float, step: float, rank: int) -> ProjectionUpdate:
+        """Solve for one regularisation, cut to a rank.
+
+        The centring is done by projecting the mean direction m out, Q = (I - m mᵀ) M, which needs no bias.
+
+        Args:
+            regularisation: Ridge strength λ in (XᵀX + λI)⁻¹XᵀT.
+            step: Root-mean-square length of the update on the training drawings, whose embeddings have length 1.
+            rank: Rank that is kept; d or more keeps everything.
+
+        Returns:
+            The update.
+        """
+        solution = self._vectors @ (self._cross / (self._values + regularisation)[:, None])
+        direction = unit(self._mean)
+        solution = solution - np.outer(direction, direction @ solution)
+        # The right singular vectors as eigenvectors: steadier than LAPACK's divide and conquer, and faster.
+        squared, vectors = np.linalg.eigh(solution.T @ solution)
+        kept = np.argsort(-squared, kind="stable")[: min(rank, int((squared > EPSILON**2).sum()))]
+        right = np.ascontiguousarray(vectors[:, kept].T)
+        left = solution @ right.T
+        moved = (self._images @ left) @ right
+        size = float(np.sqrt((moved**2).sum(axis=1).mean())) if len(moved) else 0.0
+        return ProjectionUpdate(left, right * (step / max(size, EPSILON)))

@@ -1,0 +1,232 @@
+"""Learned words: what the captions of a collection mean in its drawings, solved in closed form.
+
+A caption is described by three kinds of features: its embedding (whitened over the training captions, so that
+what all captions share counts little), the words in it that several drawings share, and the whole caption where at
+least three drawings share it (a class name, for example). Kernel ridge regression predicts these features from a
+drawing. The inner product of the prediction with a caption's own features is linear in the drawing's kernel
+features, so every caption, and every word, is one vector there; a centred feature space takes the place of a bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clip_atelier.engine.parts.embedded import Embedded, tokenize
+from clip_atelier.engine.parts.arrays import EPSILON, FloatArray, IntArray, spread, unit
+
+MAX_LANDMARKS = 512
+BANDWIDTH = 2.0
+RIDGE = 0.7
+TEXT_RIDGE = 1.0
+COMMON = 0.7  # a word of more than this share of the drawings says nothing ("a drawing of")
+MIN_WORD = 2
+MIN_CAPTION = 3
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """Centred Nyström features of a Gaussian kernel; exact where the landmarks are all training drawings.
+
+    Attributes:
+        landmarks: Unit embeddings, shape [L, d].
+        whitener: Shape [L, p].
+        mean: Mean feature of the training drawings, shape [p].
+        gamma: The kernel is exp(-gamma * squared distance / 2).
+    """
+
+    landmarks: FloatArray
+    whitener: FloatArray
+    mean: FloatArray
+    gamma: float
+
+    @classmethod
+    def fit(cls, images: FloatArray, limit: int = MAX_LANDMARKS, seed: int = 0) -> ImageFeatures:
+        """Build features on training drawings of shape [N, d], with at most `limit` landmarks."""
+        n = len(images)
+        chosen = np.arange(n)
+        if n > limit:
+            chosen = np.sort(np.random.default_rng(seed).choice(n, limit, replace=False))
+        variance = float(((images - images.mean(axis=0)) ** 2).sum(axis=1).mean())
+        gamma = BANDWIDTH / max(variance, EPSILON)
+        landmarks = images[chosen]
+        values, vectors = np.linalg.eigh(_kernel(landmarks, landmarks, gamma))
+        kept = values > 1e-6 * max(float(values[-1]), EPSILON)
+        whitener = vectors[:, kept] / np.sqrt(values[kept])
+        features = _kernel(images, landmarks, gamma) @ whitener
+        scale = np.sqrt(variance / max(float(features.var(axis=0).sum()), EPSILON))
+        return cls(landmarks, whitener * scale, features.mean(axis=0) * scale, gamma)
+
+    def transform(self, images: FloatArray) -> FloatArray:
+        """Features of unit embeddings of shape [n, d], shape [n, p]."""
+        return np.asarray(_kernel(images, self.landmarks, self.gamma) @ self.whitener - self.mean)
+
+
+def _kernel(a: FloatArray, b: FloatArray, gamma: float) -> FloatArray:
+    """Gaussian kernel of shape [len(a), len(b)]."""
+    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * (a @ b.T)
+    return np.asarray(np.exp(-0.5 * gamma * np.maximum(squared, 0.0)))
+
+
+@dataclass(frozen=True)
+class LearnedWords:
+    """Caption and word vectors in the space of the image features.
+
+    Attributes:
+        features: The image features.
+        meaning: Map from a caption embedding to its vector, shape [d, p].
+        text_mean: Mean caption embedding that is taken away first, shape [d].
+        words: The vocabulary; position in `word_vectors`.
+        word_vectors: One vector for each word, shape [V, p]; its rarity weight is already in it.
+        whole: Repeated captions by their telling words; position in `whole_vectors`.
+        whole_vectors: One vector for each repeated caption, shape [R, p].
+        ignored: Words that too many drawings share to tell anything.
+        scales: Brings the learned score to the spread of the cosine: meaning alone, meaning and words.
+    """
+
+    features: ImageFeatures
+    meaning: FloatArray
+    text_mean: FloatArray
+    words: dict[str, int]
+    word_vectors: FloatArray
+    whole: dict[tuple[str, ...], int]
+    whole_vectors: FloatArray
+    ignored: frozenset[str]
+    scales: tuple[float, float]
+
+    @classmethod
+    def fit(
+        cls,
+        collection: Embedded,
+        images: FloatArray,
+        train: IntArray,
+        taught: Mapping[str, Sequence[int]] | None = None,
+    ) -> LearnedWords:
+        """Solve for all vectors on the training drawings.
+
+        Args:
+            collection: The collection; only captions of `train` are used.
+            images: Unit image embeddings of all drawings, shape [N, d].
+            train: Positions of the training drawings.
+            taught: Names that the user gave to drawings: name -> positions of drawings. Two names of one thing, in
+                two languages for example, are two entries with the same drawings.
+
+        Returns:
+            The learned words.
+        """
+        own = collection.captions_of(train)
+        relevance = collection.relevance[np.ix_(own, train)].astype(np.float64)
+        features = ImageFeatures.fit(images[train])
+        phi = features.transform(images[train])
+        solve = _ridge_operator(phi)
+        captioned = relevance.sum(axis=0) > 0
+        targets = unit(relevance.T @ collection.texts[own])
+        mean = targets[captioned].mean(axis=0)
+        centred = (targets - mean) * captioned[:, None]
+        gram = centred.T @ centred + TEXT_RIDGE * np.eye(centred.shape[1])
+        whitened = np.linalg.solve(gram, centred.T)
+        kernel = (collection.texts[own] - mean) @ whitened
+        meaning = whitened @ solve.T / max(float(np.sqrt((kernel**2).sum(axis=1).mean())), EPSILON)
+        strings = [collection.strings[i] for i in own]
+        words, word_vectors, ignored = _learn_words(strings, relevance, solve)
+        named = _members(strings, relevance, ignored)
+        for name, drawings in (taught or {}).items():
+            key = _key(tokenize(name), ignored) or tokenize(name)
+            held = np.isin(train, np.asarray(drawings, dtype=np.int64)).astype(np.float64)
+            named[key] = np.maximum(named.get(key, np.zeros(len(train))), held)
+        whole, whole_vectors = _learn_whole(named, solve)
+        model = cls(features, meaning, mean, words, word_vectors, whole, whole_vectors, ignored, (1.0, 1.0))
+        by_meaning, by_words = model.vectors(collection.texts[own], strings)
+        goal = spread(collection.texts[own] @ images[train].T)
+        scales = (goal / spread(by_meaning @ phi.T), goal / spread((by_meaning + by_words) @ phi.T))
+        return cls(features, meaning, mean, words, word_vectors, whole, whole_vectors, ignored, scales)
+
+    def vectors(self, texts: FloatArray, strings: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+        """Vectors of captions, known or new: what the meaning and what the words contribute.
+
+        Args:
+            texts: Unit caption embeddings, shape [M, d].
+            strings: The captions.
+
+        Returns:
+            Two arrays of shape [M, p].
+        """
+        by_meaning = (texts - self.text_mean) @ self.meaning
+        by_words = np.zeros_like(by_meaning)
+        for row, text in enumerate(strings):
+            tokens = tokenize(text)
+            known = [self.words[t] for t in tokens if t in self.words]
+            if known:
+                by_words[row] += self.word_vectors[known].sum(axis=0)
+            place = self.whole.get(_key(tokens, self.ignored))
+            if place is not None:
+                by_words[row] += self.whole_vectors[place]
+        return np.asarray(by_meaning), by_words
+
+
+def _key(tokens: tuple[str, ...], ignored: frozenset[str]) -> tuple[str, ...]:
+    """The telling words of a caption, in alphabetical order."""
+    return tuple(sorted(t for t in tokens if t not in ignored))
+
+
+def _ridge_operator(phi: FloatArray) -> FloatArray:
+    """(ΦᵀΦ + λI)⁻¹Φᵀ of features [N, p], shape [p, N]."""
+    n, p = phi.shape
+    if n < p:
+        return np.asarray(np.linalg.solve(phi @ phi.T + RIDGE * np.eye(n), phi).T)
+    return np.asarray(np.linalg.solve(phi.T @ phi + RIDGE * np.eye(p), phi.T))
+
+
+def _learn_words(
+    strings: Sequence[str], relevance: FloatArray, solve: FloatArray
+) -> tuple[dict[str, int], FloatArray, frozenset[str]]:
+    """Vectors of the words that several drawings share, each with its rarity weight.
+
+    Args:
+        strings: The M captions.
+        relevance: Caption by drawing, shape [M, N].
+        solve: Ridge operator, shape [p, N].
+
+    Returns:
+        Vocabulary, vectors of shape [V, p], and the words that are too common.
+    """
+    holders: dict[str, list[int]] = {}
+    for row, text in enumerate(strings):
+        for token in tokenize(text):
+            holders.setdefault(token, []).append(row)
+    n = relevance.shape[1]
+    members = {token: relevance[rows].any(axis=0) for token, rows in holders.items()}
+    ignored = frozenset(t for t, m in members.items() if m.sum() >= COMMON * n and n > MIN_CAPTION)
+    kept = [t for t, m in members.items() if m.sum() >= MIN_WORD and t not in ignored]
+    if not kept:
+        return {}, np.zeros((0, len(solve))), ignored
+    table = np.stack([members[t] for t in kept]).astype(np.float64)
+    weights = 1.0 / table.sum(axis=1, keepdims=True)
+    vectors = (weights * (table - table.mean(axis=1, keepdims=True))) @ solve.T
+    return {t: i for i, t in enumerate(kept)}, vectors, ignored
+
+
+def _members(
+    strings: Sequence[str], relevance: FloatArray, ignored: frozenset[str]
+) -> dict[tuple[str, ...], FloatArray]:
+    """The drawings of each caption, told by its telling words: key -> 0 and 1, shape [N]."""
+    drawings: dict[tuple[str, ...], FloatArray] = {}
+    for row, text in enumerate(strings):
+        key = _key(tokenize(text), ignored)
+        if key:
+            drawings[key] = np.maximum(drawings.get(key, np.zeros(relevance.shape[1])), relevance[row])
+    return drawings
+
+
+def _learn_whole(
+    members: Mapping[tuple[str, ...], FloatArray], solve: FloatArray
+) -> tuple[dict[tuple[str, ...], int], FloatArray]:
+    """Vectors of whole captions that at least three drawings share (shapes as in `_learn_words`)."""
+    kept = [k for k, m in members.items() if m.sum() >= MIN_CAPTION]
+    if not kept:
+        return {}, np.zeros((0, len(solve)))
+    table = np.stack([members[k] for k in kept])
+    table = table - table.mean(axis=1, keepdims=True)
+    return {k: i for i, k in enumerate(kept)}, unit(table) @ solve.T

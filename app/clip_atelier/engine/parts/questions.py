@@ -1,0 +1,12 @@
+"""Names of the four questions, as metrics, records and commands write them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TEXT_TO_IMAGE: Final = "text_to_image"
+IMAGE_TO_TEXT: Final = "image_to_text"
+SKETCH_TO_ARTWORK: Final = "sketch_to_artwork"
+ARTWORK_TO_SKETCH: Final = "artwork_to_sketch"
+WORD_QUESTIONS: Final = (TEXT_TO_IMAGE, IMAGE_TO_TEXT)
+PICTURE_QUESTIONS: Final = (SKETCH_TO_ARTWORK, ARTWORK_TO_SKETCH)
