@@ -8,7 +8,9 @@ from clip_atelier.cli.text import table
 from clip_atelier.engine.core import _, duration, measured, signed
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.runs import Comparison, TrainResult
+    from collections.abc import Mapping, Sequence
+
+    from clip_atelier.engine.runs import Comparison, CrossValidation, PartGain, QuestionResult, TrainResult
 
 # What is shown where not everything is asked for; `runs show` and `--json` have every metric.
 _SHORT = ("R@1", "R@5", "R@10", "mAP", "MRR", "median_rank")
@@ -71,6 +73,56 @@ def run(result: TrainResult, everything: bool = False) -> str:
         ),
     ]
     return "\n".join([*lines, "", metrics(result, everything), "", verdict(result)]).rstrip()
+
+
+def by_folds(result: CrossValidation) -> str:
+    """A comparison by folds: its questions, what each part does, and what it comes to in a paragraph."""
+    lines = [result.protocol, "", questions(result.questions)]
+    if result.parts:
+        lines += ["", parts(result.parts)]
+    return "\n".join([*lines, "", result.summary]).rstrip()
+
+
+def questions(found: Mapping[str, QuestionResult]) -> str:
+    """One line a question: mAP with its interval, and R@1."""
+    rows = []
+    for name, one in found.items():
+        gap = one.difference.get("mAP")
+        rows.append(
+            (
+                name,
+                str(one.queries),
+                measured(one.base.get("mAP"), "mAP"),
+                measured(one.adapted.get("mAP"), "mAP"),
+                signed(gap.value, "mAP") if gap and gap.value is not None else "",
+                f"[{signed(gap.low, 'mAP')}, {signed(gap.high, 'mAP')}]"
+                if gap and gap.low is not None
+                else "",
+                f"{measured(one.base.get('R@1'), 'R@1')} → {measured(one.adapted.get('R@1'), 'R@1')}",
+                verdict_word(one.verdict),
+            )
+        )
+    header = (
+        _("question"), _("asked"), _("base mAP"), _("adapted"), _("difference"), _("95 % interval"), "R@1", _("verdict"),
+    )  # fmt: skip
+    return table(header, rows, right=(1, 2, 3, 4, 5, 6))
+
+
+def parts(found: Sequence[PartGain]) -> str:
+    """What each part alone does for each question."""
+    rows = [
+        (
+            one.name,
+            one.question,
+            signed(one.gain.value, "mAP") if one.gain.value is not None else "",
+            f"[{signed(one.gain.low, 'mAP')}, {signed(one.gain.high, 'mAP')}]"
+            if one.gain.low is not None
+            else "",
+            _("kept") if one.kept else "",
+        )
+        for one in found
+    ]
+    return table((_("part"), _("question"), _("gain alone"), _("95 % interval"), ""), rows, right=(2, 3))
 
 
 def verdict_word(verdict: str) -> str:

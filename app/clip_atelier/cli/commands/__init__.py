@@ -2,6 +2,7 @@
 
 from clip_atelier.cli.command import Command
 from clip_atelier.cli.commands import (
+    crossval,
     dial,
     doctor,
     estimate,
@@ -23,6 +24,7 @@ from clip_atelier.cli.commands import (
 COMMANDS: tuple[Command, ...] = (
     scan.COMMAND,
     estimate.COMMAND,
+    crossval.COMMAND,
     train.COMMAND,
     resume.COMMAND,
     runs.COMMAND,

@@ -20,6 +20,7 @@ from .events import Check as Check
 from .events import Event as Event
 from .events import Finished as Finished
 from .events import Notice as Notice
+from .events import PartMeasured as PartMeasured
 from .events import Phase as Phase
 from .events import ProblemFound as ProblemFound
 from .events import Progress as Progress

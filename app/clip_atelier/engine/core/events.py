@@ -157,6 +157,22 @@ class Cell(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartMeasured(Event):
+    """What one part does for one question on drawings that it has not learned from: a cell of a table that fills.
+
+    `value`, `low` and `high` are the gain in mAP with its 95 % interval; `kept` is known in the end, and False before.
+    """
+
+    kind: ClassVar[str] = "part"
+    name: str
+    question: str
+    value: float
+    low: float
+    high: float
+    kept: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Notice(Event):
     """Something worth telling that is neither progress nor failure; in the user's language."""
 
@@ -178,7 +194,8 @@ class Finished(Event):
 EVENTS: Mapping[str, type[Event]] = {
     cls.kind: cls
     for cls in (
-        Phase, Progress, ProblemFound, Scanned, Started, Step, Check, Ranking, Saved, Strength, Cell, Notice,
+        Phase, Progress, ProblemFound, Scanned, Started, Step, Check, Ranking, Saved, Strength, Cell,
+        PartMeasured, Notice,
         Finished,
     )
 }  # fmt: skip

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clip_atelier.engine.parts.embedded import Embedded
 from clip_atelier.engine.parts.arrays import EPSILON, FloatArray, IntArray, unit
+from clip_atelier.engine.parts.embedded import Embedded
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,16 @@ class ProjectionUpdate:
         """
         return unit(images + strength * ((images @ self.left) @ self.right))
 
-    def lora_factors(
-        self, weight: FloatArray, rank: int, lora_alpha: float, strength: float = 1.0
-    ) -> tuple[FloatArray, FloatArray]:
+    def lora_factors(self, weight: FloatArray, rank: int, scaling: float) -> tuple[FloatArray, FloatArray]:
         """Factors of a PEFT LoRA of the projection layer that does the same as `apply`.
 
-        With e = W p, the mapped embedding is (W + strength * Qᵀ W) p, so ΔW = (lora_alpha / rank) B A with
-        A = leftᵀ W and B = strength * rightᵀ / (lora_alpha / rank). A smaller map is filled up with zeros.
+        With e = W p, the mapped embedding is (W + Qᵀ W) p, so ΔW = scaling · B A with A = leftᵀ W and
+        B = rightᵀ / scaling. A smaller map is filled up with zeros.
 
         Args:
             weight: Weight W of the layer, shape [d, width].
             rank: The LoRA's r; at least the rank of the map.
-            lora_alpha: The LoRA's alpha.
-            strength: Multiplies the update.
+            scaling: What PEFT multiplies B A by: lora_alpha / r, or lora_alpha / √r with rsLoRA.
 
         Returns:
             A of shape [rank, width] and B of shape [d, rank].
@@ -63,7 +60,7 @@ class ProjectionUpdate:
         a = np.zeros((rank, weight.shape[1]))
         b = np.zeros((weight.shape[0], rank))
         a[:own] = self.left.T @ weight
-        b[:, :own] = strength * self.right.T * (rank / lora_alpha)
+        b[:, :own] = self.right.T / scaling
         return a, b
 
 

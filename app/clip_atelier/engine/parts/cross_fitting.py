@@ -157,7 +157,9 @@ class CrossFit:
 
     def outside(self, question: str) -> FloatArray:
         """What all folds say, each of a model that has not seen it, [settings, queries] in the order of the folds."""
-        return np.concatenate([self.outer[k][question] for k in self.folds if question in self.outer[k]], axis=1)
+        return np.concatenate(
+            [self.outer[k][question] for k in self.folds if question in self.outer[k]], axis=1
+        )
 
     def asked(self, question: str) -> tuple[int, ...]:
         """The folds that can be asked a question."""
@@ -208,5 +210,7 @@ def cross_fit(
         for fold in names:
             if fold != chosen_for:
                 # Without parts nothing is learned here, so a fold says the same whoever chooses by it.
-                inner[chosen_for, fold] = fitted([chosen_for, fold], fold).tables(settings) if parts else outer[fold]
+                inner[chosen_for, fold] = (
+                    fitted([chosen_for, fold], fold).tables(settings) if parts else outer[fold]
+                )
     return CrossFit(names, settings, inner, outer, asking)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clip_atelier.engine.parts.embedded import Embedded, tokenize
 from clip_atelier.engine.parts.arrays import EPSILON, FloatArray, IntArray, spread, unit
+from clip_atelier.engine.parts.embedded import Embedded, tokenize
 
 MAX_LANDMARKS = 512
 BANDWIDTH = 2.0

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clip_atelier.engine.parts.embedded import Embedded, tokenize
 from clip_atelier.engine.parts.arrays import EPSILON, BoolArray, FloatArray, IntArray
+from clip_atelier.engine.parts.embedded import Embedded, tokenize
 from clip_atelier.engine.parts.word_questions import Captions, Comparison, Drawings, WordModel, WordSetting
 
 CALIBRATED = WordSetting(learned=2.5)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from clip_atelier.engine.parts.arrays import EPSILON, FloatArray, IntArray, spread, top_mean, unit
 from clip_atelier.engine.parts.embedded import Embedded
 from clip_atelier.engine.parts.questions import ARTWORK_TO_SKETCH, SKETCH_TO_ARTWORK
-from clip_atelier.engine.parts.arrays import EPSILON, FloatArray, IntArray, spread, top_mean, unit
 from clip_atelier.engine.parts.variants import PLAIN, Variant
 from clip_atelier.engine.parts.word_questions import NEIGHBOURS
 

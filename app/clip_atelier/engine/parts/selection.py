@@ -48,7 +48,9 @@ def settings_of(question: str, variants: Sequence[Variant], parts: bool = True) 
     for variant in variants:
         found.append(replace(BASE_WORDS if words else BASE_PICTURES, variant=variant))
         if parts:
-            grid: Sequence[Setting] = _PICTURES if not words else _WORDS_ADAPTED if variant.strength else _WORDS
+            grid: Sequence[Setting] = (
+                _PICTURES if not words else _WORDS_ADAPTED if variant.strength else _WORDS
+            )
             found.extend(replace(setting, variant=variant) for setting in grid)
     return tuple(found)
 

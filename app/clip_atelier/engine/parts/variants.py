@@ -37,4 +37,9 @@ def views_of(picture: Picture) -> list[Picture]:
     What a drawing shows does not change with the side it looks to or the room around it, but its embedding does; the mean
     of several is steadier. The room around the smaller one has the colour of the corner, which is the paper's.
     """
-    return [picture, np.ascontiguousarray(picture[:, ::-1]), pixels.zoomed(picture, 0.85), pixels.zoomed(picture, 1.15)]
+    return [
+        picture,
+        np.ascontiguousarray(picture[:, ::-1]),
+        pixels.zoomed(picture, 0.85),
+        pixels.zoomed(picture, 1.15),
+    ]

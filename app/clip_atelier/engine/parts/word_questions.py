@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from clip_atelier.engine.parts.embedded import Embedded
-from clip_atelier.engine.parts.questions import IMAGE_TO_TEXT, TEXT_TO_IMAGE
-from clip_atelier.engine.parts.learned_words import LearnedWords
-from clip_atelier.engine.parts.variants import PLAIN, Variant
 from clip_atelier.engine.parts.arrays import FloatArray, IntArray, top_mean, unit
+from clip_atelier.engine.parts.embedded import Embedded
+from clip_atelier.engine.parts.learned_words import LearnedWords
+from clip_atelier.engine.parts.questions import IMAGE_TO_TEXT, TEXT_TO_IMAGE
+from clip_atelier.engine.parts.variants import PLAIN, Variant
 
 NEIGHBOURS = 10
 MAX_BANK = 512

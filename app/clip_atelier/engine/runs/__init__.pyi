@@ -3,11 +3,15 @@ from . import checkpoints as checkpoints
 from . import run_packs as run_packs
 from .adapted_model import AdaptedModel as AdaptedModel
 from .adapted_model import open_run as open_run
+from .comparison import Difference as Difference
+from .cross_validation import CrossValidation as CrossValidation
+from .cross_validation import PartGain as PartGain
+from .cross_validation import QuestionResult as QuestionResult
+from .cross_validation import TrivialWay as TrivialWay
 from .records import RunFolder as RunFolder
 from .records import Runs as Runs
 from .results import Comparison as Comparison
 from .results import DataRecord as DataRecord
-from .results import Difference as Difference
 from .results import Evaluation as Evaluation
 from .results import ModelRecord as ModelRecord
 from .results import PartMeans as PartMeans

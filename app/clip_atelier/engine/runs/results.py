@@ -8,20 +8,14 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, field_validator
 
 from clip_atelier.engine.core import Record, Score, Text
+from clip_atelier.engine.runs.comparison import Difference
+from clip_atelier.engine.runs.cross_validation import PartGain, QuestionResult, TrivialWay
 from clip_atelier.engine.settings import migrated
 
 SCHEMA = 1
 """Raised when an older version could misread a run folder."""
 
 Status = Literal["running", "done", "stopped", "failed", "interrupted", "damaged"]
-
-
-class Difference(Record):
-    """Adapted minus base, with its paired 95 % interval; missing numbers were not measured."""
-
-    value: Score = None
-    low: Score = None
-    high: Score = None
 
 
 class Comparison(Record):
@@ -87,6 +81,13 @@ class TrainResult(Comparison):
         measured_on: "test" or "validation".
         validation: Means on the validation part.
         base_untouched: Whether the base embeddings came out bit-equal again.
+        protocol: How it was measured, in words.
+        folds: How many folds it was measured by; 0 where one part was kept aside.
+        questions: The comparison of each question.
+        parts: What each part beside the update does.
+        trivial: The trivial ways on the same queries.
+        skipped: What was left out or shortened, in sentences.
+        summary: What was done and why, in a paragraph.
     """
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -103,6 +104,13 @@ class TrainResult(Comparison):
     measured_on: str = ""
     validation: PartMeans = PartMeans()
     base_untouched: bool | None = None
+    protocol: str = ""
+    folds: int = 0
+    questions: Mapping[str, QuestionResult] = Field(default_factory=dict)
+    parts: tuple[PartGain, ...] = ()
+    trivial: tuple[TrivialWay, ...] = ()
+    skipped: tuple[str, ...] = ()
+    summary: str = ""
 
 
 class Evaluation(Comparison):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from clip_atelier.engine.core import N_, UserError, _
 from clip_atelier.engine.settings.data import DataSettings
 from clip_atelier.engine.settings.declare import Declared, Effect, declarations
+from clip_atelier.engine.settings.evaluation import EvaluationSettings
 from clip_atelier.engine.settings.groups import GROUP_TITLES, Settings
 from clip_atelier.engine.settings.hardware import HardwareSettings
 from clip_atelier.engine.settings.lora import TAKEN_AWAY, LoraSettings
@@ -29,6 +30,7 @@ __all__ = [
     "DataSettings",
     "Declared",
     "Effect",
+    "EvaluationSettings",
     "HardwareSettings",
     "Issue",
     "LoraSettings",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from clip_atelier.engine.core import N_
 from clip_atelier.engine.settings.data import DataSettings
 from clip_atelier.engine.settings.declare import Block
+from clip_atelier.engine.settings.evaluation import EvaluationSettings
 from clip_atelier.engine.settings.hardware import HardwareSettings
 from clip_atelier.engine.settings.lora import LoraSettings
 from clip_atelier.engine.settings.model import ModelSettings
@@ -18,6 +19,7 @@ class Settings(Block):
     lora: LoraSettings = LoraSettings()
     train: TrainSettings = TrainSettings()
     data: DataSettings = DataSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     hardware: HardwareSettings = HardwareSettings()
 
     @property
@@ -25,11 +27,17 @@ class Settings(Block):
         """Whether the update starts from what pairs differ in, where pairs are learned from."""
         return self.train.initialization == "pairs" and "visual_projection" in self.lora.target_modules
 
+    @property
+    def starts_from_captions(self) -> bool:
+        """Whether the update starts from the closed formula that fits the captions."""
+        return self.train.initialization == "captions" and "visual_projection" in self.lora.target_modules
+
 
 GROUP_TITLES = {
     "model": N_("Model"),
     "lora": N_("LoRA"),
     "train": N_("Training"),
     "data": N_("Collection"),
+    "evaluation": N_("Measuring"),
     "hardware": N_("Hardware"),
 }

@@ -41,23 +41,27 @@ class TrainSettings(Block):
         detail=N_("Bare target names such as q_proj match both sides; this limits them."),
         choices={"both": N_("images and texts"), "vision": N_("images only"), "text": N_("texts only")},
     )
-    initialization: Literal["pairs", "zero"] = setting(
+    initialization: Literal["pairs", "captions", "zero"] = setting(
         "pairs",
         affects=("learning",),
         title=N_("Start of the update"),
         summary=N_(
-            "From pairs: before the first step, what a sketch and its artwork differ in counts only half. Needs "
-            "visual_projection among the target modules; everything else starts at zero."
+            "From captions: a formula that brings the drawings nearer to their words, before the first step. From pairs: what "
+            "a sketch and its artwork differ in counts only half. Both need visual_projection among the target modules; "
+            "everything else starts at zero."
         ),
         detail=N_(
             "What the two drawings of a pair differ in is the technique, not the thing. With pairs to learn from, the r "
             "directions in which their embeddings differ most are halved by the first values of A and B; training goes on "
             "from there. In trials this found more artworks than training from zero, and already from eight pairs. "
+            "'captions' is ridge regression from the drawings' embeddings to those of their captions, cut to rank r, as far as "
+            "it helps on drawings that it was not fitted to, and not at all where it does not. "
             "'zero' is PEFT's usual start: B is zero, so nothing is changed yet."
         ),
         source="Solomonoff, Campbell & Boardman 2005, ICASSP (nuisance attribute projection); PEFT: LoraConfig.init_lora_weights",
         choices={
             "pairs": N_("from what pairs differ in"),
+            "captions": N_("from a formula that fits the captions"),
             "zero": N_("at zero, as PEFT does"),
         },
         advanced=True,
@@ -74,6 +78,23 @@ class TrainSettings(Block):
         ),
         ge=1,
         le=10_000,
+    )
+    steps: int = setting(
+        0,
+        affects=(
+            "learning",
+            "length",
+        ),
+        title=N_("Steps"),
+        summary=N_(
+            "Length of the run in steps, whatever the folder's size. 0: as many as the epochs come to."
+        ),
+        detail=N_(
+            "A small folder has few steps in an epoch, and a few dozen steps change next to nothing. A fixed number teaches "
+            "eight drawings as long as eight hundred."
+        ),
+        ge=0,
+        le=1_000_000,
     )
     batch_size: int = setting(
         64,
@@ -177,6 +198,41 @@ class TrainSettings(Block):
         le=10,
         advanced=True,
     )
+    preservation: float = setting(
+        0.0,
+        affects=(
+            "learning",
+            "speed",
+        ),
+        title=N_("Preservation"),
+        summary=N_(
+            "How strongly the model is held to what it said before of drawings and words that are not yours. 0: not at all."
+        ),
+        detail=N_(
+            "At every step some drawings and words of the control set that comes with the program are embedded too, and pulled "
+            "back to their first embeddings. The update then learns your hand without forgetting the rest; with it, full "
+            "strength does as well as half."
+        ),
+        ge=0,
+        le=1000,
+        step=1.0,
+        advanced=True,
+    )
+    smoothing: float = setting(
+        0.0,
+        affects=("learning",),
+        title=N_("Smoothed targets"),
+        summary=N_(
+            "Share of each target that goes to captions and drawings that are alike by the untouched model. 0: only what "
+            "belongs together is right."
+        ),
+        detail=N_("“A red house” is not as wrong for a house as “a fish” is."),
+        source="Gao et al. 2023, arXiv:2303.17561 (SoftCLIP)",
+        ge=0,
+        le=0.9,
+        step=0.05,
+        advanced=True,
+    )
     max_grad_norm: float = setting(
         1.0,
         affects=("learning",),
@@ -209,6 +265,18 @@ class TrainSettings(Block):
         ge=0,
         le=10,
         step=0.1,
+    )
+    pair_scale: float = setting(
+        0.0,
+        affects=("learning",),
+        title=N_("Sharpness of pairs"),
+        summary=N_(
+            "How sharply sketches and artworks are compared while learning (1 / temperature). 0: as sharply as captions."
+        ),
+        ge=0,
+        le=100,
+        step=1.0,
+        advanced=True,
     )
     text_weight: float = setting(
         1.0,

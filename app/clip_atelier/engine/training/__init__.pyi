@@ -1,4 +1,5 @@
 from .batches import step_count as step_count
+from .cross_validation import crossval as crossval
 from .distributed.group import Group as Group
 from .distributed.group import joined as joined
 from .distributed.trainer import follow as follow

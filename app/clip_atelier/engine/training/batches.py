@@ -29,7 +29,7 @@ class Batch:
 def step_count(items: Sequence[Item], parts: Split, settings: Settings) -> int:
     """How many steps a run takes: what the form shows and what the run does."""
     batches = Batches(items, parts.train, parts.groups, settings.train.batch_size, settings.data.views, 0)
-    return batches.per_epoch * settings.train.epochs
+    return settings.train.steps or batches.per_epoch * settings.train.epochs
 
 
 class Batches:

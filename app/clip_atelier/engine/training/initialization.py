@@ -1,4 +1,4 @@
-"""Where an update starts: at nothing, as PEFT does it, or from what the two drawings of a pair differ in.
+"""Where an update starts: at nothing, as PEFT does it, from what the two drawings of a pair differ in, or from captions.
 
 What sketch and artwork of one thing differ in is the technique, not the thing. Halving those directions of the
 embedding before the first step takes out of every later comparison what says nothing about who belongs to whom. The
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from peft.tuners.lora import LoraLayer
 
 from clip_atelier.engine.core import Control, Notice, Work, _
-from clip_atelier.engine.models import Adapter
+from clip_atelier.engine.models import Adapter, features
+from clip_atelier.engine.parts import Embedded, distinct_captions, fitted_projection
 from clip_atelier.engine.settings import TAKEN_AWAY
 from clip_atelier.engine.training.steps import TrainingInputs
 
@@ -65,6 +66,40 @@ def from_pairs(adapter: Adapter, inputs: TrainingInputs, train: Sequence[int], c
         )
     )
     return len(across)
+
+
+def from_captions(
+    adapter: Adapter, inputs: TrainingInputs, train: Sequence[int], control: Control
+) -> Work[int]:
+    """Puts the closed formula that fits drawings to their captions into a fresh update; arguments as `from_pairs`.
+
+    Returns:
+        The rank of what it starts from; 0 where it starts at nothing: because that was chosen, visual_projection is not
+        adapted, or no such map helped on drawings that it was not fitted to.
+    """
+    layer = adapter.clip.projection("vision")
+    if not (adapter.settings.starts_from_captions and isinstance(layer, LoraLayer)):
+        return 0
+    items = [inputs.items[index] for index in train]
+    strings = distinct_captions(items)
+    pooled = yield from inputs.pooled(train, control)  # [N, width]
+    weight = layer.get_base_layer().weight.detach().double().cpu().numpy()  # [dim, width]
+    with adapter.at(0.0):
+        texts = features.texts(adapter.clip, strings)
+    embedded = Embedded.of(items, strings, pooled @ weight.T, texts)
+    groups = np.array([inputs.groups[index] for index in train], np.int64)
+    everything = np.arange(len(train), dtype=np.int64)
+    update = fitted_projection(embedded, groups, everything, adapter.settings.lora.r)
+    if update is None:
+        return 0
+    a, b = update.lora_factors(weight, adapter.settings.lora.r, layer.scaling["default"])
+    own = update.left.shape[1]
+    with torch.no_grad():
+        # Rows of A that the map leaves empty keep their random values: B is zero there, and training may use them.
+        layer.lora_A["default"].weight[:own] = torch.from_numpy(a[:own]).to(layer.lora_A["default"].weight)
+        layer.lora_B["default"].weight.copy_(torch.from_numpy(b))
+    yield Notice(text=_("The update starts from a formula that fits the drawings to their captions."))
+    return int(own)
 
 
 def principal(differences: NDArray[np.float32], count: int) -> NDArray[np.float32]:

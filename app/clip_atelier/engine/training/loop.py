@@ -240,13 +240,13 @@ class Loop:
             scale = self.train_step.scale()
             for piece in range(pieces.per_epoch):
                 batch = pieces.at(piece)
-                captions, right, sketches, artworks, same = self.inputs.relations(batch)
+                captions, relations = self.inputs.relations(batch)
                 x = torch.from_numpy(images[[row[i] for i in batch.indices]])
                 y = torch.from_numpy(words[[column[evaluation_sets.caption_key(c)] for c in captions]])
                 device = self.clip.device.place
                 value = objective(
-                    x.to(device), y.to(device), right, sketches, artworks, same, scale,
-                    self.train.text_weight, self.train.pair_weight,
+                    x.to(device), y.to(device), relations, scale, self.train.text_weight, self.train.pair_weight,
+                    self.train.pair_scale,
                 )  # fmt: skip
                 total += float(value) * len(batch.indices)
                 weight += len(batch.indices)

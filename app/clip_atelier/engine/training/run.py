@@ -275,7 +275,7 @@ class _Training:
         batches = Batches(
             items, train, groups, settings.train.batch_size, settings.data.views, settings.train.seed
         )
-        total = batches.per_epoch * settings.train.epochs
+        total = settings.train.steps or batches.per_epoch * settings.train.epochs
         loop = Loop(
             self.run.path,
             self.settings,

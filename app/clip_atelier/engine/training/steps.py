@@ -32,7 +32,8 @@ from clip_atelier.engine.models import (
 from clip_atelier.engine.settings import TrainSettings
 from clip_atelier.engine.training.batches import Batch
 from clip_atelier.engine.training.distributed.gradient_cache import Share
-from clip_atelier.engine.training.losses import objective
+from clip_atelier.engine.training.losses import Relations, objective
+from clip_atelier.engine.training.preservation import Preservation
 
 _LN_100 = math.log(100.0)
 
@@ -68,6 +69,9 @@ class TrainingInputs:
         self._text_rows: dict[str, int] = {}
         self._texts = torch.zeros(0)
         self._ids: list[Tensor] = []
+        self._base_rows: dict[int, int] = {}
+        self._base_images = torch.zeros(0)
+        self._base_texts = torch.zeros(0)
 
     @property
     def stored(self) -> bool:
@@ -140,8 +144,8 @@ class TrainingInputs:
         )
         return self.clip.text(ids)
 
-    def relations(self, batch: Batch) -> tuple[list[str], Tensor, Tensor, Tensor, Tensor]:
-        """Distinct captions of a batch, and who belongs to whom (see `objective`)."""
+    def relations(self, batch: Batch) -> tuple[list[str], Relations]:
+        """Distinct captions of a batch, and who belongs to whom."""
         distinct = list({caption_key(c): c for c in batch.captions}.values())
         device = self.clip.device.place
         right = positives(self.items, batch.indices, self.groups, distinct)
@@ -150,13 +154,40 @@ class TrainingInputs:
         artworks = np.array([n for n, role in enumerate(roles) if role == "artwork"], np.int64)
         group = np.array([self.groups[i] for i in batch.indices], np.int64)
         same = group[sketches][:, None] == group[artworks][None, :]
-        return (
-            distinct,
-            torch.from_numpy(right).to(device),
+        belongs = torch.from_numpy(right).to(device)
+        return distinct, Relations(
+            belongs,
             torch.from_numpy(sketches).to(device),
             torch.from_numpy(artworks).to(device),
             torch.from_numpy(same).to(device),
+            *self._alike(batch, distinct, belongs.float()),
         )
+
+    def _alike(
+        self, batch: Batch, captions: Sequence[str], belongs: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """How alike captions and images of a batch are to each other's own ones, by the untouched model."""
+        if not self._base_rows or any(index not in self._base_rows for index in batch.indices):
+            return None, None
+        images = self._base_images[[self._base_rows[index] for index in batch.indices]]
+        texts = self._base_texts[[self._text_rows[caption] for caption in captions]]
+        own = belongs.sum(dim=1, keepdim=True).clamp(min=1)
+        back = belongs.sum(dim=0)[:, None].clamp(min=1)
+        return belongs @ (texts @ texts.T) / own, belongs.T @ (images @ images.T) / back
+
+    def remember_base(self, indices: Sequence[int], control: Control) -> Work[None]:
+        """Keeps the untouched model's embeddings of training items and their captions, for smoothed targets."""
+        adapter = attached(self.clip)
+        assert adapter is not None
+        device = self.clip.device.place
+        with adapter.at(0.0):
+            images = yield from features.images(self.clip, self.pictures, indices, control, half=True)
+            texts = features.texts(self.clip, list(self._text_rows))
+        self._base_images, self._base_texts = (
+            torch.from_numpy(images).to(device),
+            torch.from_numpy(texts).to(device),
+        )
+        self._base_rows = {index: row for row, index in enumerate(indices)}
 
 
 class TrainStep:
@@ -168,11 +199,19 @@ class TrainStep:
         inputs: Where inputs come from.
         train: How to train.
         total: Steps of the whole run, for the schedule.
+        preservation: What holds the model to what it said before of other drawings, if anything does.
     """
 
     def __init__(
-        self, clip: Model, adapter: Adapter, inputs: TrainingInputs, train: TrainSettings, total: int
+        self,
+        clip: Model,
+        adapter: Adapter,
+        inputs: TrainingInputs,
+        train: TrainSettings,
+        total: int,
+        preservation: Preservation | None = None,
     ) -> None:
+        self.preservation = preservation
         self.clip = clip
         self.adapter = adapter
         self.inputs = inputs
@@ -216,22 +255,25 @@ class TrainStep:
             return self.clip.temperature.clamp(max=_LN_100).exp()
         return self.clip.logit_scale
 
-    def _loss(
-        self, images: Tensor, texts: Tensor, relations: tuple[Tensor, Tensor, Tensor, Tensor]
-    ) -> Tensor:
+    def _loss(self, images: Tensor, texts: Tensor, relations: Relations) -> Tensor:
+        train = self.train
         return objective(
-            images, texts, *relations, self.scale(), self.train.text_weight, self.train.pair_weight
-        )
+            images, texts, relations, self.scale(), train.text_weight, train.pair_weight, train.pair_scale,
+            train.smoothing,
+        )  # fmt: skip
 
     def step(self, step: int, batch: Batch) -> Tensor:
         """One step; returns its loss (detached, still on the device)."""
-        captions, *rest = self.inputs.relations(batch)
-        relations = (rest[0], rest[1], rest[2], rest[3])
+        captions, relations = self.inputs.relations(batch)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         self.optimizer.zero_grad(set_to_none=True)
         with self.computing():
             loss = self._gradients(step, batch, captions, relations)
+            if self.preservation:
+                with self._autocast():
+                    drift = self.preservation.drift(step)
+                self.scaler.scale(self.train.preservation * drift).backward()
         if self.train.size_penalty:
             penalty = self.train.size_penalty * self.adapter.size()
             self.scaler.scale(penalty).backward()
@@ -289,9 +331,7 @@ class TrainStep:
             again,
         )
 
-    def _gradients(
-        self, step: int, batch: Batch, captions: list[str], relations: tuple[Tensor, Tensor, Tensor, Tensor]
-    ) -> Tensor:
+    def _gradients(self, step: int, batch: Batch, captions: list[str], relations: Relations) -> Tensor:
         """The loss of a batch, and its gradients in the trained tensors."""
         share = self.share(batch, captions)
         images, texts = share.images.requires_grad_(True), share.texts.requires_grad_(True)

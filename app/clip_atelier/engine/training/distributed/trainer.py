@@ -26,6 +26,8 @@ from clip_atelier.engine.settings import TrainSettings
 from clip_atelier.engine.storage import BlobCache
 from clip_atelier.engine.training.batches import Batch
 from clip_atelier.engine.training.distributed.group import Group, Released
+from clip_atelier.engine.training.losses import Relations
+from clip_atelier.engine.training.preservation import Preservation
 from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
 
 
@@ -83,13 +85,12 @@ class Leader(TrainStep):
         train: TrainSettings,
         total: int,
         group: Group,
+        preservation: Preservation | None = None,
     ) -> None:
-        super().__init__(clip, adapter, inputs, train, total)
+        super().__init__(clip, adapter, inputs, train, total, preservation)
         self.group = group
 
-    def _gradients(
-        self, step: int, batch: Batch, captions: list[str], relations: tuple[Tensor, Tensor, Tensor, Tensor]
-    ) -> Tensor:
+    def _gradients(self, step: int, batch: Batch, captions: list[str], relations: Relations) -> Tensor:
         group, trained = self.group, list(self.adapter.trainable.values())
         rows, words = (parts_of(len(of), group.size) for of in (batch.indices, captions))
         order = {

@@ -1,0 +1,89 @@
+"""Preservation: the model is held to what it said before of drawings and words that are not the learner's.
+
+Some drawings and captions of the control set that comes with the program are embedded at every step, and how far their
+embeddings went from the untouched model's is added to the loss.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from clip_atelier.engine.core import Control, Work, paths
+from clip_atelier.engine.data import ImageCache, scan
+from clip_atelier.engine.models import Adapter, Model, features
+from clip_atelier.engine.settings import DataSettings
+
+PER_STEP: Final = 16
+"""Drawings, and as many captions, that a step looks at."""
+MOST: Final = 256
+"""Drawings that are looked at in turn."""
+
+
+class Preservation:
+    """The control set, prepared for one update.
+
+    Args:
+        clip: The model.
+        adapter: Its update; a tower that it does not touch cannot drift and is left out.
+        image_cut: Where the stored part of the vision tower ends, 0 where nothing is stored.
+        text_cut: The same of the text tower.
+        seed: With the step, decides which drawings are looked at.
+    """
+
+    def __init__(self, clip: Model, adapter: Adapter, image_cut: int, text_cut: int, seed: int) -> None:
+        self.clip = clip
+        self.adapter = adapter
+        self.image_cut = image_cut
+        self.text_cut = text_cut
+        self.seed = seed
+        self._inputs: Tensor = torch.zeros(0)
+        self._ids: list[Tensor] = []
+        self._images: Tensor = torch.zeros(0)
+        self._texts: Tensor = torch.zeros(0)
+
+    def prepare(self, control: Control) -> Work[None]:
+        """Reads the control set and embeds it by the untouched model."""
+        clip, device = self.clip, self.clip.device.place
+        collection = yield from scan(paths.control_collection(), DataSettings(), control)
+        items = collection.items[:MOST]
+        pictures = ImageCache(collection.root, collection.items, clip.image_size, DataSettings())
+        bad = set((yield from pictures.prepare(range(len(items)), control)))
+        indices = [i for i in range(len(items)) if i not in bad]
+        captions = [items[i].captions[0] for i in indices]
+        with self.adapter.at(0.0):
+            images = yield from features.images(clip, pictures, indices, control)
+            texts = features.texts(clip, captions)
+            if self.image_cut:
+                stored = yield from features.image_prefix(
+                    clip, pictures, indices, self.image_cut, control, half=True
+                )
+                self._inputs = torch.from_numpy(stored).to(device)
+            else:
+                self._inputs = torch.from_numpy(np.stack([pictures.batch([i])[0] for i in indices]))
+            self._images, self._texts = (
+                torch.from_numpy(images).to(device),
+                torch.from_numpy(texts).to(device),
+            )
+        self._ids = features.text_ids(clip, captions)
+
+    def drift(self, step: int) -> Tensor:
+        """How far some of the control set went from where it was: 1 - cosine, of drawings and captions together."""
+        rows = np.random.default_rng([self.seed, step, PER_STEP]).integers(len(self._images), size=PER_STEP)
+        total = torch.zeros((), device=self.clip.device.place)
+        if self.adapter.touches("vision"):
+            x = self._inputs[rows]
+            x = x if self.image_cut else self.clip.pixels(x)
+            now = F.normalize(self.clip.image(x, self.image_cut).float(), dim=1)
+            total = total + (1 - (now * self._images[rows]).sum(dim=1)).mean()
+        if self.adapter.touches("text"):
+            ids = torch.nn.utils.rnn.pad_sequence(
+                [self._ids[row] for row in rows], batch_first=True, padding_value=self.clip.pad
+            )
+            now = F.normalize(self.clip.text(ids).float(), dim=1)
+            total = total + (1 - (now * self._texts[rows]).sum(dim=1)).mean()
+        return total
