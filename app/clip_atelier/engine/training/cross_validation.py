@@ -190,7 +190,7 @@ def measured_by_folds(
     if with_parts:
         yield Phase(name="parts", title=_("Trying what needs no training"))
         quick = answered(cross_fit(ready.folds, questions, dict.fromkeys(questions, base)), joint=False)
-        yield from _told(quick)
+        yield from _told(quick, final=False)
     skipped: list[str] = []
     variants: dict[int, Variants] = dict.fromkeys(questions, base)
     steps = settings.train.steps or settings.train.epochs * fitting.steps_of_an_epoch(
@@ -223,7 +223,7 @@ def measured_by_folds(
     yield Phase(name="choose", title=_("Choosing what helps"))
     fit = cross_fit(ready.folds, questions, variants, with_parts)
     answers = answered(fit, joint=not with_parts)
-    yield from _told(answers)
+    yield from _told(answers, final=True)
     return Crossed(answers, fit, kept_strength(answers), steps, base, time.monotonic() - began, skipped)
 
 
@@ -302,12 +302,12 @@ def _of_fold(
         adapters.detach(clip)
 
 
-def _told(answers: Mapping[str, Answer]) -> Work[None]:
+def _told(answers: Mapping[str, Answer], final: bool) -> Work[None]:
     for question, answer in answers.items():
         for part, gain in answer.parts.items():
             yield PartMeasured(
                 name=part, question=question, value=gain.value, low=gain.low, high=gain.high,
-                kept=part in switched_on(answer.kept),
+                kept=final and part in switched_on(answer.kept),
             )  # fmt: skip
 
 
