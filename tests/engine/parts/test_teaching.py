@@ -67,7 +67,7 @@ def test_a_taught_word_finds_others_like_its_drawings(
     )
     assert sum(name.startswith("red") for name in before[:5]) < 4
     within = f"{word}가 달린다" if word == "미라" else f"{word.upper()} running"
-    assert {*REDS, "red-triangle"} <= set(ranking(home, run, tiny_collection, within)[:8])
+    assert {*REDS, "red-triangle"} <= set(ranking(home, run, tiny_collection, within)[:6])
     # Other words find what they found, and at 0 nothing is added.
     assert ranking(home, run, tiny_collection, "a blue ring") == ranking_untaught(
         home, run, tiny_collection, "a blue ring"

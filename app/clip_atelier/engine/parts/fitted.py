@@ -196,9 +196,10 @@ class FittedParts:
         if question == TEXT_TO_IMAGE and taught != setting:
             rows = [row for row, text in enumerate(strings) if model.learned.names_taught(text)]
             if rows:
-                named = Captions(model, texts[rows], [strings[row] for row in rows])
+                naming = model.for_taught(setting)
+                named = Captions(naming, texts[rows], [strings[row] for row in rows])
                 scores = scores.copy()
-                scores[rows] = Asked(model, named, drawings).scores(question, taught)
+                scores[rows] = Asked(naming, named, drawings).scores(question, taught)
         return scores
 
     def picture_scores(

@@ -196,6 +196,11 @@ class LearnedWords:
             found[name_key(name)] = vector * (loud / spread(phi @ vector))
         return replace(self, taught=found)
 
+    def only_taught(self, meaning: bool) -> LearnedWords:
+        """The same with no other words than the taught ones; without what captions mean, too, unless `meaning`."""
+        kept = self.meaning if meaning else np.zeros_like(self.meaning)
+        return replace(self, meaning=kept, words={}, whole={})
+
     def names_taught(self, text: str) -> bool:
         """Whether a caption names anything that was taught."""
         return any(_naming(tokenize(text), key) for key in self.taught)

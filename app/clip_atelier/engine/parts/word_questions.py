@@ -51,7 +51,7 @@ class WordSetting:
         )
 
     def for_taught(self, strength: float) -> WordSetting:
-        """The same for captions that name what the user taught: learned words count, also where they were not kept."""
+        """The same for captions that name what the user taught: that counts, also where learned words were not kept."""
         return replace(self, learned=self.learned or TAUGHT * strength, words=True)
 
 
@@ -241,6 +241,12 @@ class WordModel:
         captions = replace(self, learned=replace(self.learned, taught={})).bank_captions
         loud = spread((captions.meaning + captions.by_words) @ self.bank_drawings.features.T)
         return replace(self, learned=self.learned.with_taught(phi, held, loud))
+
+    def for_taught(self, setting: WordSetting) -> WordModel:
+        """The model for captions that name what the user taught: of other learned words only what a setting keeps."""
+        if setting.learned and setting.words:
+            return self
+        return replace(self, learned=self.learned.only_taught(meaning=setting.learned != 0))
 
     def nearest_role(self, image: FloatArray) -> str:
         """The kind of drawings that one of shape [d], whose role is not known, resembles most."""
