@@ -11,7 +11,7 @@ import pytest
 from clip_atelier.engine.core import Control, DamagedFile, UserError, drive
 from clip_atelier.engine.data import image_gate
 from clip_atelier.engine.models import Models, adapters, features
-from clip_atelier.engine.parts import FittedParts, TaughtList, Variant, teaching
+from clip_atelier.engine.parts import FittedParts, TaughtList, Variant, taught, teaching
 from clip_atelier.engine.parts.arrays import unit
 from clip_atelier.engine.runs import Runs, open_run
 
@@ -103,15 +103,15 @@ def test_forgetting_takes_it_away_and_renaming_keeps_it(
     home: Path, run: str, tiny_collection: Path, teach: Callable[..., TaughtList]
 ) -> None:
     teach("Quorvex", *REDS)
-    taught = ranking(home, run, tiny_collection, "Quorvex")
-    listed = teaching.rename(home, run, "quorvex", "Zumbel")
+    before = ranking(home, run, tiny_collection, "Quorvex")
+    listed = taught.rename(home, run, "quorvex", "Zumbel")
     assert [one.word for one in listed.words] == ["Zumbel"]
     assert set(REDS) <= set(ranking(home, run, tiny_collection, "Zumbel")[:5])
     assert ranking(home, run, tiny_collection, "Quorvex") == ranking_untaught(
         home, run, tiny_collection, "Quorvex"
     )
-    assert teaching.forget(home, run, "ZUMBEL").words == ()
-    assert ranking(home, run, tiny_collection, "Quorvex") != taught
+    assert taught.forget(home, run, "ZUMBEL").words == ()
+    assert ranking(home, run, tiny_collection, "Quorvex") != before
     assert not list(Runs(home).open(run).path.glob("taught.*"))
 
 
@@ -124,9 +124,9 @@ def test_drawings_are_added_and_two_names_may_share_them(
     assert (told.word, len(told.drawings), told.sure == "too few") == ("Quorvex", 3, False)
     assert [one.word for one in teach("쿼벡스", *REDS).words] == ["Quorvex", "쿼벡스"]
     assert set(REDS) <= set(ranking(home, run, tiny_collection, "쿼벡스")[:5])
-    assert teaching.taught_words(home, run).words[1].drawings == told.drawings
+    assert taught.listed(home, run).words[1].drawings == told.drawings
     # Forgetting one leaves the other, and the drawings that both name.
-    teaching.forget(home, run, "Quorvex")
+    taught.forget(home, run, "Quorvex")
     assert set(REDS) <= set(ranking(home, run, tiny_collection, "쿼벡스")[:5])
 
 
@@ -145,14 +145,14 @@ def test_what_is_wrong_is_told(
     with pytest.raises(UserError, match="broken"):
         teach("Quorvex", "red-ring", "broken")
     with pytest.raises(UserError, match="not taught") as told:
-        teaching.forget(home, run, "Quorvex")
+        taught.forget(home, run, "Quorvex")
     assert told.value.hint == "This run was taught no word yet."
     with pytest.raises(UserError, match="no run"):
-        teaching.taught_words(home, "nothing")
+        taught.listed(home, "nothing")
     teach("Quorvex", "red-ring")
     teach("Zumbel", "red-line")
     with pytest.raises(UserError, match="taught already"):
-        teaching.rename(home, run, "Quorvex", "zumbel")
+        taught.rename(home, run, "Quorvex", "zumbel")
 
 
 def test_damaged_files_are_told(
@@ -167,10 +167,10 @@ def test_damaged_files_are_told(
     (folder / "taught.safetensors").write_bytes(kept)
     (folder / "taught.json").write_text('{"schema": 1, "words": [{"drawings": []}]}')
     with pytest.raises(DamagedFile, match=r"taught\.json.*word") as told:
-        teaching.taught_words(home, run)
+        taught.listed(home, run)
     assert "taught again" in told.value.hint
     (folder / "taught.json").unlink()
-    assert teaching.taught_words(home, run).words == ()
+    assert taught.listed(home, run).words == ()
 
 
 def test_parts_saved_again_do_not_keep_what_was_taught(

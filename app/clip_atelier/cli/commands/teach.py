@@ -29,11 +29,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine.parts import teaching
+    from clip_atelier.engine.parts import taught
 
     home = session.home
     if args.word is not None:
         from clip_atelier.engine.models import Models
+        from clip_atelier.engine.parts import teaching
 
         word, *images = args.word
         if not images and Path(word).is_file():
@@ -43,14 +44,14 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
                 "word",
             )
         work = teaching.teach(home, args.run, word, [Path(p) for p in images], Models(home), session.control)
-        taught = session.drive(work)
+        found = session.drive(work)
     elif args.rename is not None:
-        taught = teaching.rename(home, args.run, *args.rename)
+        found = taught.rename(home, args.run, *args.rename)
     elif args.forget is not None:
-        taught = teaching.forget(home, args.run, args.forget)
+        found = taught.forget(home, args.run, args.forget)
     else:
-        taught = teaching.taught_words(home, args.run)
-    return Outcome(taught.as_json(), listing(taught))
+        found = taught.listed(home, args.run)
+    return Outcome(found.as_json(), listing(found))
 
 
 def listing(taught: TaughtList) -> str:

@@ -1,4 +1,5 @@
 from . import questions as questions
+from . import taught as taught
 from . import teaching as teaching
 from . import trivial as trivial
 from . import variants as variants

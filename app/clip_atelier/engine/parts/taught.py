@@ -30,6 +30,7 @@ from clip_atelier.engine.core import (
 from clip_atelier.engine.parts.arrays import FloatArray
 from clip_atelier.engine.parts.learned_words import name_key
 from clip_atelier.engine.parts.variants import Variant
+from clip_atelier.engine.runs import Runs
 
 DOCUMENT: Final = "taught.json"
 ARRAYS: Final = "taught.safetensors"
@@ -78,6 +79,10 @@ class TaughtList(Record):
     schema_version: int = Field(default=1, alias="schema")
     run: str
     words: tuple[TaughtWord, ...] = ()
+
+    def get(self, word: str) -> TaughtWord | None:
+        """A word, however its case and spacing are written."""
+        return next((one for one in self.words if name_key(one.word) == name_key(word)), None)
 
 
 class _EmbeddedVariant(Record):
@@ -198,6 +203,55 @@ class TaughtWords:
         )
 
 
+def listed(home: Path, run_id: str) -> TaughtList:
+    """What a run was taught.
+
+    Raises:
+        UserError: there is no such run.
+        DamagedFile: what it was taught cannot be understood.
+    """
+    run = Runs(home).open(run_id)
+    return TaughtWords.read(run.path).listed(run.id)
+
+
+def rename(home: Path, run_id: str, old: str, new: str) -> TaughtList:
+    """Gives a taught word another name; it finds what it found before.
+
+    Raises:
+        UserError: there is no such run or word, the new name is empty, or it is another word's.
+        DamagedFile: what the run was taught cannot be understood.
+    """
+    run = Runs(home).open(run_id)
+    name = checked_name(new)
+    with run.hold():
+        taught = TaughtWords.read(run.path)
+        word = _known(taught, old)
+        if name_key(name) != name_key(word.word) and taught.get(name) is not None:
+            raise UserError(
+                _("The word “{word}” is taught already.").format(word=name),
+                _("Choose another name, or forget that word first."),
+                "word",
+            )
+        taught = taught.renamed(word.word, name)
+        taught.save(run.path)
+    return taught.listed(run.id)
+
+
+def forget(home: Path, run_id: str, word: str) -> TaughtList:
+    """Takes a taught word away; the drawings themselves are not touched.
+
+    Raises:
+        UserError: there is no such run or word.
+        DamagedFile: what the run was taught cannot be understood.
+    """
+    run = Runs(home).open(run_id)
+    with run.hold():
+        taught = TaughtWords.read(run.path)
+        taught = taught.without(_known(taught, word).word)
+        taught.save(run.path)
+    return taught.listed(run.id)
+
+
 def checked_name(word: str) -> str:
     """A name as it is kept, spaces around it taken away.
 
@@ -214,7 +268,7 @@ def checked_name(word: str) -> str:
     return name
 
 
-def known(taught: TaughtWords, word: str) -> KeptWord:
+def _known(taught: TaughtWords, word: str) -> KeptWord:
     """A word that was taught.
 
     Raises:

@@ -17,7 +17,6 @@ from clip_atelier.engine.parts.arrays import FloatArray, unit
 from clip_atelier.engine.parts.embedded import distinct_captions
 from clip_atelier.engine.parts.embedding import embedded_variants, image_embeddings
 from clip_atelier.engine.parts.fitted import FittedParts
-from clip_atelier.engine.parts.learned_words import name_key
 from clip_atelier.engine.parts.nothing_fits import Threshold
 from clip_atelier.engine.parts.picture_head import BASE_PICTURES
 from clip_atelier.engine.parts.questions import PICTURE_QUESTIONS, TEXT_TO_IMAGE, WORD_QUESTIONS
@@ -30,7 +29,6 @@ from clip_atelier.engine.parts.taught import (
     TaughtList,
     TaughtWords,
     checked_name,
-    known,
     shas,
 )
 from clip_atelier.engine.parts.variants import Variant
@@ -102,55 +100,6 @@ def teach(
         taught = taught.with_word(kept.model_copy(update={"found": found, "sure": _sure(kept, found)}))
         if ready is not parts:
             ready.save(run.path)
-        taught.save(run.path)
-    return taught.listed(run.id)
-
-
-def taught_words(home: Path, run_id: str) -> TaughtList:
-    """What a run was taught.
-
-    Raises:
-        UserError: there is no such run.
-        DamagedFile: what it was taught cannot be understood.
-    """
-    run = Runs(home).open(run_id)
-    return TaughtWords.read(run.path).listed(run.id)
-
-
-def rename(home: Path, run_id: str, old: str, new: str) -> TaughtList:
-    """Gives a taught word another name; it finds what it found before.
-
-    Raises:
-        UserError: there is no such run or word, the new name is empty, or it is another word's.
-        DamagedFile: what the run was taught cannot be understood.
-    """
-    run = Runs(home).open(run_id)
-    name = checked_name(new)
-    with run.hold():
-        taught = TaughtWords.read(run.path)
-        word = known(taught, old)
-        if name_key(name) != name_key(word.word) and taught.get(name) is not None:
-            raise UserError(
-                _("The word “{word}” is taught already.").format(word=name),
-                _("Choose another name, or forget that word first."),
-                "word",
-            )
-        taught = taught.renamed(word.word, name)
-        taught.save(run.path)
-    return taught.listed(run.id)
-
-
-def forget(home: Path, run_id: str, word: str) -> TaughtList:
-    """Takes a taught word away; the drawings themselves are not touched.
-
-    Raises:
-        UserError: there is no such run or word.
-        DamagedFile: what the run was taught cannot be understood.
-    """
-    run = Runs(home).open(run_id)
-    with run.hold():
-        taught = TaughtWords.read(run.path)
-        taught = taught.without(known(taught, word).word)
         taught.save(run.path)
     return taught.listed(run.id)
 
