@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from clip_atelier.engine.data import image_gate
 from clip_atelier.engine.models import Models, adapters, features
 from clip_atelier.engine.parts import FittedParts, TaughtList, Variant, taught, teaching
 from clip_atelier.engine.parts.arrays import unit
+from clip_atelier.engine.parts.word_questions import WordSetting
 from clip_atelier.engine.runs import Runs, open_run
 
 REDS = ("red-circle", "red-square", "red-ring")
@@ -189,3 +191,41 @@ def test_parts_saved_again_do_not_keep_what_was_taught(
     again = FittedParts.read(tmp_path)
     assert again is not None
     assert not next(iter(again.word_models.values())).learned.taught
+
+
+@pytest.mark.parametrize(("learned", "words"), [(0.0, True), (0.0, False), (1.5, False), (1.5, True)])
+def test_it_works_with_whatever_the_run_keeps(
+    home: Path,
+    run: str,
+    tiny_collection: Path,
+    teach: Callable[..., TaughtList],
+    learned: float,
+    words: bool,
+) -> None:
+    teach("Zumbel", "blue-line")
+    folder = Runs(home).open(run).path
+    parts = FittedParts.read_untaught(folder)
+    assert parts is not None
+    setting = WordSetting(learned=learned, words=words, hub=0.5, variant=Variant(1.0))
+    replace(parts, settings={**parts.settings, "text_to_image": setting}).save(folder)
+    before = ranking(home, run, tiny_collection, "a blue ring")
+    told = teach("Quorvex", *REDS).get("quorvex")
+    assert told is not None
+    assert told.found is not None
+    assert {*REDS, "red-triangle"} <= set(ranking(home, run, tiny_collection, "Quorvex")[:6])
+    assert ranking(home, run, tiny_collection, "a blue ring") == before
+
+
+def test_sketches_and_artworks_are_told_apart(
+    home: Path, tiny_pairs: Path, adapted_run: Callable[..., str]
+) -> None:
+    run = adapted_run(tiny_pairs)
+    images = [tiny_pairs / "artworks" / f"red {shape}.png" for shape in ("circle", "square", "ring")]
+    drive(teaching.teach(home, run, "Quorvex", images, Models(home), Control()))
+    parts = FittedParts.read(Runs(home).open(run).path)
+    assert parts is not None
+    (model,) = parts.word_models.values()
+    (rows,) = taught.TaughtWords.read(Runs(home).open(run).path).embeddings(Variant(1.0)).values()
+    assert {model.role_of(row) for row in rows} == {"artwork"}
+    assert model.role_of(model.role_means["sketch"]) == "sketch", "one that was never seen goes by its looks"
+    assert ranking(home, run, tiny_pairs / "artworks", "Quorvex")[0].startswith("red")

@@ -132,7 +132,7 @@ def found_again(parts: FittedParts, taught: TaughtWords, word: str, text: FloatA
     for image in mine:
         without = replace(parts, word_models={variant: model.with_taught(every, image[None])})
         gallery = np.concatenate([image[None], model.bank_images[others]])
-        kinds = [model.nearest_role(image), *roles] if roles is not None else None
+        kinds = [model.role_of(image), *roles] if roles is not None else None
         scores = without.word_scores(TEXT_TO_IMAGE, text, [word], gallery, kinds)[0]
         found += bool((scores[0] > scores[1:]).mean() >= ABOVE)
     return found

@@ -235,7 +235,7 @@ class WordModel:
                 if not same(pool, image[None]).any():
                     pool = np.concatenate([pool, image[None]])
                     if roles is not None:
-                        roles.append(self.nearest_role(image))
+                        roles.append(self.role_of(image))
         phi = self.learned.features.transform(self.role_centred(pool, self.means_for(roles, len(pool))))
         held = {name: np.where(same(pool, images).any(axis=1), 1.0, 0.0) for name, images in taught.items()}
         captions = replace(self, learned=replace(self.learned, taught={})).bank_captions
@@ -248,9 +248,13 @@ class WordModel:
             return self
         return replace(self, learned=self.learned.only_taught(meaning=setting.learned != 0))
 
-    def nearest_role(self, image: FloatArray) -> str:
-        """The kind of drawings that one of shape [d], whose role is not known, resembles most."""
-        return min(self.role_means, key=lambda role: float(((self.role_means[role] - image) ** 2).sum()))
+    def role_of(self, image: FloatArray) -> str:
+        """The role of a drawing of shape [d]: that of the bank's if it is one of them, else of those it resembles most."""
+        there = np.flatnonzero(same(self.bank_images, image[None])[:, 0])
+        if self.bank_roles is not None and len(there):
+            return self.bank_roles[there[0]]
+        means = self.role_means
+        return min(means, key=lambda role: float(((means[role] - image) ** 2).sum()), default="")
 
     @cached_property
     def bank_captions(self) -> Captions:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunSummary
     from clip_atelier.gui.app_model import AppModel
 
+_WIDTH = 560
 FEWEST = 3
 """Drawings that must be chosen: from so many on it can be told how sure a word is."""
 
@@ -39,7 +40,7 @@ class TeachDialog(QDialog):
         self._job: Job | None = None
         self.setWindowTitle(_("Teach a word"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setMinimumWidth(460)
+        self.setFixedWidth(_WIDTH)
         self.about = Label(
             N_("A word or a name for {count} drawings. From then on it finds them, and others like them."),
             "muted",
@@ -57,8 +58,8 @@ class TeachDialog(QDialog):
         buttons = row(self.teaching, self.shut)
         buttons.setStretch(0, 1)
         layout = column(
-            self.about, Label(N_("Word"), "caption"), self.word, Label(N_("Run"), "caption"), self.runs, self.none,
-            theme.S, self.told, theme.S, buttons, gap=theme.XS,
+            self.about, theme.M, Label(N_("Word"), "caption"), self.word, theme.S, Label(N_("Run"), "caption"), self.runs, self.none,
+            theme.S, self.told, None, theme.S, buttons, gap=theme.XS,
         )  # fmt: skip
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)
@@ -79,6 +80,15 @@ class TeachDialog(QDialog):
         self.runs.setVisible(bool(fitting))
         self.none.setVisible(not fitting)
         self._enable()
+        self._fit()
+
+    def _fit(self) -> None:
+        """As high as the words need."""
+        layout = self.layout()
+        assert layout is not None
+        layout.activate()
+        # Not the least height, which is that of the narrowest that words can be.
+        self.setFixedHeight(layout.heightForWidth(_WIDTH))
 
     def _enable(self) -> None:
         self.teaching.start.setEnabled(bool(self.runs.value() and self.word.text().strip()))
@@ -113,6 +123,7 @@ class TeachDialog(QDialog):
         self.told.show_literal(text)
         self.told.set_role(role)
         self.told.show()
+        self._fit()
 
     def done(self, result: int) -> None:
         """Closing stops what is not taught yet."""
