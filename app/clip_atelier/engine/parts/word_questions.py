@@ -252,7 +252,7 @@ class WordModel:
         """The role of a drawing of shape [d]: that of the bank's if it is one of them, else of those it resembles most."""
         there = np.flatnonzero(same(self.bank_images, image[None])[:, 0])
         if self.bank_roles is not None and len(there):
-            return self.bank_roles[there[0]]
+            return self.bank_roles[int(there[0])]
         means = self.role_means
         return min(means, key=lambda role: float(((means[role] - image) ** 2).sum()), default="")
 
