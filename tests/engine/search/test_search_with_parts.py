@@ -97,6 +97,15 @@ def listed(hits: list[dict[str, Any]]) -> list[tuple[str, float]]:
     return [(hit["path"], hit["score"]) for hit in hits]
 
 
+def own_places(find: Callable[..., dict[str, Any]], folder: Path, run: str, pane: str) -> float:
+    """The mean place of some drawings when they are asked for with their own captions."""
+    places = []
+    for name in ("red cross", "green ring", "blue line", "red circle"):
+        hits = find(folder, f"a {name}", run)[pane]
+        places.append([hit["path"] for hit in hits].index(f"{name.replace(' ', '-')}.png"))
+    return float(np.mean(places))
+
+
 @pytest.mark.parametrize("variant", [PLAIN, Variant(1.0, False), Variant(0.0, True), Variant(0.5, True)])
 @pytest.mark.parametrize("dial", [1.0, 0.5])
 def test_words_are_ranked_by_the_parts_in_the_embeddings_they_stand_on(
@@ -136,7 +145,7 @@ def test_a_learned_caption_finds_its_drawing_and_the_dial_turns_it_off(
     assert before["adapted"][0]["learned"] is before["adapted"][0]["fits"] is None
     keep(home, tiny_collection, run, {"text_to_image": LEARNED}, threshold=-100.0)
     after = find(tiny_collection, "a red cross", run)
-    assert after["adapted"][0]["path"] == "red-cross.png"
+    assert own_places(find, tiny_collection, run, "adapted") < own_places(find, tiny_collection, run, "base")
     assert listed(after["base"]) == listed(before["base"])
     assert "fits" not in after["base"][0]
     assert all(hit["fits"] for hit in after["adapted"])
@@ -169,7 +178,7 @@ def test_parts_without_an_update_go_by_the_dial_alone(
     assert listed(result["adapted"]) == listed(result["base"])
     result = find(tiny_collection, "a red cross", run)
     assert result["strength"] == 1.0
-    assert result["adapted"][0]["path"] == "red-cross.png"
+    assert own_places(find, tiny_collection, run, "adapted") < own_places(find, tiny_collection, run, "base")
 
 
 def test_the_dial_is_relative_to_the_recommended_strength(
@@ -269,7 +278,7 @@ def test_a_sketch_ranks_artworks_by_the_picture_head_and_leaves_sketches_where_t
         place = {paths[i]: score for i, score in zip(mine, scores, strict=True)}
         ranked = [place[path] for path in there]
         assert np.all(np.diff(ranked) < 1e-4)
-        assert there[0] == f"{side}/red ring.png"
+        assert there.index(f"{side}/red ring.png") <= here.index(f"{side}/red ring.png")
         off = find(tiny_pairs, Query.of(tiny_pairs / own), run, strength=0.0)
         assert listed(off["adapted"]) == listed(off["base"])
 
