@@ -66,27 +66,22 @@ def listing(found: SearchResult) -> str:
         rows = [(place, hit.path, measured(hit.score)) for place, hit in enumerate(base, 1)]
         return table(("", _("image"), _("score")), rows, right=(0, 2))
     before = [(place, hit.path, measured(hit.score)) for place, hit in enumerate(base, 1)]
-    after = [
-        (
-            place,
-            f"{hit.path} {LEARNED}" if hit.learned else hit.path,
-            measured(hit.score),
-            _moved(hit.base_rank, place),
-        )
-        for place, hit in enumerate(adapted, 1)
-    ]
-    strangers = [line for line, hit in zip(after, adapted, strict=True) if hit.fits is False]
-    if strangers:
-        fitting = [line for line, hit in zip(after, adapted, strict=True) if hit.fits is not False]
-        apart = [("", _("closest, but probably not it:"), "", "")]
-        pairs = zip_longest(before, fitting + apart + strangers)
-        lines = [(*(left or ("", "", "")), *(right or ("", "", "", ""))) for left, right in pairs]
-        header = ("", _("base"), _("score"), "", _("adapted"), _("score"), _("moved"))
+    fitting: list[tuple[object, ...]] = []
+    apart: list[tuple[object, ...]] = []
+    for place, hit in enumerate(adapted, 1):
+        path = f"{hit.path} {LEARNED}" if hit.learned else hit.path
+        line = (place, path, measured(hit.score), _moved(hit.base_rank, place))
+        (apart if hit.fits is False else fitting).append(line)
+    if apart:
+        after = [*fitting, ("", _("closest, but probably not it:"), "", ""), *apart]
+        both = zip_longest(before, after, fillvalue=())
+        lines = [(*(left or ("",) * 3), *(right or ("",) * 4)) for left, right in both]
+        header = ["", _("base"), _("score"), "", _("adapted"), _("score"), _("moved")]
         text = table(header, lines, right=(0, 2, 3, 5))
     else:
-        both = zip(before, after, strict=True)
-        header = ("", _("base"), _("score"), _("adapted"), _("score"), _("moved"))
-        text = table(header, [(*left, *right[1:]) for left, right in both], right=(0, 2, 4))
+        lines = [(*left, *right[1:]) for left, right in zip(before, fitting, strict=True)]
+        header = ["", _("base"), _("score"), _("adapted"), _("score"), _("moved")]
+        text = table(header, lines, right=(0, 2, 4))
     if any(hit.learned for hit in adapted):
         text += "\n\n" + _("{mark} the run learned from this drawing").format(mark=LEARNED)
     return text
