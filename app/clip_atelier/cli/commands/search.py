@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clip_atelier.cli.arguments import add_lens, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
@@ -14,6 +14,9 @@ from clip_atelier.engine.core import N_, UserError, _, measured
 
 if TYPE_CHECKING:
     from clip_atelier.engine.search import SearchResult
+
+LEARNED: Final = "•"
+"""Stands behind a drawing that the run learned from."""
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,25 +57,34 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
 
 
 def listing(found: SearchResult) -> str:
-    """The results as people read them: with a run, base and adapted beside each other and what moved."""
+    """The results as people read them: with a run, base and adapted beside each other and what moved.
+
+    Adapted results that do not fit the words stand apart below the others, each with its place in the ranking.
+    """
     base, adapted = found.base, found.adapted
     if adapted is None:
         rows = [(place, hit.path, measured(hit.score)) for place, hit in enumerate(base, 1)]
         return table(("", _("image"), _("score")), rows, right=(0, 2))
-    lines = []
-    for place, (before, after) in enumerate(zip_longest(base, adapted), 1):
-        lines.append(
-            (
-                place,
-                before.path if before else "",
-                measured(before.score if before else None),
-                after.path if after else "",
-                measured(after.score if after else None),
-                _moved(after.base_rank if after else None, place),
-            )
-        )
-    header = ("", _("base"), _("score"), _("adapted"), _("score"), _("moved"))
-    return table(header, lines, right=(0, 2, 4))
+    before = [(place, hit.path, measured(hit.score)) for place, hit in enumerate(base, 1)]
+    fitting: list[tuple[object, ...]] = []
+    apart: list[tuple[object, ...]] = []
+    for place, hit in enumerate(adapted, 1):
+        path = f"{hit.path} {LEARNED}" if hit.learned else hit.path
+        line = (place, path, measured(hit.score), _moved(hit.base_rank, place))
+        (apart if hit.fits is False else fitting).append(line)
+    if apart:
+        after = [*fitting, ("", _("closest, but probably not it:"), "", ""), *apart]
+        both = zip_longest(before, after, fillvalue=())
+        lines = [(*(left or ("",) * 3), *(right or ("",) * 4)) for left, right in both]
+        header = ["", _("base"), _("score"), "", _("adapted"), _("score"), _("moved")]
+        text = table(header, lines, right=(0, 2, 3, 5))
+    else:
+        lines = [(*left, *right[1:]) for left, right in zip(before, fitting, strict=True)]
+        header = ["", _("base"), _("score"), _("adapted"), _("score"), _("moved")]
+        text = table(header, lines, right=(0, 2, 4))
+    if any(hit.learned for hit in adapted):
+        text += "\n\n" + _("{mark} the run learned from this drawing").format(mark=LEARNED)
+    return text
 
 
 def _moved(before: int | None, place: int) -> str:

@@ -37,15 +37,33 @@ def image_embeddings(
     found = yield from features.images(clip, pictures, indices, control)
     if not views:
         return found
-    return (yield from _with_views(clip, pictures, indices, found, control))
+    return (yield from with_views(clip, pictures, indices, found, control))
 
 
-def _with_views(
-    clip: Model, pictures: ImageCache, indices: Sequence[int], plain: Features, control: Control
+def with_views(
+    clip: Model,
+    pictures: ImageCache,
+    indices: Sequence[int],
+    plain: Features,
+    control: Control,
+    half: bool = False,
 ) -> Work[Features]:
+    """The mean of the embeddings of several views of drawings, as the model is now.
+
+    Args:
+        clip: The model.
+        pictures: The drawings, prepared.
+        indices: N of them.
+        plain: Their embeddings [N, dim] as they are, which is the first view.
+        control: Stop and pause.
+        half: Compute in training's precision, as for `features.images`.
+
+    Returns:
+        Unit rows [N, dim].
+    """
     total = plain.copy()
     for view in range(1, VIEWS):
-        total += yield from features.fresh_images(clip, _View(pictures, view), indices, control)
+        total += yield from features.fresh_images(clip, _View(pictures, view), indices, control, half)
     return np.asarray(total / np.linalg.norm(total, axis=1, keepdims=True), np.float32)
 
 
@@ -82,7 +100,7 @@ def embedded_variants(
                 if variant.strength == strength:
                     images = plain
                     if variant.views:
-                        images = yield from _with_views(clip, pictures, indices, plain, control)
+                        images = yield from with_views(clip, pictures, indices, plain, control)
                     found[variant] = Embedded.of(items, strings, images, texts)
     finally:
         if adapter:

@@ -1,7 +1,7 @@
 """The embedding store: one SQLite file that knows each image's embedding by its content.
 
 An embedding is found again by the digest of the file's bytes and its *space*: the model, the way pictures are fitted
-into the square, the number format, and the update at its strength. So a moved or renamed image is never embedded twice,
+into the square, the number format, the update at its strength, and whether it is the mean of several views. So a moved or renamed image is never embedded twice,
 and no embedding of one model is ever taken for another's. A batch is one transaction in a write-ahead log: after a crash or a full disk
 everything up to the last whole batch is there.
 """
@@ -51,6 +51,7 @@ class Space:
         adapter: identifies the update's content; "" for the base.
         strength: what the update is multiplied by.
         precision: number format of the matrix products (`models.device.Device.precision`).
+        views: whether an embedding is the mean of those of several views (`parts.with_views`).
     """
 
     model: str
@@ -58,6 +59,7 @@ class Space:
     adapter: str = ""
     strength: float = 1.0
     precision: str = "fp32"
+    views: bool = False
 
     @property
     def is_base(self) -> bool:
@@ -67,9 +69,8 @@ class Space:
     @property
     def family(self) -> str:
         """The space without its strength."""
-        return "|".join(
-            (str(_RECIPE), self.model, self.fit, self.precision, "" if self.is_base else self.adapter)
-        )
+        told = [str(_RECIPE), self.model, self.fit, self.precision, "" if self.is_base else self.adapter]
+        return "|".join([*told, "views"] if self.views else told)
 
     @property
     def key(self) -> str:

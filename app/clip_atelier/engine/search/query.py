@@ -43,6 +43,11 @@ class Query:
         return Query((*self.terms, Term(content, weight)))
 
     @property
+    def alone(self) -> str | Picture | None:
+        """What is asked where it is one thing, words or a picture; None where things are added or taken away."""
+        return self.terms[0].content if len(self.terms) == 1 and self.terms[0].weight > 0 else None
+
+    @property
     def texts(self) -> list[str]:
         """The words of the query, in order."""
         return [term.content for term in self.terms if isinstance(term.content, str)]

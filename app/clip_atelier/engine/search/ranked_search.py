@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,20 @@ from numpy.typing import NDArray
 from clip_atelier.engine.core import Control, Phase, UserError, Work, _
 from clip_atelier.engine.data import image_gate, pixels
 from clip_atelier.engine.models import Models, adapters, features
+from clip_atelier.engine.parts import AskedDrawings, FittedParts, fitting, questions
 from clip_atelier.engine.search.gallery import Gallery, LoadedModel, load_model, open_gallery
 from clip_atelier.engine.search.model_ref import ModelRef
 from clip_atelier.engine.search.query import Query
 from clip_atelier.engine.search.results import SearchHit, SearchResult
-from clip_atelier.engine.search.vectors import VectorSearch
+from clip_atelier.engine.search.vectors import Ranking, VectorSearch
 
 Vector = NDArray[np.float32]
+Found = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+_SIDES: Final = {
+    "sketch": (questions.SKETCH_TO_ARTWORK, "artwork"),
+    "artwork": (questions.ARTWORK_TO_SKETCH, "sketch"),
+}
 
 
 @dataclass
@@ -33,6 +41,9 @@ class Search:
         reopen: Opens the model again after other work took its model for something else.
         base: The gallery as the base sees it.
         adapted: As the adapted model sees it; the same object where the update changes no image.
+
+    A run's parts rank what is asked with words alone, and a sketch's artworks or an artwork's sketches. All else is ranked
+    by the adapted model's cosine.
     """
 
     gallery: Gallery
@@ -40,6 +51,8 @@ class Search:
     reopen: Callable[[], LoadedModel]
     base: VectorSearch
     adapted: VectorSearch
+    _drawings: AskedDrawings | None = None
+    _spaces: dict[str, VectorSearch] = field(default_factory=dict)
 
     def find(self, query: Query, top: int = 10) -> SearchResult:
         """The best images for a query.
@@ -56,7 +69,7 @@ class Search:
         Raises:
             UserError: a query image cannot be read, the query's parts cancel each other out, or the run was changed.
         """
-        if self.loaded.clip.adapter is not self.loaded.adapter:
+        if not self.loaded.up_to_date:
             self._take_back()
         own = {_digest(picture) for picture in query.pictures if isinstance(picture, Path)}
         exclude = (
@@ -67,35 +80,120 @@ class Search:
         before, after = self._embed(query)
         ranking = self.base.rank(before, exclude)
         found, scores = ranking.top(top)
-        items = self.gallery.items
-        base = tuple(
-            SearchHit(path=items[i].path, score=score)
-            for i, score in zip(found, scores.tolist(), strict=True)
-        )
+        base = self._hits(found, scores)
         adapted = None
         if self.loaded.adapter:
-            found, scores = self.adapted.rank(after, exclude).top(top)
+            found, scores = self._adapted(query, after, exclude, top)
             ranks = ranking.places(found).tolist()
+            fits = self._fits(query, before, found)
             adapted = tuple(
-                SearchHit(path=items[i].path, score=score, base_rank=rank)
-                for i, score, rank in zip(found, scores.tolist(), ranks, strict=True)
+                hit.model_copy(update={"base_rank": rank, "fits": fit})
+                for hit, rank, fit in zip(self._hits(found, scores), ranks, fits, strict=True)
             )
         return SearchResult(
-            images=len(items) - len(exclude),
+            images=len(self.gallery.items) - len(exclude),
             skipped=self.gallery.skipped,
-            strength=self.loaded.strength,
+            strength=self.loaded.wanted,
             base=base,
             adapted=adapted,
         )
 
+    def _hits(self, found: NDArray[np.int64], scores: NDArray[np.float64]) -> tuple[SearchHit, ...]:
+        parts = self.loaded.parts
+        items = [self.gallery.items[i] for i in found]
+        return tuple(
+            SearchHit(
+                path=item.path,
+                score=score,
+                learned=None if parts is None else item.digest in parts.learned_from,
+            )
+            for item, score in zip(items, scores.tolist(), strict=True)
+        )
+
+    @property
+    def _parts(self) -> FittedParts | None:
+        """The run's parts, where the dial lets them take part."""
+        return self.loaded.parts if self.loaded.dial else None
+
+    def _adapted(self, query: Query, after: Vector, exclude: NDArray[np.int64], top: int) -> Found:
+        """The k best images of the adapted model and their scores: [k], [k]."""
+        alone = query.alone
+        if self._parts is not None and isinstance(alone, str):
+            return self._by_words(self._parts, alone, top)
+        ranking = self.adapted.rank(after, exclude)
+        if self._parts is not None and isinstance(alone, Path) and len(exclude):
+            first = self.gallery.items[exclude[0]]
+            if self.gallery.roles is not None and first.role in _SIDES:
+                return self._by_picture(self._parts, int(exclude[0]), ranking, top)
+        return ranking.top(top)
+
+    def _by_words(self, parts: FittedParts, words: str, top: int) -> Found:
+        variant = parts.setting(questions.TEXT_TO_IMAGE, self.loaded.dial).variant
+        assert self.loaded.adapter is not None
+        with self.loaded.adapter.at(variant.strength):
+            text = embed(Query.of(words), self.loaded)
+        scores = self._asked(parts).scores(text, words)
+        if scores is None:
+            return self._seen(questions.TEXT_TO_IMAGE).rank(text).top(top)
+        order = np.argsort(-scores, kind="stable")[:top]
+        return order, scores[order]
+
+    def _by_picture(self, parts: FittedParts, own: int, ranking: Ranking, top: int) -> Found:
+        """The other side in the order of the picture head, on the places that it has in the adapted model's ranking.
+
+        So the query's own side stays where it is, and the scores stay cosines of one scale.
+        """
+        roles = self.gallery.roles or ()
+        question, other = _SIDES[roles[own]]
+        places, cosines = ranking.top(len(self.gallery.items))
+        moved = np.flatnonzero([roles[i] == other for i in places])
+        side = np.sort(places[moved])
+        vectors = np.asarray(self._seen(question).vectors, np.float64)
+        pair = (vectors[[own]], vectors[side]) if other == "artwork" else (vectors[side], vectors[[own]])
+        scores = parts.picture_scores(question, *pair, self.loaded.dial)[0]
+        places[moved] = side[np.argsort(-np.round(scores, 5), kind="stable")]
+        return places[:top], cosines[:top]
+
+    def _fits(self, query: Query, before: Vector, found: NDArray[np.int64]) -> list[bool | None]:
+        """Whether each found image fits the words that are asked, as the untouched model and the parts tell."""
+        words = query.alone
+        if self._parts is None or not isinstance(words, str) or not len(found):
+            return [None] * len(found)
+        roles = self.gallery.roles
+        told = fitting(
+            self._parts,
+            before,
+            words,
+            self.base.vectors[found],
+            [self.gallery.items[i].captions for i in found],
+            None if roles is None else [roles[i] for i in found],
+        )
+        return [None] * len(found) if told is None else told.tolist()
+
+    def _asked(self, parts: FittedParts) -> AskedDrawings:
+        """The folder as words ask for it, prepared once."""
+        if self._drawings is None:
+            vectors = self._seen(questions.TEXT_TO_IMAGE).vectors
+            self._drawings = AskedDrawings(parts, vectors, self.gallery.roles, self.loaded.dial)
+        return self._drawings
+
+    def _seen(self, question: str) -> VectorSearch:
+        """The folder in the embeddings that a question stands on."""
+        assert self.loaded.parts is not None
+        space = self.loaded.space(self.loaded.parts.setting(question, self.loaded.dial).variant)
+        if space.key not in self._spaces:
+            self._spaces[space.key] = VectorSearch(self.gallery.seen[space.key])
+        return self._spaces[space.key]
+
     def _take_back(self) -> None:
         loaded = self.reopen()
-        if (loaded.base, loaded.adapted) != (self.loaded.base, self.loaded.adapted):
+        if loaded.spaces(parts=True) != self.loaded.spaces(parts=True):
             raise UserError(
                 _("The model or the run has changed since this folder was opened for searching."),
                 _("Open the folder again."),
             )
         self.loaded = loaded
+        self._drawings = None
 
     def _embed(self, query: Query) -> tuple[Vector, Vector]:
         """The query as unit vectors of the base and of the adapted model: [dim], [dim]."""
@@ -150,7 +248,7 @@ def open_search(folder: Path, model_ref: ModelRef, models: Models, control: Cont
     yield Phase(name="load", title=_("Opening the model"))
     reopen = partial(load_model, model_ref, models)
     opened = reopen()
-    gallery = yield from open_gallery(folder, opened, models.home, control)
+    gallery = yield from open_gallery(folder, opened, models.home, control, parts=True)
     base = VectorSearch(gallery.base)
     adapted = base if gallery.adapted is gallery.base else VectorSearch(gallery.adapted)
     return Search(gallery, opened, reopen, base, adapted)

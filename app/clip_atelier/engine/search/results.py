@@ -38,17 +38,27 @@ class SearchHit(Record):
 
     Attributes:
         path: Below the folder.
-        score: Cosine similarity to the query.
+        score: Cosine similarity to the query; of the adapted model's results what its run's parts make of it.
         base_rank: Of the adapted model's results: the rank with the base, 1 is best.
+        fits: Of the adapted model's results: whether the drawing fits the words that were asked, or is only among the
+            closest there are; None where that cannot be told.
+        learned: Whether the run learned from this drawing; None where its run does not say.
     """
 
     path: Text
     score: float
     base_rank: int | None = None
+    fits: bool | None = None
+    learned: bool | None = None
 
 
 class SearchResult(Record):
-    """The best images for a query; `adapted` is None where there is no update."""
+    """The best images for a query.
+
+    Attributes:
+        strength: Position of the strength dial.
+        adapted: None where there is no run.
+    """
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
     images: int
@@ -58,10 +68,12 @@ class SearchResult(Record):
     adapted: tuple[SearchHit, ...] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Without a run there is no `adapted`, and `base_rank` only stands there."""
+        """Without a run there is no `adapted`; `base_rank` and `fits` only stand there, `learned` only with a run."""
         found = super().as_json()
         for hit in found["base"]:
-            del hit["base_rank"]
+            del hit["base_rank"], hit["fits"]
+            if found["adapted"] is None:
+                del hit["learned"]
         if found["adapted"] is None:
             del found["adapted"]
         return found

@@ -40,6 +40,7 @@ from PySide6.QtWidgets import (
     QStyleOptionViewItem,
 )
 
+from clip_atelier.engine.core import _
 from clip_atelier.gui import theme
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Tile:
         badge: A short mark in the corner: a rank, a number of a group.
         tone: Colour of the note: "muted", "gain", "loss" or "accent".
         data: What the page wants to know about it.
+        mark: What a dot in the other corner stands for, told beside the large picture; no dot where it is empty.
     """
 
     path: Path
@@ -131,40 +133,63 @@ class Tile:
     badge: str = ""
     tone: str = "muted"
     data: Any = None
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Divider:
+    """A line of words across a grid, between the pictures above and those below it."""
+
+    title: str
 
 
 TILE = Qt.ItemDataRole.UserRole + 1
+DIVIDER = Qt.ItemDataRole.UserRole + 2
 
 
 class TileModel(QAbstractListModel):
-    """A list of tiles."""
+    """A list of tiles, with at most one line of words among them."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._tiles: Sequence[Tile] = ()
+        self._divider: Divider | None = None
+        self._place = 0
 
-    def show(self, tiles: Sequence[Tile]) -> None:
-        """Shows other tiles."""
+    def show(self, tiles: Sequence[Tile], divider: Divider | None = None, place: int = 0) -> None:
+        """Shows other tiles, the divider before the one at `place`."""
         self.beginResetModel()
-        self._tiles = tiles
+        self._tiles, self._divider, self._place = tiles, divider, place
         self.endResetModel()
 
     def tile(self, row: int) -> Tile:
-        """One tile."""
-        return self._tiles[row]
+        """The tile in a row that is not the divider's."""
+        return self._tiles[row - (self._divider is not None and row > self._place)]
+
+    def divider(self, row: int) -> Divider | None:
+        """The divider if it is in this row."""
+        return self._divider if row == self._place else None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        """The divider cannot be chosen."""
+        return Qt.ItemFlag.NoItemFlags if self.divider(index.row()) else super().flags(index)
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
-        return 0 if parent.isValid() else len(self._tiles)
+        return 0 if parent.isValid() else len(self._tiles) + (self._divider is not None)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Title, tooltip and the tile itself."""
+        """Title, tile or divider; what the tile's mark stands for, for those who do not see it."""
         if not index.isValid():
             return None
-        tile = self._tiles[index.row()]
+        entry = self.divider(index.row()) or self.tile(index.row())
         if role == TILE:
-            return tile
+            return entry if isinstance(entry, Tile) else None
+        if role == DIVIDER:
+            return entry if isinstance(entry, Divider) else None
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return tile.title
+            return entry.title
+        if role == Qt.ItemDataRole.AccessibleDescriptionRole and isinstance(entry, Tile):
+            return _(entry.mark) if entry.mark else None
         return None
 
 
@@ -175,17 +200,23 @@ class TileDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self._store = store
         self.side = side
+        self.across = side  # width of a divider
         self.reading = round(side * 1.4)  # one size for all widths, so that a picture is read once
         self._lines = lines
 
-    def sizeHint(self, option: QStyleOptionViewItem, _index: Index) -> QSize:
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        if index.data(DIVIDER):
+            return QSize(self.across, option.fontMetrics.height() + theme.L)
         height = self.side + theme.S + self._lines * (option.fontMetrics.height() + 1)
         return QSize(self.side, height)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        """Draws one tile."""
-        tile: Tile = index.data(TILE)
+        """Draws one tile, or the divider."""
         t = theme.tokens(option.palette)
+        if divider := index.data(DIVIDER):
+            self._across(painter, option, divider.title, t)
+            return
+        tile: Tile = index.data(TILE)
         rect = option.rect
         paper = QRectF(rect.left() + 1, rect.top() + 1, self.side - 2, self.side - 2)
         painter.save()
@@ -219,12 +250,28 @@ class TileDelegate(QStyledItemDelegate):
             painter.drawPath(outline)
         if tile.badge:
             self._badge(painter, option, paper, tile.badge, t)
+        if tile.mark:
+            painter.setPen(QPen(QColor(t.surface), 1.5))
+            painter.setBrush(QColor(t.muted))
+            painter.drawEllipse(QRectF(paper.right() - 16, paper.top() + 8, 8, 8))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
         line = option.fontMetrics.height() + 1
         top = rect.top() + self.side + theme.XS
         self._line(painter, option, QRect(rect.left() + 2, top, self.side - 4, line), tile.title, t.text)
         if self._lines > 1 and tile.note:
             below = QRect(rect.left() + 2, top + line, self.side - 4, line)
             self._line(painter, option, below, tile.note, str(getattr(t, tile.tone)))
+        painter.restore()
+
+    def _across(self, painter: QPainter, option: QStyleOptionViewItem, text: str, t: theme.Tokens) -> None:
+        """Words at the left, a line from there to the right."""
+        painter.save()
+        room = option.rect.adjusted(2, 0, -2, 0)
+        self._line(painter, option, room, text, t.muted)
+        begin = room.left() + option.fontMetrics.horizontalAdvance(text) + theme.S
+        painter.setPen(QPen(QColor(t.line), 1))
+        if begin < room.right():
+            painter.drawLine(begin, room.center().y(), room.right(), room.center().y())
         painter.restore()
 
     def _line(
@@ -281,9 +328,10 @@ class TileView(QListView):
         self.activated.connect(lambda index: self.opened.emit(index.data(TILE)))
         self.selectionModel().currentChanged.connect(self._on_current)
 
-    def show_tiles(self, tiles: Sequence[Tile]) -> None:
-        """Shows other pictures."""
-        self.tiles.show(tiles)
+    def show_tiles(self, tiles: Sequence[Tile], divider: Divider | None = None, place: int = 0) -> None:
+        """Shows other pictures, the divider before the one at `place`."""
+        self.setUniformItemSizes(divider is None)
+        self.tiles.show(tiles, divider, place)
         self.selected.emit(None)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -292,8 +340,9 @@ class TileView(QListView):
         room = self.viewport().width() - gap - 2
         columns = max(1, room // (self._base_side + gap))
         side = min(room // columns - gap, round(self._base_side * 1.4))
-        if side != self._delegate.side and side > 16:
-            self._delegate.side = side
+        across = room - gap
+        if side > 16 and (side, across) != (self._delegate.side, self._delegate.across):
+            self._delegate.side, self._delegate.across = side, across
             self.scheduleDelayedItemsLayout()
         super().resizeEvent(event)
 
@@ -301,7 +350,7 @@ class TileView(QListView):
         """Resting on a picture shows it large."""
         if isinstance(event, QHelpEvent):
             index = self.indexAt(event.pos())
-            if index.isValid():
+            if index.data(TILE):
                 self._peek.show_tile(index.data(TILE), event.globalPos())
             return True
         if event.type() in (

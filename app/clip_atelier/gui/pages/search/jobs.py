@@ -60,12 +60,23 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Hit:
-    """One result: path below the gallery, similarity, and for the adapted model its place in the base's ranking."""
+    """One result.
+
+    Attributes:
+        path: Below the gallery.
+        score: Similarity.
+        title: Its first caption, if it has any.
+        base_place: Of the adapted model's results: the place in the base's ranking.
+        fits: Of the adapted model's results: whether it fits the words, None where that cannot be told.
+        learned: Whether the run learned from it.
+    """
 
     path: str
     score: float
     title: str = ""
     base_place: int | None = None
+    fits: bool | None = None
+    learned: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,9 +123,10 @@ def export(found: Found, out: Path, _tools: Tools, _control: Control) -> Work[No
         [place, shown(hit.path), f"{hit.score:.6f}"] for place, hit in enumerate(found.base, 1)
     ]
     if found.adapted is not None:
-        header += [_("adapted"), _("similarity"), _("place in the base")]
+        header += [_("adapted"), _("similarity"), _("place in the base"), _("fits"), _("learned from")]
+        said = {True: _("yes"), False: _("no"), None: ""}
         for line, hit in zip(rows, found.adapted, strict=True):
-            line += [shown(hit.path), f"{hit.score:.6f}", hit.base_place]
+            line += [shown(hit.path), f"{hit.score:.6f}", hit.base_place, said[hit.fits], said[hit.learned]]
     return at_once(lambda: tables.write(out, header, rows))
 
 
@@ -133,4 +145,5 @@ def _query(wanted: Wanted) -> Query:
 
 
 def _hit(hit: SearchHit, titles: Mapping[str, str]) -> Hit:
-    return Hit(hit.path, hit.score, titles.get(hit.path, ""), hit.base_rank)
+    title = titles.get(hit.path, "")
+    return Hit(hit.path, hit.score, title, hit.base_rank, hit.fits, bool(hit.learned))

@@ -31,9 +31,8 @@ from clip_atelier.gui.pages.search.parts import (
     Invitation,
     QueryPicture,
     pixels,
-    tile_of,
 )
-from clip_atelier.gui.parts.pictures import Tile, TileView, read_picture
+from clip_atelier.gui.parts.pictures import TILE, Tile, TileView, read_picture
 from clip_atelier.gui.parts.run_choice import RunChoice, run_words
 from clip_atelier.gui.parts.strength_dial import StrengthDial, StrengthLine
 from clip_atelier.gui.widgets.canvas import Canvas
@@ -257,16 +256,12 @@ class SearchPage(QWidget):
         self.export.setVisible(found is not None)
         if found is None:
             return
-        self.base.view.show_tiles(
-            [tile_of(found.root, hit, place) for place, hit in enumerate(found.base, 1)]
-        )
+        self.base.show_hits(found.root, found.base)
         self.adapted.setVisible(found.adapted is not None)
         words = N_("{count} pictures searched")
         self.base.note.say(words, count=f"{found.gallery:,}")
         if found.adapted is not None:
-            self.adapted.view.show_tiles(
-                [tile_of(found.root, h, place) for place, h in enumerate(found.adapted, 1)]
-            )
+            self.adapted.show_hits(found.root, found.adapted)
             moved = sum(hit.base_place != place for place, hit in enumerate(found.adapted, 1))
             self.adapted.note.say(N_("{count} of the first {top} moved"), count=moved, top=len(found.adapted))
 
@@ -294,7 +289,7 @@ class SearchPage(QWidget):
 
     def _menu(self, view: TileView, at: QPoint) -> None:
         index = view.indexAt(at)
-        if not index.isValid():
+        if not index.data(TILE):
             return
         tile = view.tiles.tile(index.row())
         menu = QMenu(self)

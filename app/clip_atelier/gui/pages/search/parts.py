@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QMenu, QWidget
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
-from clip_atelier.gui.parts.pictures import Tile, TileView
+from clip_atelier.gui.parts.pictures import Divider, Tile, TileView
 from clip_atelier.gui.widgets.layout import Flow, clear, column, row
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Message, Picture, SpokenName
 
@@ -79,6 +80,14 @@ class Column(QFrame):
         layout = column(row(self.title, None, self.note), self.view, gap=theme.S)
         layout.setContentsMargins(theme.L, theme.M, theme.S, theme.S)
         self.setLayout(layout)
+
+    def show_hits(self, root: Path, hits: Sequence[Hit]) -> None:
+        """Shows a ranking; what does not fit the words stands below the others, each with its place."""
+        tiles = [tile_of(root, hit, place) for place, hit in enumerate(hits, 1)]
+        fitting = [tile for tile, hit in zip(tiles, hits, strict=True) if hit.fits is not False]
+        others = [tile for tile, hit in zip(tiles, hits, strict=True) if hit.fits is False]
+        divider = Divider(_("Closest, but probably not it")) if others else None
+        self.view.show_tiles(fitting + others, divider, len(fitting))
 
 
 class GalleryChoice(Button):
@@ -186,7 +195,9 @@ def tile_of(root: Path, hit: Hit, place: int) -> Tile:
             tone = "gain" if change > 0 else "loss"
         else:
             note += "   ="
-    return Tile(root / hit.path, hit.title or paths.shown(Path(hit.path).stem), note, str(place), tone)
+    title = hit.title or paths.shown(Path(hit.path).stem)
+    mark = N_("The run learned from this drawing.") if hit.learned and hit.base_place is not None else ""
+    return Tile(root / hit.path, title, note, str(place), tone, mark=mark)
 
 
 def pixels(image: QImage) -> tuple[int, int, bytes]:
