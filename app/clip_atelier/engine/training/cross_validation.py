@@ -54,8 +54,8 @@ FEWEST_STEPS: Final = 40
 """Fewer are not worth the time: where the budget allows no more, it is overstepped, and said so."""
 STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0)
 """Strengths of an update alone."""
-STRENGTHS_WITH_PARTS: Final = (0.5, 1.0)
-"""Strengths that are tried together with every other part."""
+STRENGTHS_WITH_PARTS: Final = (0.5,)
+"""Strengths that are tried together with every other part: full strength adds choices, and nothing else."""
 
 
 @dataclass(frozen=True)
