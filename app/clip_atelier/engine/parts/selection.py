@@ -21,6 +21,7 @@ CAUTION: Final = 1.0
 
 _WORDS: Final[tuple[WordSetting, ...]] = (
     WordSetting(hub=0.5),
+    WordSetting(mean=1.0),
     *(WordSetting(learned, True, hub) for learned in (0.3, 0.6, 1.2, 2.5, 5.0) for hub in (0.0, 0.5)),
 )
 _PICTURES: Final = tuple(
