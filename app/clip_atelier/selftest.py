@@ -295,7 +295,8 @@ def _trains(main_window: MainWindow) -> str:
     app_model = main_window.app_model
     app_model.state.choose_preset("attention")
     for name, value in (
-        ("train.epochs", 1), ("train.batch_size", 16), ("train.checks", 1), ("train.warmup", 0.0), ("hardware.device", "cpu"),
+        ("evaluation.folds", 0), ("train.steps", 0), ("train.preservation", 0.0), ("train.epochs", 1),
+        ("train.batch_size", 16), ("train.checks", 1), ("train.warmup", 0.0), ("hardware.device", "cpu"),
     ):  # fmt: skip
         app_model.state.set_value(name, value)
     _until(lambda: not app_model.lanes.busy and app_model.split is not None, "the folder to be read again")

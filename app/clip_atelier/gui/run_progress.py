@@ -11,6 +11,7 @@ from clip_atelier.engine.core import (
     Event,
     Finished,
     Notice,
+    PartMeasured,
     Phase,
     Progress,
     Ranking,
@@ -36,6 +37,7 @@ class RunRecord:
         self.rankings: dict[str, list[Ranking]] = {}
         self.strengths: list[Strength] = []
         self.notes: list[str] = []
+        self.parts: dict[tuple[str, str], PartMeasured] = {}
         self.phase: Phase | None = None
         self.progress: Progress | None = None
         self.finished: Finished | None = None
@@ -107,6 +109,9 @@ class RunRecord:
         if len(self.notes) < _MOST_NOTES:
             self.notes.append(event.text)
 
+    def _part(self, event: PartMeasured) -> None:
+        self.parts[event.name, event.question] = event
+
     def _phase(self, event: Phase) -> None:
         self.phase = event
         self.progress = None
@@ -123,5 +128,6 @@ class RunRecord:
 _HANDLERS: dict[str, Any] = {
     Started.kind: RunRecord._started, Step.kind: RunRecord._step, Check.kind: RunRecord._check,
     Ranking.kind: RunRecord._ranking, Strength.kind: RunRecord._strength, Notice.kind: RunRecord._notice,
+    PartMeasured.kind: RunRecord._part,
     Phase.kind: RunRecord._phase, Progress.kind: RunRecord._progress, Finished.kind: RunRecord._finished,
 }  # fmt: skip

@@ -24,7 +24,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "page": "collection",
     "folder": "",
     "recent": [],
-    "preset": "attention",
+    "preset": "auto",
     "draft": {},
     "run": "",
     "view": {},

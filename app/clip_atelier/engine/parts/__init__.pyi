@@ -1,3 +1,4 @@
+from . import names as names
 from . import questions as questions
 from . import taught as taught
 from . import teaching as teaching

@@ -74,6 +74,7 @@ class RidgeProjection:
             collection: The collection.
             train: Positions of the training drawings.
         """
+        self._directions: dict[tuple[float, int], tuple[FloatArray, FloatArray, FloatArray]] = {}
         captioned = np.array([i for i in train if collection.captions[i]], dtype=np.int64)
         self._images = collection.images[captioned]
         d = collection.images.shape[1]
@@ -89,6 +90,23 @@ class RidgeProjection:
         self._values = np.maximum(values, 0.0)
         self._cross = self._vectors.T @ (centred.T @ (targets - targets.mean(axis=0)))
 
+    def _direction(self, regularisation: float, rank: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Both factors of the map before its step, and what it adds to the training drawings; once for all steps."""
+        known = self._directions.get((regularisation, rank))
+        if known is not None:
+            return known
+        solution = self._vectors @ (self._cross / (self._values + regularisation)[:, None])
+        direction = unit(self._mean)
+        solution = solution - np.outer(direction, direction @ solution)
+        # The right singular vectors as eigenvectors: steadier than LAPACK's divide and conquer, and faster.
+        squared, vectors = np.linalg.eigh(solution.T @ solution)
+        kept = np.argsort(-squared, kind="stable")[: min(rank, int((squared > EPSILON**2).sum()))]
+        right = np.ascontiguousarray(vectors[:, kept].T)
+        left = solution @ right.T
+        found = left, right, (self._images @ left) @ right
+        self._directions[regularisation, rank] = found
+        return found
+
     def fit(self, regularisation: float, step: float, rank: int) -> ProjectionUpdate:
         """Solve for one regularisation, cut to a rank.
 
@@ -102,14 +120,6 @@ class RidgeProjection:
         Returns:
             The update.
         """
-        solution = self._vectors @ (self._cross / (self._values + regularisation)[:, None])
-        direction = unit(self._mean)
-        solution = solution - np.outer(direction, direction @ solution)
-        # The right singular vectors as eigenvectors: steadier than LAPACK's divide and conquer, and faster.
-        squared, vectors = np.linalg.eigh(solution.T @ solution)
-        kept = np.argsort(-squared, kind="stable")[: min(rank, int((squared > EPSILON**2).sum()))]
-        right = np.ascontiguousarray(vectors[:, kept].T)
-        left = solution @ right.T
-        moved = (self._images @ left) @ right
+        left, right, moved = self._direction(regularisation, rank)
         size = float(np.sqrt((moved**2).sum(axis=1).mean())) if len(moved) else 0.0
         return ProjectionUpdate(left, right * (step / max(size, EPSILON)))

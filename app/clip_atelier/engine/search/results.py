@@ -68,12 +68,10 @@ class SearchResult(Record):
     adapted: tuple[SearchHit, ...] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Without a run there is no `adapted`; `base_rank` and `fits` only stand there, `learned` only with a run."""
+        """Without a run there is no `adapted`; only there stand `base_rank`, `fits` and `learned`."""
         found = super().as_json()
         for hit in found["base"]:
-            del hit["base_rank"], hit["fits"]
-            if found["adapted"] is None:
-                del hit["learned"]
+            del hit["base_rank"], hit["fits"], hit["learned"]
         if found["adapted"] is None:
             del found["adapted"]
         return found

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from clip_atelier.engine.core import Control, PartMeasured, Phase, UserError, Whole, Work, _, paths
+from clip_atelier.engine.core import (
+    Control,
+    PartMeasured,
+    Phase,
+    T,
+    UserError,
+    Whole,
+    Work,
+    _,
+    mapped,
+    paths,
+)
 from clip_atelier.engine.data import Collection, ImageCache, Item, open_collection
 from clip_atelier.engine.evaluation import EvaluationSet, bootstrap
 from clip_atelier.engine.evaluation import metrics as evaluation_metrics
@@ -244,8 +255,8 @@ def _seconds_per_step(
     if not steps:
         return 0.0
     train = np.flatnonzero(ready.folds != 0).tolist()
-    probe = yield from fitting.prepared(
-        clip, settings, ready.items, ready.groups, ready.pictures, train, 3, control
+    probe = yield from _quiet(
+        fitting.prepared(clip, settings, ready.items, ready.groups, ready.pictures, train, 3, control)
     )
     probe.step.step(0, probe.batches.at(0))
     began = time.monotonic()
@@ -288,18 +299,27 @@ def _of_fold(
 ) -> Work[Variants]:
     """The collection embedded by an update that has learned from all other folds, at each wanted strength."""
     train = np.flatnonzero(ready.folds != fold).tolist()
-    fitted = yield from fitting.prepared(
-        clip, settings, ready.items, ready.groups, ready.pictures, train, steps, control
+    whole = Whole(100)
+    fitted = yield from whole.part(
+        _quiet(
+            fitting.prepared(clip, settings, ready.items, ready.groups, ready.pictures, train, steps, control)
+        ),
+        5,
     )
     try:
-        yield from fitting.fit(fitted, steps, settings.train.seed, control)
-        return (
-            yield from embedded_variants(
-                clip, ready.pictures, range(len(ready.items)), strings, wanted, control, fitted.adapter
-            )
+        yield from whole.part(fitting.fit(fitted, steps, settings.train.seed, control), 75)
+        everything = range(len(ready.items))
+        embedded = embedded_variants(
+            clip, ready.pictures, everything, strings, wanted, control, fitted.adapter
         )
+        return (yield from whole.part(_quiet(embedded), 20))
     finally:
         adapters.detach(clip)
+
+
+def _quiet(work: Work[T]) -> Work[T]:
+    """The same work without what it tells: it is a small part of something that tells its own progress."""
+    return mapped(work, lambda _event: None)
 
 
 def _told(answers: Mapping[str, Answer], final: bool) -> Work[None]:

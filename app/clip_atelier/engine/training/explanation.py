@@ -7,18 +7,8 @@ from typing import Final
 
 from clip_atelier.engine.core import N_, _
 from clip_atelier.engine.evaluation import TASKS
-from clip_atelier.engine.parts import Answer, switched_on
+from clip_atelier.engine.parts import Answer, names, switched_on
 from clip_atelier.engine.runs import QuestionResult, TrivialWay
-
-PART_NAMES: Final[Mapping[str, str]] = {
-    "mean_removal": N_("mean removal"),
-    "hub_correction": N_("hub correction"),
-    "several_views": N_("several views"),
-    "learned_words": N_("learned words"),
-    "picture_head": N_("picture head"),
-    "lora": N_("LoRA"),
-}
-"""What parts are called; `docs/glossary.md` explains each."""
 
 WAY_NAMES: Final[Mapping[str, str]] = {
     "class_prototype": N_("the mean drawing of each caption"),
@@ -63,7 +53,7 @@ def summary(
 
 
 def _one(name: str, answer: Answer, result: QuestionResult) -> str:
-    used = [_(PART_NAMES[part]) for part in PART_NAMES if part in switched_on(answer.kept)]
+    used = [_(names.TITLES[part]) for part in names.TITLES if part in switched_on(answer.kept)]
     gain = result.difference["mAP"]
     numbers = _("mAP {base:.3f} → {adapted:.3f}, {low:+.3f} to {high:+.3f}").format(
         base=result.base["mAP"] or 0.0,

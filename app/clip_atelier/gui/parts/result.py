@@ -35,7 +35,8 @@ class Result(QWidget):
         self.facts = Label(role="muted", wrap=True)
         self.measure = Choice({"R@1": ""})
         SpokenName(self.measure, N_("Measure"))
-        self.measure.edited.connect(self._fill)
+        self._chosen = False  # whether a measure was chosen by hand, and stays
+        self.measure.edited.connect(self._on_measure)
         self.table = QGridLayout()
         self.table.setHorizontalSpacing(theme.XL)
         self.table.setVerticalSpacing(6)
@@ -52,13 +53,18 @@ class Result(QWidget):
         names = list(dict.fromkeys(key.rpartition("/")[2] for key in result.base))
         kept = self.measure.value()
         self.measure.renew(self._titles(names))
-        self.measure.set_value(kept if kept in names else "R@1")
+        told = result.primary_metric.rpartition("/")[2] if result.folds else "R@1"
+        self.measure.set_value(kept if kept in names and self._chosen else told)
         self._fill()
 
     def retranslate(self) -> None:
         """The same result in the current language."""
         if self._result.measured:
             self.show_result(self._result)
+
+    def _on_measure(self) -> None:
+        self._chosen = True
+        self._fill()
 
     def _titles(self, names: list[str]) -> dict[str, str]:
         from clip_atelier.engine.evaluation import METRICS
@@ -72,14 +78,8 @@ class Result(QWidget):
         word = result.verdict
         self.verdict.say(_OPENING.get(word, "")) if word in _OPENING else self.verdict.show_literal(word)
         self.verdict.set_role(_TONE.get(word, "heading"))
-        facts = [price(result.difference, result.primary_metric)]
-        facts += [
-            _("Measured on images that took no part in training or choosing.")
-            if result.measured_on == "test"
-            else _(
-                "Measured on the validation images, which also chose the checkpoint: expect a little less."
-            )
-        ]
+        facts = [result.summary or price(result.difference, result.primary_metric)]
+        facts.append(_measured_on(result))
         facts.append(
             _("Best step {step}, strength {strength}.").format(
                 step=result.best_step, strength=f"{result.strength:g}"
@@ -114,6 +114,16 @@ class Result(QWidget):
         if right:
             label.setAlignment(Qt.AlignmentFlag.AlignRight)
         return label
+
+
+def _measured_on(result: TrainResult) -> str:
+    if result.measured_on == "folds":
+        return _(
+            "Measured by {count} folds: each drawing was a question to a model that had not learned from it."
+        ).format(count=result.folds)
+    if result.measured_on == "test":
+        return _("Measured on images that took no part in training or choosing.")
+    return _("Measured on the validation images, which also chose the checkpoint: expect a little less.")
 
 
 def _difference(change: Difference, metric: str, up: bool) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QProgressBar, QWidget
 from clip_atelier.engine.core import N_, _, duration, size_words
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.training.curves import Curves
+from clip_atelier.gui.pages.training.part_table import PartTable
 from clip_atelier.gui.pages.training.strip import Strip
 from clip_atelier.gui.parts.result import Result
 from clip_atelier.gui.widgets.layout import box, column, row, scrolled
@@ -67,6 +68,7 @@ class RunView(QWidget):
         self.no_result = Label(
             N_("The comparison of base and adapted model appears here when the run ends."), "muted"
         )
+        self.parts = PartTable()
         self.notes = Label(wrap=True)
         strips = box(
             self.strip_note,
@@ -76,6 +78,8 @@ class RunView(QWidget):
         )
         self.tabs = Tabs()
         self.tabs.add("strips", N_("Pinned queries"), strips)
+        self.parts_tab = self.tabs.add("parts", N_("What helps"), scrolled(box(self.parts, None)))
+        self.parts_tab.setVisible(False)
         self.tabs.add("result", N_("Result"), scrolled(box(self.result, self.no_result, None)))
         self.tabs.add("notes", N_("Notes"), scrolled(box(self.notes, None)))
         self.tabs.setFixedHeight(_TABS)
@@ -103,6 +107,7 @@ class RunView(QWidget):
         for strip, history in zip(self.strips, [*queries, *([[]] * _STRIPS)], strict=False):
             strip.show_ranking(root, history)
         self.strip_note.setVisible(bool(queries))
+        self._show_parts(record, doing)
         result = record.result
         self.result.setVisible(bool(result.measured))
         self.no_result.setVisible(not result.measured)
@@ -112,6 +117,16 @@ class RunView(QWidget):
         if record.finished is not None and record.finished.message:
             notes.append(f"{record.finished.message} {record.finished.hint}")
         self.notes.show_literal("\n".join(notes) if notes else _("Nothing to tell."))
+
+    def _show_parts(self, record: RunRecord, doing: str) -> None:
+        """The table of parts fills while a run finds out what helps; runs that do not try parts have none."""
+        first = bool(record.parts) and not self.parts_tab.isVisibleTo(self.tabs)
+        self.parts_tab.setVisible(bool(record.parts))
+        self.parts.show_parts(record.parts)
+        if first and doing == "working":
+            self.tabs.choose("parts")
+        elif not record.parts and self.tabs.current == "parts":
+            self.tabs.choose("strips")
 
     def _draw_curves(self, record: RunRecord, *, live: bool) -> None:
         """The curves of a run that goes on follow once a second; everything else is drawn at once."""
@@ -159,7 +174,8 @@ class RunView(QWidget):
         elif doing in _DOING:
             self.phase.say(_DOING[doing] if record.version or doing else "")
         elif phase is not None and progress is not None and phase.name != "train":
-            self.phase.show_literal(f"{phase.title}  {progress.done:,} / {progress.total:,}")
+            left = f"  ·  {duration(progress.seconds_left)}" if progress.seconds_left is not None else ""
+            self.phase.show_literal(f"{phase.title}  {progress.done:,} / {progress.total:,}{left}")
             self.bar.setRange(0, max(progress.total, 1))
             self.bar.setValue(progress.done)
         else:
