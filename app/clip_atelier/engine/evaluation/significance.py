@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from clip_atelier.engine.core import _
 from clip_atelier.engine.evaluation import bootstrap, metrics
 from clip_atelier.engine.evaluation.sets import TASKS, EvaluationSet
-from clip_atelier.engine.runs import Comparison, Difference
+from clip_atelier.engine.runs import Comparison, Difference, QuestionResult
 
 Values = dict[str, NDArray[np.float64]]
 
@@ -52,6 +52,46 @@ def compare(evaluation_set: EvaluationSet, base: Values, adapted: Values) -> Com
         gallery={task.name: len(task.gallery) for task in evaluation_set.tasks},
         chance=evaluation_set.chance(),
     )
+
+
+def question(
+    base: Mapping[str, NDArray[np.float64]],
+    adapted: Mapping[str, NDArray[np.float64]],
+    clusters: NDArray[np.int64],
+    gallery: float,
+) -> QuestionResult:
+    """One question's comparison: every metric with its interval, the verdict on mAP, which is finer than R@1.
+
+    Args:
+        base: Metric -> [Q] values of the untouched model.
+        adapted: The same of the adapted one.
+        clusters: [Q]; queries of one cluster are not independent.
+        gallery: How many items each query is looked for in.
+    """
+    intervals = {
+        name: bootstrap.paired_bootstrap(
+            base[name], adapted[name], clusters, average=metrics.METRICS[name].average
+        )
+        for name in base
+    }
+    return QuestionResult(
+        queries=len(clusters),
+        gallery=gallery,
+        base=metrics.aggregate(dict(base)),
+        adapted=metrics.aggregate(dict(adapted)),
+        difference={name: Difference(value=i.value, low=i.low, high=i.high) for name, i in intervals.items()},
+        verdict=bootstrap.verdict(intervals["mAP"]),
+    )
+
+
+def questions(evaluation_set: EvaluationSet, base: Values, adapted: Values) -> dict[str, QuestionResult]:
+    """Each question's comparison, from values named task/metric."""
+    found = {}
+    for task in evaluation_set.tasks:
+        names = metrics.applicable(len(task.gallery))
+        before, after = ({name: of[f"{task.name}/{name}"] for name in names} for of in (base, adapted))
+        found[task.name] = question(before, after, task.clusters, len(task.gallery))
+    return found
 
 
 def sentence(

@@ -12,7 +12,7 @@ from clip_atelier.engine.evaluation import Interval, bootstrap
 from clip_atelier.engine.parts.arrays import FloatArray, IntArray
 from clip_atelier.engine.parts.cross_fitting import CrossFit
 from clip_atelier.engine.parts.picture_head import PictureSetting
-from clip_atelier.engine.parts.selection import CAUTION, Setting, choose
+from clip_atelier.engine.parts.selection import CAUTION, Setting, choose, eligible
 from clip_atelier.engine.parts.variants import PLAIN
 
 PRIOR: Final = 0.5
@@ -102,7 +102,12 @@ def _by_question(fit: CrossFit, tables: Mapping[str, FloatArray]) -> dict[str, i
     for strength in sorted(strengths) or [0.0]:
         rows = {
             q: choose(
-                tables[q], [n for n, s in enumerate(fit.settings[q]) if s.variant.strength in (0.0, strength)]
+                tables[q],
+                [
+                    n
+                    for n, s in enumerate(fit.settings[q])
+                    if s.variant.strength in (0.0, strength) and eligible(s)
+                ],
             )
             for q in fit.questions
         }

@@ -33,7 +33,7 @@ _PICTURES: Final = tuple(
 def settings_of(question: str, variants: Sequence[Variant], parts: bool = True) -> tuple[Setting, ...]:
     """The settings that are tried for a question; the first one is the base.
 
-    Parts stand on the embeddings of several views alone: they are the steadier ones, and fewer choices are made by luck.
+    Those that are not `eligible` are only measured.
 
     Args:
         question: One of the four.
@@ -44,10 +44,22 @@ def settings_of(question: str, variants: Sequence[Variant], parts: bool = True) 
     words = question in WORD_QUESTIONS
     for variant in variants:
         found.append(replace(BASE_WORDS if words else BASE_PICTURES, variant=variant))
-        if parts and variant.views:
+        if parts and (variant.views or not variant.strength):
             grid: Sequence[Setting] = _WORDS if words else _PICTURES
             found.extend(replace(setting, variant=variant) for setting in grid)
     return tuple(found)
+
+
+def eligible(setting: Setting) -> bool:
+    """Whether a setting may be chosen.
+
+    Parts may stand on the embeddings of several views alone, which are the steadier ones; on others they are measured, to
+    tell what each does alone. The fewer settings there are to choose among, the fewer are chosen by luck.
+    """
+    plain = replace(
+        BASE_WORDS if isinstance(setting, WordSetting) else BASE_PICTURES, variant=setting.variant
+    )
+    return setting.variant.views or setting == plain
 
 
 def choose(table: FloatArray, allowed: Sequence[int] | None = None, caution: float = CAUTION) -> int:

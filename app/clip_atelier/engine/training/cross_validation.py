@@ -27,8 +27,7 @@ from clip_atelier.engine.core import (
     paths,
 )
 from clip_atelier.engine.data import Collection, ImageCache, Item, open_collection
-from clip_atelier.engine.evaluation import EvaluationSet, bootstrap
-from clip_atelier.engine.evaluation import metrics as evaluation_metrics
+from clip_atelier.engine.evaluation import EvaluationSet, bootstrap, significance
 from clip_atelier.engine.evaluation import sets as evaluation_sets
 from clip_atelier.engine.models import Model, Models, adapters
 from clip_atelier.engine.parts import (
@@ -48,7 +47,7 @@ from clip_atelier.engine.parts import (
     switched_on,
     trivial,
 )
-from clip_atelier.engine.runs import CrossValidation, Difference, PartGain, QuestionResult, TrivialWay
+from clip_atelier.engine.runs import CrossValidation, Difference, PartGain, TrivialWay
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.storage import BlobCache
 from clip_atelier.engine.training import explanation, fitting
@@ -336,7 +335,10 @@ def _told(answers: Mapping[str, Answer], final: bool) -> Work[None]:
 
 def document(folder: Path, crossed: Crossed, ready: Material, settings: Settings) -> CrossValidation:
     """The document of `crossval`."""
-    questions = {name: question_result(answer) for name, answer in crossed.answers.items()}
+    questions = {
+        name: significance.question(answer.base, answer.adapted, answer.clusters, answer.gallery)
+        for name, answer in crossed.answers.items()
+    }
     ways = trivial_ways(crossed, ready)
     return CrossValidation(
         folder=str(folder),
@@ -350,29 +352,6 @@ def document(folder: Path, crossed: Crossed, ready: Material, settings: Settings
         trivial=ways,
         skipped=tuple(crossed.skipped),
         summary=explanation.summary(crossed.answers, questions, ways, crossed.strength, crossed.skipped),
-    )
-
-
-def question_result(answer: Answer) -> QuestionResult:
-    """One question's comparison as documents write it."""
-
-    def means(values: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]]) -> dict[str, float]:
-        return evaluation_metrics.aggregate(dict(values))
-
-    differences = {
-        name: bootstrap.paired_bootstrap(
-            answer.base[name], answer.adapted[name], answer.clusters,
-            average=evaluation_metrics.METRICS[name].average,
-        )
-        for name in answer.base
-    }  # fmt: skip
-    return QuestionResult(
-        queries=len(answer.clusters),
-        gallery=answer.gallery,
-        base=means(answer.base),
-        adapted=means(answer.adapted),
-        difference={name: _difference(interval) for name, interval in differences.items()},
-        verdict=bootstrap.verdict(differences["mAP"]),
     )
 
 

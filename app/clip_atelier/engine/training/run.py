@@ -349,6 +349,7 @@ class _Training:
                 adapted=dict(significance.averages(evaluation_set.values(*after))),
             ),
             base_untouched=same,
+            questions=significance.questions(final, base_values, adapted_values),
             **dict(significance.compare(final, base_values, adapted_values)),
         )
         write_document(self.run.path / "evaluation.json", result)
