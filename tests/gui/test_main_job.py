@@ -61,6 +61,10 @@ def test_from_a_dropped_folder_to_a_search(
     epochs.setFocus()
     epochs.selectAll()
     qtbot.keyClicks(epochs, "3")
+    folds = form.form.rows["evaluation.folds"].control
+    folds.setFocus()
+    folds.selectAll()
+    qtbot.keyClicks(folds, "0")
     qtbot.waitUntil(lambda: "/ 4 = 8" in form.readouts.values["scale"].text(), timeout=5000)
     assert form.readouts.values["trainable"].text() != "–"
     form.tabs.choose("code")

@@ -19,6 +19,7 @@ from clip_atelier.engine.core import (
     Notice,
     Phase,
     Record,
+    Started,
     Work,
     _,
     read_document,
@@ -136,6 +137,17 @@ def learn(
         control: Stop and pause.
         group: The processes that share each step, if there are several.
     """
+    # Told at once, so that whoever watches knows which run this is; the update's own steps come at the end.
+    yield Started(
+        run=run.id,
+        steps=0,
+        start_step=0,
+        trainable_parameters=0,
+        device=clip.device.kind,
+        precision=clip.device.precision,
+        primary_metric="",
+        select_by="",
+    )
     folds = KeptFolds(run.path / FOLDS, fingerprint)
     crossed = yield from cross_validation.measured_by_folds(clip, ready, settings, control, folds)
     everything = list(range(len(ready.items)))
