@@ -14,7 +14,9 @@ from clip_atelier.engine.core import Record
 from clip_atelier.engine.data import ScanSummary
 from clip_atelier.engine.evaluation import GainedForgotten, WordChanges
 from clip_atelier.engine.experiments import GridTable
-from clip_atelier.engine.runs import Evaluation, RunRecord, RunSummary, TrainResult
+from clip_atelier.engine.parts import PartsRecord
+from clip_atelier.engine.parts.taught import TaughtList
+from clip_atelier.engine.runs import CrossValidation, Evaluation, RunRecord, RunSummary, TrainResult
 from clip_atelier.engine.search import IndexSummary, SearchResult
 from clip_atelier.engine.training import Estimate
 
@@ -24,6 +26,9 @@ FOLDER = ROOT / "docs" / "schemas"
 DOCUMENTS: Mapping[str, type[Record]] = {
     "run": RunRecord,
     "train": TrainResult,
+    "crossval": CrossValidation,
+    "parts": PartsRecord,
+    "teach": TaughtList,
     "runs": RunSummary,
     "scan": ScanSummary,
     "index": IndexSummary,

@@ -27,6 +27,8 @@ from clip_atelier.engine.core import (
 )
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.parts import FittedParts, PartsRecord
+from clip_atelier.engine.reports import export
+from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.training import Plan, crossval, resume, train
 
 Quick = Callable[..., dict[str, Any]]
@@ -94,7 +96,7 @@ def test_every_drawing_is_a_question_once_and_the_table_fills(
 
 
 def test_a_run_returns_what_crossval_returns_and_keeps_its_parts(
-    home: Path, tiny_pairs: Path, by_folds: Quick
+    home: Path, tmp_path: Path, tiny_pairs: Path, by_folds: Quick
 ) -> None:
     values = by_folds()
     result = run(home, tiny_pairs, values)
@@ -111,6 +113,12 @@ def test_a_run_returns_what_crossval_returns_and_keeps_its_parts(
     assert parts is not None
     kept = {part["name"] for part in result["parts"] if part["kept"]}
     assert parts.used == kept
+    card = (folder / "adapter" / "README.md").read_text("utf-8")
+    assert all(f"| {question} |" in card for question in result["questions"])
+    exported = drive(
+        export(Runs(home).open(result["run"]), "adapter", tmp_path / "out", Models(home), Control())
+    )
+    assert {"parts.json", "parts.safetensors", "README.md"} <= {Path(file).name for file in exported.files}
     assert PartsRecord.model_validate_json((folder / "parts.json").read_text("utf-8")).questions
 
 

@@ -13,6 +13,8 @@ from .answers import switched_on as switched_on
 from .answers import used_parts as used_parts
 from .asked_drawings import AskedDrawings as AskedDrawings
 from .asked_drawings import fitting as fitting
+from .card import CARD as CARD
+from .card import card_text as card_text
 from .closed_form import ProjectionUpdate as ProjectionUpdate
 from .closed_form import RidgeProjection as RidgeProjection
 from .closed_form_choice import fitted_projection as fitted_projection
@@ -26,6 +28,8 @@ from .embedding import VIEWS as VIEWS
 from .embedding import embedded_variants as embedded_variants
 from .embedding import image_embeddings as image_embeddings
 from .embedding import with_views as with_views
+from .fitted import ARRAYS as ARRAYS
+from .fitted import DESCRIPTION as DESCRIPTION
 from .fitted import FittedParts as FittedParts
 from .fitted import PartsRecord as PartsRecord
 from .fitted import needed as needed

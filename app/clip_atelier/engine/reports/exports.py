@@ -70,7 +70,18 @@ def export(run: RunFolder, to: Target, out: Path, models: Models, control: Contr
     else:
         _require_onnx()
         _write_onnx(base, adapter, out, control)
+    _copy_parts(run.path, out)
     return WrittenFiles(files=tuple(str(file) for file in sorted(out.rglob("*")) if file.is_file()))
+
+
+def _copy_parts(run: Path, out: Path) -> None:
+    """What the run keeps beside its adapter, and the card that says so; other programs apply the adapter alone."""
+    from clip_atelier.engine.parts import ARRAYS, CARD, DESCRIPTION
+
+    found = (run / DESCRIPTION, run / ARRAYS, run / "adapter" / CARD)
+    for path in found:
+        if path.is_file():
+            shutil.copyfile(path, out / path.name)
 
 
 def _must_be_free(out: Path) -> None:

@@ -25,16 +25,19 @@ from clip_atelier.engine.core import (
     read_document,
     replacing,
     write_document,
+    write_whole,
 )
 from clip_atelier.engine.evaluation import comparison, sentence
 from clip_atelier.engine.evaluation import sets as evaluation_sets
 from clip_atelier.engine.models import Adapter, Model, adapters, features
 from clip_atelier.engine.parts import (
+    CARD,
     Embedded,
     FittedParts,
     Variant,
     Variants,
     calibrate,
+    card_text,
     embedded_variants,
     needed,
     used_parts,
@@ -230,7 +233,9 @@ def _parts(
     threshold = calibrate(plain, ready.folds)
     digests = [item.digest for item in ready.items]
     variants = {**crossed.base, **learned}
-    FittedParts.fit(variants, crossed.answers, threshold, crossed.strength, digests).save(run.path)
+    parts = FittedParts.fit(variants, crossed.answers, threshold, crossed.strength, digests)
+    parts.save(run.path)
+    write_whole(run.path / "adapter" / CARD, card_text(parts).encode())
 
 
 def _untouched(
