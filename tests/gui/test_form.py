@@ -59,6 +59,8 @@ def test_every_field_explains_itself_and_reaches_the_draft(name: str, form: Form
     assert row.summary.text() == declared.summary
     assert row.back.isHidden()
     value = other_value(declared)
+    if value == state.baseline(name):  # the preset says so already
+        value = declared.default
     row.input.set_value(value)
     row.input.edited.emit()
     assert settings.build({name: state.value(name)}) == settings.build({name: value})
