@@ -49,6 +49,11 @@ class Answer:
     kept: Setting
 
     @property
+    def untouched(self) -> bool:
+        """Whether every fold chose the base."""
+        return all(s == _base_of(s) for s in self.chosen)
+
+    @property
     def withdrawn(self) -> bool:
         """Whether the folds chose something that did not help when it was measured, so that the base is kept."""
         return self.kept == _base_of(self.kept) and any(s != _base_of(s) for s in self.chosen)
@@ -88,9 +93,16 @@ def answered(fit: CrossFit, joint: bool) -> dict[str, Answer]:
     chosen = {k: choose_all(inside[k]) for k in fit.folds}
     kept = choose_all(outside)
     found = {q: _answer(fit, q, {k: chosen[k][q] for k in fit.folds}, kept[q], inside) for q in fit.questions}
-    if joint and any(a.measured.high < 0 for a in found.values()):
-        # The choices of the folds harmed a question after all: every question goes through the update, so none gets it.
-        found = {q: _withdrawn(a) for q, a in found.items()}
+    if not joint:
+        # What the folds chose may not help when it is measured; such a question keeps its base.
+        return {
+            q: _withdrawn(a) if a.measured.value <= 0 and not a.untouched else a for q, a in found.items()
+        }
+    harmed = any(a.measured.high < 0 for a in found.values())
+    helped = np.mean([a.measured.value for a in found.values()]) > 0
+    if harmed or not helped or not any(kept.values()):
+        # Every question goes through the update: where it harms one after all, none gets it.
+        return {q: _withdrawn(a) for q, a in found.items()}
     return found
 
 
@@ -181,11 +193,10 @@ def _answer(
             parts[part] = gain(choice.__getitem__)
     base = values(lambda k: 0)
     measured = gain(rows.__getitem__)
-    found = Answer(
+    return Answer(
         base, values(rows.__getitem__), clusters, float(np.mean(galleries)), measured, measured, parts,
         tuple(settings[rows[k]] for k in fit.folds), settings[kept],
     )  # fmt: skip
-    return _withdrawn(found) if measured.value <= 0 and any(rows.values()) else found
 
 
 def _withdrawn(answer: Answer) -> Answer:
