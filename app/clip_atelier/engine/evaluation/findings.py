@@ -61,6 +61,10 @@ def gained_and_forgotten(result: GainedForgotten) -> list[str]:
                 "Your drawings here are the validation images, which also chose the strength: expect a little less."
             )
         )
+    if result.measured_on == "learned":
+        said.append(
+            _("The run has learned from all these drawings: with new ones it does less well than here. The table of its own result was measured on drawings not learned from.")
+        )  # fmt: skip
     if result.changed:
         said.append(_("The collection has changed since this run: some images may have been trained on."))
     return said

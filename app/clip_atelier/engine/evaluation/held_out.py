@@ -53,11 +53,20 @@ class HeldOut:
     @property
     def indices(self) -> tuple[int, ...]:
         """The items to measure on."""
-        return self.parts.reported if self.own else tuple(range(len(self.collection.items)))
+        kept_aside = self.own and not self.learned_from_all
+        return self.parts.reported if kept_aside else tuple(range(len(self.collection.items)))
+
+    @property
+    def learned_from_all(self) -> bool:
+        """Whether the run was measured by folds and then learned from every drawing, so that none is kept aside."""
+        result = self.run.result
+        return self.own and result is not None and result.measured_on == "folds"
 
     @property
     def measured_on(self) -> str:
-        """Which part of the collection that is: "test", "validation" or "all"."""
+        """Which part of the collection that is: "test", "validation", "all", or "learned" where all were learned from."""
+        if self.learned_from_all:
+            return "learned"
         return "all" if not self.own else "test" if self.parts.test else "validation"
 
     def evaluation_set(self, control: Control) -> Work[EvaluationSet]:
