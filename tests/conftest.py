@@ -31,6 +31,7 @@ SLOW = {
     "test_former_home.py", "cli/test_commands.py", "cli/test_main.py", "packaging/test_selftest.py",
     "packaging/test_starter_model.py", "engine/analysis/test_projection.py", "engine/analysis/test_strength_sweep.py",
     "engine/experiments/test_grid.py", "engine/models/test_foreign_models.py", "engine/models/test_second_family.py",
+    "engine/parts/test_teaching.py",
     "engine/reports/test_exports.py", "engine/reports/test_page.py", "engine/search/test_ranked_search.py",
     "engine/training/test_distributed.py", "engine/training/test_training.py",
 }  # fmt: skip

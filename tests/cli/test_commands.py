@@ -131,6 +131,38 @@ def test_evaluate_measures_on_another_collection(
     call("evaluate", run, tiny_collection, "--home", home, "--strength", 9, code=2)
 
 
+def test_teach_gives_drawings_a_word_lists_renames_and_forgets_it(
+    trained: tuple[Path, Path, str], call: Call, said: Call, tmp_path: Path
+) -> None:
+    home, folder, run = trained
+    reds = sorted((folder / "red").glob("*.png"))[:4]
+    told = call("teach", run, "--word", "미라", *reds[:2], "--home", home)
+    assert told["schema"] == 1
+    assert told["run"] == run
+    assert told["words"] == [
+        {"word": "미라", "drawings": [str(p) for p in reds[:2]], "found": None, "sure": "too few"}
+    ]
+    (word,) = call("teach", run, "--word", "미라", *reds[2:], "--home", home)["words"]
+    assert len(word["drawings"]) == 4
+    assert 0 <= word["found"] <= 4
+    assert word["sure"] in ("yes", "unsure")
+    assert call("teach", run, "--list", "--home", home)["words"] == [word]
+    assert "미라" in said("teach", run, "--home", home)
+    assert call("teach", run, "--rename", "미라", "Mira", "--home", home)["words"] == [
+        word | {"word": "Mira"}
+    ]
+    (tmp_path / "no.png").write_text("no picture")
+    for wrong, named in (
+        (("nothing", "--list"), "nothing"), ((run, "--word", "Mira", tmp_path / "no.png"), "no.png"),
+        ((run, "--forget", "Nobody"), "Nobody"), ((run, "--rename", "Nobody", "A"), "Nobody"),
+        ((run, "--word", " ", reds[0]), "empty"), ((run, "--word", "Mira"), "Mira"), ((run, "--word", reds[0]), "file"),
+    ):  # fmt: skip
+        error = call("teach", *wrong, "--home", home, code=2)["error"]
+        assert named in str(error)
+    assert call("teach", run, "--forget", "mira", "--home", home)["words"] == []
+    assert "no word yet" in said("teach", run, "--home", home)
+
+
 def test_index_embeds_only_what_changed(
     trained: tuple[Path, Path, str], call: Call, tiny_collection: Path
 ) -> None:

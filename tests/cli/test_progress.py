@@ -83,6 +83,9 @@ EXAMPLES: dict[type[events.Event], dict[str, Any]] = {
     events.Saved: {"step": 1, "path": "p"},
     events.Strength: {"strength": 0.75, "score": 0.5, "chosen": True},
     events.Cell: {"number": 1, "total": 8, "title": "lora.r=8", "status": "running"},
+    events.PartMeasured: {
+        "name": "learned_words", "question": "text_to_image", "value": 0.1, "low": 0.05, "high": 0.15,
+    },
     events.Notice: {"text": "t"},
     events.Finished: {"status": "done"},
 }  # fmt: skip

@@ -86,17 +86,35 @@ class Reporter:
                 self._line(self._started(event))
             case events.Step():
                 self._passing(self._step(event), last=event.step == self._steps)
-            case events.Check():
-                self._line(self._check(event))
-            case events.Strength() if event.chosen:
-                self._line(_("strength {strength:g} chosen: {score:.3f} on validation").format(
-                    strength=event.strength, score=event.score))  # fmt: skip
-            case events.Notice():
-                self._line(event.text)
-            case events.Cell():
-                self._line(self._cell(event))
+            case events.Check() | events.Cell() | events.PartMeasured() | events.Notice() | events.Strength():
+                if said := self._sentence(event):
+                    self._line(said)
             case _:
                 pass
+
+    def _sentence(
+        self, event: events.Check | events.Cell | events.PartMeasured | events.Notice | events.Strength
+    ) -> str:
+        match event:
+            case events.Check():
+                return self._check(event)
+            case events.Cell():
+                return self._cell(event)
+            case events.PartMeasured():
+                return _("{part}, {question}: {value:+.3f} mAP ({low:+.3f} to {high:+.3f})").format(
+                    part=event.name,
+                    question=event.question,
+                    value=event.value,
+                    low=event.low,
+                    high=event.high,
+                )
+            case events.Notice():
+                return event.text
+        if not event.chosen:
+            return ""
+        return _("strength {strength:g} chosen: {score:.3f} on validation").format(
+            strength=event.strength, score=event.score
+        )
 
     def _progress(self, event: events.Progress) -> str:
         left = (

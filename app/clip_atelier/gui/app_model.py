@@ -40,6 +40,7 @@ class AppModel(QObject):
     asked_to_train = Signal()
     asked_to_find = Signal(str)  # a picture's path
     asked_for_words = Signal(str)  # to be searched for
+    words_taught = Signal(str)  # a run's own words changed; its id
 
     def __init__(self, state: WindowState, lanes: Lanes, theme: Theme) -> None:
         super().__init__()

@@ -44,7 +44,9 @@ def made(tmp_path: Path) -> Callable[..., Row]:
         folder.mkdir()
         base = answers(40)
         if stored:
-            comparison.keep(folder, evaluation_set(), {KEY: base}, {KEY: adapted})
+            comparison.keep(
+                folder, {t.name: t.clusters for t in evaluation_set().tasks}, {KEY: base}, {KEY: adapted}
+            )
         change = bootstrap.paired_bootstrap(base, adapted)
         result = {
             "base": {KEY: base.mean()},

@@ -19,7 +19,7 @@ def evaluation_set(tiny_pairs: Path) -> sets.EvaluationSet:
     groups = [sorted({item.pair for item in items}).index(item.pair) for item in items]
     found = sets.evaluation_set(items, range(len(items)), groups)
     assert found.primary_metric == "sketch_to_artwork"
-    assert len(found.tasks) == 3
+    assert len(found.tasks) == 4
     return found
 
 

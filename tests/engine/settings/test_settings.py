@@ -40,7 +40,9 @@ def test_it_says_what_it_affects(declared: Declared) -> None:
 
 
 def test_what_a_scan_and_a_split_depend_on() -> None:
-    assert set(settings.affecting("split")) == {"data.validation", "data.test", "data.split_seed"}
+    assert set(settings.affecting("split")) == {
+        "data.validation", "data.test", "data.split_seed", "evaluation.folds",
+    }  # fmt: skip
     assert "train.seed" not in settings.affecting("scan", "split")
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prepared import prepared
 
 from clip_atelier.engine.training.batches import Batches
-from clip_atelier.engine.training.losses import contrast, objective
+from clip_atelier.engine.training.losses import Relations, contrast, objective
 from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
 
 
@@ -63,7 +63,7 @@ def test_equal_captions_are_not_each_others_wrong_answers() -> None:
     text = F.normalize(torch.ones(1, 4), dim=1)
     both = torch.ones(2, 1, dtype=torch.bool)
     # Two images share the only caption: it is right for both, and image -> text has nothing to learn.
-    loss = objective(images, text, both, *_no_pairs(), 10.0, 1.0, 1.0)
+    loss = objective(images, text, Relations(both, *_no_pairs()), 10.0, 1.0, 1.0)
     assert float(loss) == pytest.approx(math.log(2) / 2)
 
 

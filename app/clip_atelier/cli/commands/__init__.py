@@ -17,6 +17,7 @@ from clip_atelier.cli.commands import (
     runs,
     scan,
     search,
+    teach,
     train,
     words,
 )
@@ -32,6 +33,7 @@ COMMANDS: tuple[Command, ...] = (
     grid.COMMAND,
     index.COMMAND,
     search.COMMAND,
+    teach.COMMAND,
     mapping.COMMAND,
     dial.COMMAND,
     words.COMMAND,

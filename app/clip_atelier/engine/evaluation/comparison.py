@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from clip_atelier.engine.core import Control, UserError, _, replacing, with_interval
 from clip_atelier.engine.evaluation import bootstrap
 from clip_atelier.engine.evaluation.metrics import METRICS
-from clip_atelier.engine.evaluation.sets import TASKS, EvaluationSet
+from clip_atelier.engine.evaluation.sets import TASKS
 from clip_atelier.engine.runs import Difference, ModelRecord, RunFolder, Runs, TrainResult
 from clip_atelier.engine.settings import DECLARED, affecting, written
 
@@ -33,7 +33,7 @@ VALUES: Final = "values.npz"
 
 def keep(
     folder: Path,
-    evaluation_set: EvaluationSet,
+    clusters: Mapping[str, NDArray[np.int64]],
     base: Mapping[str, NDArray[np.float64]],
     adapted: Mapping[str, NDArray[np.float64]],
 ) -> None:
@@ -41,7 +41,7 @@ def keep(
 
     Args:
         folder: The run's folder.
-        evaluation_set: The questions.
+        clusters: task -> [Q]; queries of one cluster are not independent.
         base: task/metric -> [Q] values of the untouched model.
         adapted: The same of the adapted model.
 
@@ -50,7 +50,7 @@ def keep(
     """
     arrays: dict[str, NDArray[Any]] = {f"base/{name}": value for name, value in base.items()}
     arrays |= {f"adapted/{name}": value for name, value in adapted.items()}
-    arrays |= {f"clusters/{task.name}": task.clusters for task in evaluation_set.tasks}
+    arrays |= {f"clusters/{name}": value for name, value in clusters.items()}
     path = folder / VALUES
     with replacing(path) as partial, partial.open("wb") as stream:
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
 from . import questions as questions
+from . import taught as taught
+from . import teaching as teaching
 from . import trivial as trivial
 from . import variants as variants
 from .answers import PARTS as PARTS
@@ -28,5 +30,7 @@ from .fitted import PartsRecord as PartsRecord
 from .fitted import needed as needed
 from .nothing_fits import Threshold as Threshold
 from .nothing_fits import calibrate as calibrate
+from .taught import TaughtList as TaughtList
+from .taught import TaughtWord as TaughtWord
 from .variants import PLAIN as PLAIN
 from .variants import Variant as Variant

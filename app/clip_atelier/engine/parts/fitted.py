@@ -21,6 +21,7 @@ from clip_atelier.engine.parts.nothing_fits import Threshold
 from clip_atelier.engine.parts.picture_head import BASE_PICTURES, PictureHead, PictureSetting
 from clip_atelier.engine.parts.questions import TEXT_TO_IMAGE, WORD_QUESTIONS
 from clip_atelier.engine.parts.selection import Setting
+from clip_atelier.engine.parts.taught import TaughtWords
 from clip_atelier.engine.parts.variants import PLAIN, Variant
 from clip_atelier.engine.parts.word_questions import (
     BASE_WORDS,
@@ -189,9 +190,17 @@ class FittedParts:
         if model is None or dial == 0.0 or not isinstance(setting, WordSetting):
             base = texts @ images.T
             return base if question == TEXT_TO_IMAGE else np.ascontiguousarray(base.T)
-        return Asked(model, Captions(model, texts, strings), Drawings(model, images, roles)).scores(
-            question, setting
-        )
+        drawings = Drawings(model, images, roles)
+        scores = Asked(model, Captions(model, texts, strings), drawings).scores(question, setting)
+        taught = setting.for_taught(dial)
+        if question == TEXT_TO_IMAGE and taught != setting:
+            rows = [row for row, text in enumerate(strings) if model.learned.names_taught(text)]
+            if rows:
+                naming = model.for_taught(setting)
+                named = Captions(naming, texts[rows], [strings[row] for row in rows])
+                scores = scores.copy()
+                scores[rows] = Asked(naming, named, drawings).scores(question, taught)
+        return scores
 
     def picture_scores(
         self, question: str, sketches: FloatArray, artworks: FloatArray, dial: float = 1.0
@@ -228,11 +237,23 @@ class FittedParts:
 
     @classmethod
     def read(cls, folder: Path) -> FittedParts | None:
-        """What `save` wrote; None where a run has no parts.
+        """What `save` wrote, with the words that the user taught since; None where a run has no parts.
 
         Raises:
             DamagedFile: a file is cut short or is not what `save` writes.
         """
+        parts = cls.read_untaught(folder)
+        taught = TaughtWords.read(folder)
+        return parts.with_taught(taught) if parts is not None and taught.words else parts
+
+    def with_taught(self, taught: TaughtWords) -> FittedParts:
+        """The same with the words that the user taught."""
+        models = {v: model.with_taught(taught.embeddings(v)) for v, model in self.word_models.items()}
+        return replace(self, word_models=models)
+
+    @classmethod
+    def read_untaught(cls, folder: Path) -> FittedParts | None:
+        """As `read`, without the words that the user taught."""
         if not (folder / DESCRIPTION).is_file():
             return None
         record = read_document(folder / DESCRIPTION, PartsRecord)

@@ -10,7 +10,7 @@ features, so every caption, and every word, is one vector there; a centred featu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,6 +24,11 @@ TEXT_RIDGE = 1.0
 COMMON = 0.7  # a word of more than this share of the drawings says nothing ("a drawing of")
 MIN_WORD = 2
 MIN_CAPTION = 3
+PARTICLES = frozenset(
+    "은 는 이 가 을 를 의 에 에서 에게 에게서 께 께서 한테 로 으로 와 과 랑 이랑 하고 도 만 까지 부터 처럼 보다 마다 "
+    "야 아 여 이여 나 이나 든 이든 라 이라 라는 이라는 네 이네".split()
+)
+"""What Korean puts behind a name, without a space: 미라가 names 미라."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,8 @@ class LearnedWords:
         whole_vectors: One vector for each repeated caption, shape [R, p].
         ignored: Words that too many drawings share to tell anything.
         scales: Brings the learned score to the spread of the cosine: meaning alone, meaning and words.
+        taught: Names that the user gave to drawings afterwards (`with_taught`), by their words: each one vector, of
+            shape [p], that counts wherever a caption names it.
     """
 
     features: ImageFeatures
@@ -95,6 +102,7 @@ class LearnedWords:
     whole_vectors: FloatArray
     ignored: frozenset[str]
     scales: tuple[float, float]
+    taught: Mapping[tuple[str, ...], FloatArray] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -133,7 +141,7 @@ class LearnedWords:
         words, word_vectors, ignored = _learn_words(strings, relevance, solve)
         named = _members(strings, relevance, ignored)
         for name, drawings in (taught or {}).items():
-            key = _key(tokenize(name), ignored) or tokenize(name)
+            key = _key(tokenize(name), ignored) or name_key(name)
             held = np.isin(train, np.asarray(drawings, dtype=np.int64)).astype(np.float64)
             named[key] = np.maximum(named.get(key, np.zeros(len(train))), held)
         whole, whole_vectors = _learn_whole(named, solve)
@@ -163,7 +171,54 @@ class LearnedWords:
             place = self.whole.get(_key(tokens, self.ignored))
             if place is not None:
                 by_words[row] += self.whole_vectors[place]
+            said: set[str] = set()
+            for key, vector in self.taught.items():
+                if told := _naming(tokens, key):
+                    by_words[row] += vector
+                    said |= told
+            if said:
+                # What captions mean was learned without these names: an invented one means nothing, loudly.
+                by_meaning[row] *= 1.0 - len(said) / len(tokens)
         return np.asarray(by_meaning), by_words
+
+    def with_taught(self, phi: FloatArray, held: Mapping[str, FloatArray], loud: float) -> LearnedWords:
+        """The same with names that the user gives to drawings, each learned as a repeated caption is.
+
+        Args:
+            phi: Kernel features of the drawings that the names are told apart on, shape [N, p].
+            held: name -> 1 for each of these drawings that it names and 0 for the others, shape [N].
+            loud: Spread of a name's scores on these drawings; that of a caption that was learned from.
+        """
+        solve = _ridge_operator(phi)
+        found = {}
+        for name, members in held.items():
+            vector = unit(members - members.mean()) @ solve.T
+            found[name_key(name)] = vector * (loud / spread(phi @ vector))
+        return replace(self, taught=found)
+
+    def only_taught(self, meaning: bool) -> LearnedWords:
+        """The same with no other words than the taught ones; without what captions mean, too, unless `meaning`."""
+        kept = self.meaning if meaning else np.zeros_like(self.meaning)
+        return replace(self, meaning=kept, words={}, whole={})
+
+    def names_taught(self, text: str) -> bool:
+        """Whether a caption names anything that was taught."""
+        return any(_naming(tokenize(text), key) for key in self.taught)
+
+
+def name_key(name: str) -> tuple[str, ...]:
+    """What makes two names the same: their words, whatever their case and order; empty where there are none."""
+    return tuple(sorted(tokenize(name)))
+
+
+def _naming(tokens: Sequence[str], key: tuple[str, ...]) -> set[str]:
+    """The words of a caption that say a name, if all of the name is there; a Korean one may have its particle."""
+    said = [{t for t in tokens if t == part or _with_particle(t, part)} for part in key]
+    return set().union(*said) if all(said) else set()
+
+
+def _with_particle(token: str, name: str) -> bool:
+    return token.startswith(name) and "가" <= name[-1] <= "힣" and token[len(name) :] in PARTICLES
 
 
 def _key(tokens: tuple[str, ...], ignored: frozenset[str]) -> tuple[str, ...]:

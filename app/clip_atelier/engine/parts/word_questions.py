@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from clip_atelier.engine.parts.arrays import FloatArray, IntArray, top_mean, unit
+from clip_atelier.engine.parts.arrays import BoolArray, FloatArray, IntArray, spread, top_mean, unit
 from clip_atelier.engine.parts.embedded import Embedded
 from clip_atelier.engine.parts.learned_words import LearnedWords
 from clip_atelier.engine.parts.questions import IMAGE_TO_TEXT, TEXT_TO_IMAGE
@@ -16,6 +16,10 @@ from clip_atelier.engine.parts.variants import PLAIN, Variant
 
 NEIGHBOURS = 10
 MAX_BANK = 512
+TAUGHT = 2.5
+"""Weight of the learned score for a caption that names what the user taught, where a run keeps none otherwise."""
+SAME = 1e-8
+"""Embeddings of one drawing differ by less, whatever batch they were computed in."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ class WordSetting:
             mean=min(1.0, self.mean * strength),
             variant=self.variant.scaled(strength),
         )
+
+    def for_taught(self, strength: float) -> WordSetting:
+        """The same for captions that name what the user taught: that counts, also where learned words were not kept."""
+        return replace(self, learned=self.learned or TAUGHT * strength, words=True)
 
 
 BASE_WORDS = WordSetting()
@@ -206,6 +214,48 @@ class WordModel:
             None if roles is None else tuple(roles[i] for i in shown),
         )
 
+    def with_taught(self, taught: Mapping[str, FloatArray], without: FloatArray | None = None) -> WordModel:
+        """The same with names that the user gave to drawings, told apart on the bank and all taught drawings together.
+
+        Args:
+            taught: name -> unit embeddings of its drawings, shape [n, d].
+            without: Embeddings of drawings that are left out, as if they were not there, shape [m, d].
+        """
+        if without is not None:
+            taught = {name: images[~same(images, without).any(axis=1)] for name, images in taught.items()}
+        taught = {name: images for name, images in taught.items() if len(images)}
+        if not taught:
+            return replace(self, learned=replace(self.learned, taught={}))
+        pool, roles = self.bank_images, list(self.bank_roles) if self.bank_roles is not None else None
+        if without is not None and len(without):
+            kept = np.flatnonzero(~same(pool, without).any(axis=1))
+            pool, roles = pool[kept], [roles[i] for i in kept] if roles is not None else None
+        for images in taught.values():
+            for image in images:
+                if not same(pool, image[None]).any():
+                    pool = np.concatenate([pool, image[None]])
+                    if roles is not None:
+                        roles.append(self.role_of(image))
+        phi = self.learned.features.transform(self.role_centred(pool, self.means_for(roles, len(pool))))
+        held = {name: np.where(same(pool, images).any(axis=1), 1.0, 0.0) for name, images in taught.items()}
+        captions = replace(self, learned=replace(self.learned, taught={})).bank_captions
+        loud = spread((captions.meaning + captions.by_words) @ self.bank_drawings.features.T)
+        return replace(self, learned=self.learned.with_taught(phi, held, loud))
+
+    def for_taught(self, setting: WordSetting) -> WordModel:
+        """The model for captions that name what the user taught: of other learned words only what a setting keeps."""
+        if setting.learned and setting.words:
+            return self
+        return replace(self, learned=self.learned.only_taught(meaning=setting.learned != 0))
+
+    def role_of(self, image: FloatArray) -> str:
+        """The role of a drawing of shape [d]: that of the bank's if it is one of them, else of those it resembles most."""
+        there = np.flatnonzero(same(self.bank_images, image[None])[:, 0])
+        if self.bank_roles is not None and len(there):
+            return self.bank_roles[int(there[0])]
+        means = self.role_means
+        return min(means, key=lambda role: float(((means[role] - image) ** 2).sum()), default="")
+
     @cached_property
     def bank_captions(self) -> Captions:
         """The bank's captions, prepared."""
@@ -223,6 +273,11 @@ class WordModel:
     def role_centred(self, images: FloatArray, means: FloatArray) -> FloatArray:
         """Take away what distinguishes the roles' means, shape [n, d]."""
         return _role_centred(images, means, self.mean, self.role_means)
+
+
+def same(a: FloatArray, b: FloatArray) -> BoolArray:
+    """Which unit embeddings [n, d] and [m, d] are of the very same drawing, shape [n, m]."""
+    return np.asarray(a @ b.T > 1.0 - SAME)
 
 
 def _means_for(

@@ -17,8 +17,8 @@ class EvaluationSettings(Block):
         ),
         title=N_("Folds"),
         summary=N_(
-            "Measures by folds: everything is learned this many times, each time without another part of the drawings, which "
-            "then are the questions. In the end it is learned once more from all. 0: one part is kept aside instead."
+            "Everything is learned this many times, each time without another part of the drawings, which are then the "
+            "questions; in the end once from all. 0: one part is kept aside."
         ),
         detail=N_(
             "With five folds every drawing is a question once, several times as many as one part that is kept aside has, so "
@@ -33,8 +33,12 @@ class EvaluationSettings(Block):
         affects=("learning",),
         title=N_("Find what helps"),
         summary=N_(
-            "Tries, beside the update, what needs no training: learned words, a correction of captions that suit everything, "
-            "several views of a drawing, a head for sketches and artworks. Keeps what helps on drawings not learned from."
+            "Tries, beside the update, what needs no training, and keeps for each question what helps on drawings that were "
+            "not learned from."
+        ),
+        detail=N_(
+            "Learned words, a correction of captions that suit everything, several views of a drawing, a head for sketches and "
+            "artworks. Each is a part with a gain of its own; the strength dial scales them all."
         ),
     )
     minutes: float = setting(

@@ -46,12 +46,11 @@ class TrainSettings(Block):
         affects=("learning",),
         title=N_("Start of the update"),
         summary=N_(
-            "From captions: a formula that brings the drawings nearer to their words, before the first step. From pairs: what "
-            "a sketch and its artwork differ in counts only half. Both need visual_projection among the target modules; "
-            "everything else starts at zero."
+            "From a formula that fits the captions, from what sketch and artwork differ in, or at zero. The first two need "
+            "visual_projection among the target modules."
         ),
         detail=N_(
-            "What the two drawings of a pair differ in is the technique, not the thing. With pairs to learn from, the r "
+            "'pairs': What the two drawings of a pair differ in is the technique, not the thing. With pairs to learn from, the r "
             "directions in which their embeddings differ most are halved by the first values of A and B; training goes on "
             "from there. In trials this found more artworks than training from zero, and already from eight pairs. "
             "'captions' is ridge regression from the drawings' embeddings to those of their captions, cut to rank r, as far as "

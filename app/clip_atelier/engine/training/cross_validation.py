@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -42,14 +42,20 @@ from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.storage import BlobCache
 from clip_atelier.engine.training import explanation, fitting
 
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.training.by_folds import KeptFolds
+
 FEWEST_TO_A_FOLD: Final = 4
 """Groups that a fold must hold, so that its questions can be answered wrongly."""
 FEWEST_STEPS: Final = 40
 """Fewer are not worth the time: where the budget allows no more, it is overstepped, and said so."""
 STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0)
 """Strengths of an update alone."""
-STRENGTHS_WITH_PARTS: Final = (0.5, 1.0)
-"""Strengths that are tried together with every other part."""
+STRENGTHS_WITH_PARTS: Final = (0.5,)
+"""Strengths that are tried together with every other part: full strength adds choices, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +160,18 @@ def material(
     return Material(collection.root, items, groups, pictures, assign_folds(items, groups, count))
 
 
-def measured_by_folds(clip: Model, ready: Material, settings: Settings, control: Control) -> Work[Crossed]:
-    """Measures the parts, trains the update for each fold, and lets every question choose."""
+def measured_by_folds(
+    clip: Model, ready: Material, settings: Settings, control: Control, kept: KeptFolds | None = None
+) -> Work[Crossed]:
+    """Measures the parts, trains the update for each fold, and lets every question choose.
+
+    Args:
+        clip: The model, nothing attached.
+        ready: The collection.
+        settings: What is trained, and whether parts are tried.
+        control: Stop and pause.
+        kept: What was worked out before an interruption, and where it is kept; None to keep nothing.
+    """
     began = time.monotonic()
     everything = range(len(ready.items))
     with_parts = settings.evaluation.parts
@@ -174,7 +190,7 @@ def measured_by_folds(clip: Model, ready: Material, settings: Settings, control:
     if with_parts:
         yield Phase(name="parts", title=_("Trying what needs no training"))
         quick = answered(cross_fit(ready.folds, questions, dict.fromkeys(questions, base)), joint=False)
-        yield from _told(quick)
+        yield from _told(quick, final=False)
     skipped: list[str] = []
     variants: dict[int, Variants] = dict.fromkeys(questions, base)
     steps = settings.train.steps or settings.train.epochs * fitting.steps_of_an_epoch(
@@ -183,20 +199,31 @@ def measured_by_folds(clip: Model, ready: Material, settings: Settings, control:
     if steps:
         strengths = STRENGTHS_WITH_PARTS if with_parts else STRENGTHS
         wanted = [Variant(s, v) for s in strengths for v in ((False, True) if with_parts else (False,))]
-        seconds = yield from _seconds_per_step(clip, ready, settings, steps, control)
-        spent = time.monotonic() - began
-        steps = _affordable(
-            settings, steps, seconds, embedding * len(wanted) * 2.5, ready.count, spent, skipped
-        )
+        decided = kept.length() if kept else None
+        if decided is None:
+            seconds = yield from _seconds_per_step(clip, ready, settings, steps, control)
+            spent = time.monotonic() - began
+            embedding *= len(wanted) * (2.5 if with_parts else 1.0)
+            decided = _affordable(settings, steps, seconds, embedding, ready.count, spent)
+            if kept:
+                kept.keep_length(*decided)
+        steps, skipped = decided
         yield Phase(name="folds", title=_("Training for each of {count} folds").format(count=ready.count))
         whole = Whole(ready.count * 100)
         for fold in questions:
-            work = _of_fold(clip, ready, settings, steps, fold, strings, wanted, control)
-            variants[fold] = {**base, **(yield from whole.part(work, 100))}
+            learned = kept.variants(fold, base[PLAIN]) if kept else None
+            if learned is None:
+                work = _of_fold(clip, ready, settings, steps, fold, strings, wanted, control)
+                learned = yield from whole.part(work, 100)
+                if kept:
+                    kept.keep_variants(fold, learned)
+            else:
+                whole.done += 100
+            variants[fold] = {**base, **learned}
     yield Phase(name="choose", title=_("Choosing what helps"))
     fit = cross_fit(ready.folds, questions, variants, with_parts)
     answers = answered(fit, joint=not with_parts)
-    yield from _told(answers)
+    yield from _told(answers, final=True)
     return Crossed(answers, fit, kept_strength(answers), steps, base, time.monotonic() - began, skipped)
 
 
@@ -236,22 +263,17 @@ def _affordable(
     embedding: float,
     folds: int,
     spent: float,
-    skipped: list[str],
-) -> int:
-    """How many steps each fold, and the update that is handed over, may take within the budget."""
-    if not steps:
-        return 0
+) -> tuple[int, list[str]]:
+    """How many steps each fold, and the update that is handed over, may take within the budget; and what to say of it."""
     left = settings.evaluation.minutes * 60 - spent - folds * embedding
     fits = int(left / max(1e-9, seconds * (folds + 1)))
     if fits >= steps:
-        return steps
+        return steps, []
     taken = min(steps, max(FEWEST_STEPS, fits))
-    skipped.append(
-        _("Training takes {taken} instead of {steps} steps, for a budget of {minutes:g} minutes.").format(
-            taken=taken, steps=steps, minutes=settings.evaluation.minutes
-        )
+    told = _("Training takes {taken} instead of {steps} steps, for a budget of {minutes:g} minutes.").format(
+        taken=taken, steps=steps, minutes=settings.evaluation.minutes
     )
-    return taken
+    return taken, [told]
 
 
 def _of_fold(
@@ -280,12 +302,12 @@ def _of_fold(
         adapters.detach(clip)
 
 
-def _told(answers: Mapping[str, Answer]) -> Work[None]:
+def _told(answers: Mapping[str, Answer], final: bool) -> Work[None]:
     for question, answer in answers.items():
         for part, gain in answer.parts.items():
             yield PartMeasured(
                 name=part, question=question, value=gain.value, low=gain.low, high=gain.high,
-                kept=part in switched_on(answer.kept),
+                kept=final and part in switched_on(answer.kept),
             )  # fmt: skip
 
 
@@ -332,6 +354,16 @@ def question_result(answer: Answer) -> QuestionResult:
         difference={name: _difference(interval) for name, interval in differences.items()},
         verdict=bootstrap.verdict(differences["mAP"]),
     )
+
+
+def chance(crossed: Crossed) -> dict[str, float]:
+    """Each metric's value for random rankings: the mean over the folds."""
+    of_folds = [asking.questions.chance() for asking in crossed.fit.asking.values()]
+    return {
+        name: float(np.mean([one[name] for one in of_folds]))
+        for name in of_folds[0]
+        if all(name in one for one in of_folds)
+    }
 
 
 def part_gains(answers: Mapping[str, Answer]) -> tuple[PartGain, ...]:

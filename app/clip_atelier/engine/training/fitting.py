@@ -63,20 +63,37 @@ def prepared(
     adapter = adapters.attach(clip, settings)
     inputs = TrainingInputs(clip, items, groups, pictures)
     yield from inputs.prepare(train, settings.data.views, control)
-    if settings.train.smoothing:
-        yield from inputs.remember_base(train, control)
-    started = yield from initialization.from_pairs(adapter, inputs, train, control)
-    started += yield from initialization.from_captions(adapter, inputs, train, control)
-    preservation = None
-    if settings.train.preservation and steps:
-        preservation = Preservation(clip, adapter, inputs.image_cut, inputs.text_cut, settings.train.seed)
-        yield from preservation.prepare(control)
+    started, preservation = yield from start(clip, adapter, inputs, train, settings, control)
     batches = Batches(
         items, train, groups, settings.train.batch_size, settings.data.views, settings.train.seed
     )
     return Prepared(
         adapter, TrainStep(clip, adapter, inputs, settings.train, steps, preservation), batches, started
     )
+
+
+def start(
+    clip: Model,
+    adapter: Adapter,
+    inputs: TrainingInputs,
+    train: Sequence[int],
+    settings: Settings,
+    control: Control,
+) -> Work[tuple[int, Preservation | None]]:
+    """Puts a fresh update at its start, and prepares what training compares with.
+
+    Returns:
+        Rank of what it starts from, 0 where it starts at nothing; and what holds the model, if anything does.
+    """
+    if settings.train.smoothing:
+        yield from inputs.remember_base(train, control)
+    started = yield from initialization.from_pairs(adapter, inputs, train, control)
+    started += yield from initialization.from_captions(adapter, inputs, train, control)
+    preservation = None
+    if settings.train.preservation:
+        preservation = Preservation(clip, adapter, inputs.image_cut, inputs.text_cut, settings.train.seed)
+        yield from preservation.prepare(control)
+    return started, preservation
 
 
 def fit(ready: Prepared, steps: int, seed: int, control: Control) -> Work[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from clip_atelier.engine.core import (
     _,
 )
 from clip_atelier.engine.data import ImageCache, Item
-from clip_atelier.engine.evaluation import EvaluationSet, embed, select_by, significance
+from clip_atelier.engine.evaluation import EvaluationSet, embed, select_by, significance, strengths
 from clip_atelier.engine.evaluation import sets as evaluation_sets
 from clip_atelier.engine.models import Adapter, Features, Model, features, random_state, set_random_state
 from clip_atelier.engine.runs import checkpoints
@@ -36,11 +36,20 @@ from clip_atelier.engine.training.batches import Batches
 from clip_atelier.engine.training.distributed.group import Group
 from clip_atelier.engine.training.distributed.trainer import Leader
 from clip_atelier.engine.training.losses import objective
+from clip_atelier.engine.training.preservation import Preservation
 from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
 
 _STEP_EVENTS = 1000  # about as many points per curve
 _PINNED = 4
 _STRIP = 5
+
+
+@dataclass(frozen=True)
+class Held:
+    """The drawings that are kept aside: their questions, and the untouched model's embeddings of them."""
+
+    questions: EvaluationSet
+    base: tuple[Features, Features]
 
 
 class Loop:
@@ -54,9 +63,10 @@ class Loop:
         adapter: The update.
         inputs: Where inputs come from.
         batches: What each step sees.
-        evaluation_set: The questions about the validation images.
+        evaluation_set: The questions about the validation images; None where nothing is kept aside, and every check only saves.
         pictures: Prepared pictures.
-        base: The untouched model's embeddings of the evaluation set.
+        base: The untouched model's embeddings of the evaluation set; None without one.
+        preservation: What holds the model to what it said before of other drawings, if anything does.
         total: Steps of the whole run.
         group: The processes that share each step, if there are several.
     """
@@ -70,11 +80,13 @@ class Loop:
         adapter: Adapter,
         inputs: TrainingInputs,
         batches: Batches,
-        evaluation_set: EvaluationSet,
+        evaluation_set: EvaluationSet | None,
         pictures: ImageCache,
-        base: tuple[Features, Features],
+        base: tuple[Features, Features] | None,
         total: int,
         group: Group | None = None,
+        preservation: Preservation | None = None,
+        primary_metric: str = "",
     ) -> None:
         self.run_folder = run
         self.control = control
@@ -83,15 +95,15 @@ class Loop:
         self.adapter = adapter
         self.inputs = inputs
         self.batches = batches
-        self.evaluation_set = evaluation_set
+        self._held = Held(evaluation_set, base) if evaluation_set is not None and base is not None else None
+        self.primary_metric = primary_metric or (evaluation_set.primary_metric if evaluation_set else "")
         self.pictures = pictures
-        self.base = base
         self.total = total
         self.train = settings.train
         self.train_step = (
-            Leader(clip, adapter, inputs, self.train, total, group)
+            Leader(clip, adapter, inputs, self.train, total, group, preservation)
             if group
-            else TrainStep(clip, adapter, inputs, self.train, total)
+            else TrainStep(clip, adapter, inputs, self.train, total, preservation)
         )
         self.state = checkpoints.State(step=0)
         checks = self.train.checks
@@ -111,8 +123,8 @@ class Loop:
             trainable_parameters=self.adapter.parameters,
             device=self.clip.device.kind,
             precision=self.clip.device.precision,
-            primary_metric=f"{self.evaluation_set.primary_metric}/R@1",
-            select_by=select_by(self.evaluation_set),
+            primary_metric=f"{self.primary_metric}/R@1",
+            select_by=f"{self.primary_metric}/{strengths.SELECTION_METRIC}",
         )
         if self.state.step == 0:
             yield from self._first_check()
@@ -181,21 +193,28 @@ class Loop:
             )
 
     def _first_check(self) -> Work[None]:
-        values = significance.averages(self.evaluation_set.values(*self.base))
-        self.state = replace(self.state, best_score=values[select_by(self.evaluation_set)])
-        yield Check(step=0, epoch=0.0, metrics=values, loss=self._loss(*self.base), best=True)
-        yield from self._strip(*self.base)
+        if self._held is None:
+            return
+        values = significance.averages(self._held.questions.values(*self._held.base))
+        self.state = replace(self.state, best_score=values[select_by(self._held.questions)])
+        yield Check(
+            step=0, epoch=0.0, metrics=values, loss=self._loss(self._held, *self._held.base), best=True
+        )
+        yield from self._strip(self._held, *self._held.base)
 
     def _check(self) -> Work[bool]:
         """Measures, remembers the best, saves; returns whether training should end early."""
+        held = self._held
+        if held is None:
+            self.state = replace(self.state, best_step=self.state.step, checked=self.state.step)
+            yield from self._save()
+            return False
         # Measuring must not move the random numbers that training draws.
         random = random_state(self.clip.device.kind)
-        images, words = yield from embed(
-            self.clip, self.pictures, self.evaluation_set, self.control.finishing()
-        )
+        images, words = yield from embed(self.clip, self.pictures, held.questions, self.control.finishing())
         set_random_state(random)
-        values = significance.averages(self.evaluation_set.values(images, words))
-        score = values[select_by(self.evaluation_set)]
+        values = significance.averages(held.questions.values(images, words))
+        score = values[select_by(held.questions)]
         state = self.state
         better = score > state.best_score
         self.state = replace(
@@ -209,11 +228,11 @@ class Loop:
             step=state.step,
             epoch=state.step / self.batches.per_epoch,
             metrics=values,
-            loss=self._loss(images, words),
+            loss=self._loss(held, images, words),
             best=better,
             checks_without_gain=self.state.checks_without_gain,
         )
-        yield from self._strip(images, words)
+        yield from self._strip(held, images, words)
         yield from self._save()
         if (
             self.train.patience
@@ -228,14 +247,14 @@ class Loop:
             return True
         return False
 
-    def _loss(self, images: Features, words: Features) -> float:
+    def _loss(self, held: Held, images: Features, words: Features) -> float:
         """The objective on the validation images, in pieces of the batch size so that it compares with training's."""
         items, total, weight = self.inputs.items, 0.0, 0
         pieces = Batches(
-            items, self.evaluation_set.indices, self.inputs.groups, self.train.batch_size, 1, self.train.seed
+            items, held.questions.indices, self.inputs.groups, self.train.batch_size, 1, self.train.seed
         )
-        row = {index: n for n, index in enumerate(self.evaluation_set.indices)}
-        column = {evaluation_sets.caption_key(c): n for n, c in enumerate(self.evaluation_set.captions)}
+        row = {index: n for n, index in enumerate(held.questions.indices)}
+        column = {evaluation_sets.caption_key(c): n for n, c in enumerate(held.questions.captions)}
         with torch.no_grad():
             scale = self.train_step.scale()
             for piece in range(pieces.per_epoch):
@@ -252,36 +271,36 @@ class Loop:
                 weight += len(batch.indices)
         return total / max(weight, 1)
 
-    def _strip(self, images: Features, words: Features) -> Work[None]:
+    def _strip(self, held: Held, images: Features, words: Features) -> Work[None]:
         """The living strip: a few pinned queries and their first results."""
         asked = tuple(dict.fromkeys(w.strip() for w in self.train.pinned.split(",") if w.strip()))
         if asked:
-            yield from self._watched(asked, images)
+            yield from self._watched(held, asked, images)
             return
-        task = self.evaluation_set.task(self.evaluation_set.primary_metric)
+        task = held.questions.task(held.questions.primary_metric)
         sides = {"image": images, "text": words}
         for query in np.linspace(0, len(task.queries) - 1, min(_PINNED, len(task.queries))).astype(int):
             scores = sides[task.query_side][task.queries[query]] @ sides[task.gallery_side][task.gallery].T
             order = np.argsort(-scores, kind="stable")[:_STRIP]
-            item = self._item(int(task.queries[query])) if task.query_side == "image" else None
+            item = self._item(held, int(task.queries[query])) if task.query_side == "image" else None
             yield Ranking(
                 step=self.state.step,
-                query=item.captions[0] if item else self.evaluation_set.captions[task.queries[query]],
+                query=item.captions[0] if item else held.questions.captions[task.queries[query]],
                 query_path=item.path if item else "",
                 paths=tuple(
-                    self._item(int(row)).path
+                    self._item(held, int(row)).path
                     if task.gallery_side == "image"
-                    else self.evaluation_set.captions[row]
+                    else held.questions.captions[row]
                     for row in task.gallery[order]
                 ),
                 relevant=tuple(bool(right) for right in task.positives[query, order]),
             )
 
-    def _watched(self, asked: tuple[str, ...], images: Features) -> Work[None]:
+    def _watched(self, held: Held, asked: tuple[str, ...], images: Features) -> Work[None]:
         """The user's own words; an image is right for a word that one of its captions contains."""
         scores = features.texts(self.clip, asked) @ images.T
         for word, row in zip(asked, scores, strict=True):
-            found = [self._item(int(n)) for n in np.argsort(-row, kind="stable")[:_STRIP]]
+            found = [self._item(held, int(n)) for n in np.argsort(-row, kind="stable")[:_STRIP]]
             key = evaluation_sets.caption_key(word)
             yield Ranking(
                 step=self.state.step,
@@ -292,8 +311,8 @@ class Loop:
                 ),
             )
 
-    def _item(self, row: int) -> Item:
-        return self.inputs.items[self.evaluation_set.indices[row]]
+    def _item(self, held: Held, row: int) -> Item:
+        return self.inputs.items[held.questions.indices[row]]
 
     def _save(self) -> Work[None]:
         step = self.state.step

@@ -7,6 +7,8 @@ which took no part in either.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +50,9 @@ from clip_atelier.engine.runs import (
     TrainResult,
     checkpoints,
 )
-from clip_atelier.engine.settings import Settings
+from clip_atelier.engine.settings import Settings, flat
 from clip_atelier.engine.storage import BlobCache
-from clip_atelier.engine.training import initialization
+from clip_atelier.engine.training import by_folds, cross_validation, fitting
 from clip_atelier.engine.training.batches import Batches
 from clip_atelier.engine.training.distributed.group import Group, must_be_enough
 from clip_atelier.engine.training.distributed.trainer import preparing
@@ -105,7 +107,8 @@ def train(plan: Plan, models: Models, control: Control, group: Group | None = No
     except (Stopped, UserError) as error:
         # Without a single step there is nothing to keep or to go on with: no empty run stays in the list. What failed
         # while it worked stays, so that its message can be read and the run be resumed.
-        if not isinstance(error, WorkError) and not any(checkpoints.steps(run.path / "checkpoints")):
+        kept = any(checkpoints.steps(run.path / "checkpoints")) or by_folds.begun(run.path)
+        if not isinstance(error, WorkError) and not kept:
             runs.delete(str(run.path))
         raise
 
@@ -201,6 +204,8 @@ class _Training:
         yield from self._remember(collection, clip)
         store = BlobCache.of_features(self.home, settings.hardware.cache_gb)
         try:
+            if by_folds.wanted(settings, len(collection.items)):
+                return (yield from self._by_folds(collection, parts, clip, store))
             pictures = ImageCache(
                 collection.root, collection.items, clip.image_size, settings.data, settings.train.seed, store
             )
@@ -220,6 +225,21 @@ class _Training:
             return (yield from self._learn(collection, parts.groups, clip, pictures, train, validation, test))
         finally:
             store.close()
+
+    def _by_folds(
+        self, collection: Collection, parts: Split, clip: Model, store: BlobCache
+    ) -> Work[TrainResult]:
+        settings = self.settings
+        ready = yield from cross_validation.material(
+            collection, parts.groups, clip, settings, store, self.control
+        )
+        asked = json.dumps(
+            [collection.fingerprint, clip.fingerprint, flat(settings)], default=str, sort_keys=True
+        )
+        fingerprint = hashlib.sha256(asked.encode()).hexdigest()
+        return (
+            yield from by_folds.learn(self.run, settings, clip, ready, fingerprint, self.control, self.group)
+        )
 
     def _remember(self, collection: Collection, clip: Model) -> Work[None]:
         before = self.run.record
@@ -269,9 +289,11 @@ class _Training:
         adapter = adapters.attach(clip, settings)
         inputs = TrainingInputs(clip, items, groups, pictures)
         yield Phase(name="encode", title=_("Computing what stays frozen"))
-        with preparing(self.group, self.run.folder, self.run.record.settings, collection, clip, train):
+        with preparing(
+            self.group, self.run.folder, self.run.record.settings, collection.fingerprint, clip, train
+        ):
             yield from inputs.prepare(train, settings.data.views, control)
-        started = yield from initialization.from_pairs(adapter, inputs, train, control)
+        started, preservation = yield from fitting.start(clip, adapter, inputs, train, settings, control)
         batches = Batches(
             items, train, groups, settings.train.batch_size, settings.data.views, settings.train.seed
         )
@@ -289,6 +311,7 @@ class _Training:
             base,
             total,
             self.group,
+            preservation,
         )
         stopped = yield from loop.run()
 
@@ -305,7 +328,7 @@ class _Training:
         asked = control.finishing() if stopped else control
         adapted = yield from embed(clip, pictures, final, asked)
         base_values, adapted_values = final.values(*final_base), final.values(*adapted)
-        comparison.keep(self.run.path, final, base_values, adapted_values)
+        comparison.keep(self.run.path, {t.name: t.clusters for t in final.tasks}, base_values, adapted_values)
         after = yield from embed(clip, pictures, evaluation_set, asked)
         before = evaluation_set.values(*base)
         same = yield from self._untouched(clip, adapter, pictures, final, untouched)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, UserError, _, drive
-from clip_atelier.engine.data import Collection, ImageCache, scan, scan_cache_file
+from clip_atelier.engine.data import ImageCache, scan, scan_cache_file
 from clip_atelier.engine.models import Adapter, Model, Models, adapters
 from clip_atelier.engine.settings import TrainSettings
 from clip_atelier.engine.storage import BlobCache
@@ -45,7 +45,7 @@ def preparing(
     group: Group | None,
     folder: Path,
     written: Mapping[str, Any],
-    collection: Collection,
+    collection: str,
     clip: Model,
     indices: Sequence[int],
 ) -> Iterator[None]:
@@ -55,7 +55,7 @@ def preparing(
         group: The processes; the block runs as it is where there are no others.
         folder: The collection's folder.
         written: The run's settings as they are written in run.json.
-        collection: The collection as the leader read it.
+        collection: Fingerprint of the collection as the leader read it.
         clip: The leader's model.
         indices: The training items.
     """
@@ -66,7 +66,7 @@ def preparing(
         "do": "prepare",
         "folder": str(folder),
         "settings": dict(written),
-        "collection": collection.fingerprint,
+        "collection": collection,
         "model": clip.fingerprint,
         "indices": list(indices),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from clip_atelier.engine.core import Control, Work
 from clip_atelier.gui.jobs import at_once
 
 if TYPE_CHECKING:
+    from clip_atelier.engine.parts import TaughtList
     from clip_atelier.gui.workers import Tools
 
 
@@ -20,3 +21,10 @@ def save_captions(
     from clip_atelier.engine.data import captions
 
     return at_once(lambda: captions.save(root, edits))
+
+
+def teach(run: str, word: str, images: Sequence[Path], tools: Tools, control: Control) -> Work[TaughtList]:
+    """Teaches a run a word for some drawings."""
+    from clip_atelier.engine.parts import teaching
+
+    return teaching.teach(tools.home, run, word, images, tools.models, control)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -23,6 +23,7 @@ from clip_atelier.gui import theme
 from clip_atelier.gui.pages.collection import jobs
 from clip_atelier.gui.pages.collection.captions import CaptionTable
 from clip_atelier.gui.pages.collection.states import Failed, Reading, Welcome
+from clip_atelier.gui.pages.collection.teaching import FEWEST, TeachDialog
 from clip_atelier.gui.parts.picture_detail import Detail
 from clip_atelier.gui.parts.pictures import Tile, TileView
 from clip_atelier.gui.widgets.layout import box, card, column, row
@@ -92,8 +93,20 @@ class CollectionPage(QWidget):
         SpokenName(self.grid, N_("Pictures"))
         self.detail = Detail(app_model)
         self.grid.selected.connect(self._on_selected)
+        self.grid.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.grid.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.grid.customContextMenuRequested.connect(self._show_grid_menu)
+        self.grid.selectionModel().selectionChanged.connect(self._count_chosen)
+        self.grid.tiles.modelReset.connect(self._count_chosen)
+        self.chosen = Label(role="caption")
+        self.teach = Button(N_("Teach a word…"), "quiet", "type")
+        self.teach.clicked.connect(self.ask_for_word)
+        self._count_chosen()
         pictures = QWidget()
-        pictures.setLayout(row(self.grid, self.detail, gap=theme.L))
+        both = row(self.grid, self.detail, gap=theme.L)
+        filled = column(both, row(self.chosen, None, self.teach), gap=theme.XS)
+        filled.setStretch(0, 1)
+        pictures.setLayout(filled)
 
         self.table = CaptionTable(app_model.store)
         SpokenName(self.table, N_("Captions"))
@@ -232,6 +245,37 @@ class CollectionPage(QWidget):
 
     def _on_selected(self, tile: Tile | None) -> None:
         self.detail.show_item(None if tile is None else tile.data)
+
+    @property
+    def chosen_pictures(self) -> list[Path]:
+        """The files of the drawings that are selected in the grid, in its order."""
+        rows = sorted(index.row() for index in self.grid.selectionModel().selectedIndexes())
+        return [self.grid.tiles.tile(row).path for row in rows]
+
+    def _count_chosen(self) -> None:
+        count = len(self.grid.selectionModel().selectedIndexes())
+        self.teach.setEnabled(count >= FEWEST)
+        if count >= FEWEST:
+            self.chosen.say(N_("{count} drawings are chosen"), count=count)
+        else:
+            self.chosen.say(
+                N_("Choose three or more drawings, with Ctrl or Shift, to teach a word for them.")
+            )
+
+    def grid_menu(self) -> QMenu:
+        """What can be done with the drawings that are selected."""
+        menu = QMenu(self)
+        menu.addAction(_("Teach a word…"), self.ask_for_word).setEnabled(self.teach.isEnabled())
+        return menu
+
+    def _show_grid_menu(self, place: QPoint) -> None:
+        menu = self.grid_menu()
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(self.grid.viewport().mapToGlobal(place))
+
+    def ask_for_word(self) -> None:
+        """Opens the dialog that teaches a word for the selected drawings."""
+        TeachDialog(self.app_model, self.chosen_pictures, self).open()
 
     def _read_again(self) -> None:
         self.app_model.store.clear()

@@ -13,6 +13,7 @@ from clip_atelier.engine.analysis import Measured, Subject, state_of
 from clip_atelier.engine.core import N_, _
 from clip_atelier.engine.evaluation import GainedForgotten, WordChanges
 from clip_atelier.gui import theme
+from clip_atelier.gui.pages.learned.taught import Taught
 from clip_atelier.gui.pages.learned.tradeoff import HINT, Tradeoff
 from clip_atelier.gui.pages.learned.words import WordTable
 from clip_atelier.gui.parts import measuring
@@ -40,7 +41,7 @@ def make(app_model: AppModel) -> QWidget:
 
 
 class LearnedPage(QWidget):
-    """All of it: a run, and two sections about it."""
+    """All of it: a run, and sections about it."""
 
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
@@ -53,6 +54,8 @@ class LearnedPage(QWidget):
         self.tabs = Tabs()
         self.tabs.add("strengths", N_("Gained and forgotten"), self.strengths)
         self.tabs.add("words", N_("Words"), self.words)
+        self.taught = Taught(app_model)
+        self.tabs.add("taught", N_("Words you taught"), self.taught)
         self.tabs.choose(str(app_model.state.view("learned.tab", "strengths")))
         self.tabs.changed.connect(partial(app_model.state.set_view, "learned.tab"))
         self.dial = StrengthDial(app_model)
@@ -96,6 +99,7 @@ class LearnedPage(QWidget):
             part.setVisible(run is not None and self.app_model.strength.is_of(run.run))
         for section in (self.strengths, self.words):
             section.choose(run)
+        self.taught.choose(run)
 
 
 class Section(QWidget):

@@ -1,0 +1,278 @@
+"""A run that is measured by folds: first the folds, then one update that learns from every drawing, then the parts.
+
+The folds are kept on disk while the run works, so that a run which was interrupted does not train them again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from pydantic import Field
+
+from clip_atelier.engine.core import (
+    Check,
+    Control,
+    Notice,
+    Phase,
+    Record,
+    Work,
+    _,
+    read_document,
+    replacing,
+    write_document,
+)
+from clip_atelier.engine.evaluation import comparison, sentence
+from clip_atelier.engine.evaluation import sets as evaluation_sets
+from clip_atelier.engine.models import Adapter, Model, adapters, features
+from clip_atelier.engine.parts import (
+    Embedded,
+    FittedParts,
+    Variant,
+    Variants,
+    calibrate,
+    embedded_variants,
+    needed,
+    used_parts,
+)
+from clip_atelier.engine.runs import Difference, RunFolder, SplitSizes, TrainResult
+from clip_atelier.engine.settings import Settings
+from clip_atelier.engine.training import cross_validation, explanation, fitting
+from clip_atelier.engine.training.batches import Batches
+from clip_atelier.engine.training.cross_validation import Crossed, Material
+from clip_atelier.engine.training.distributed.group import Group
+from clip_atelier.engine.training.distributed.trainer import preparing
+from clip_atelier.engine.training.loop import Loop
+from clip_atelier.engine.training.steps import TrainingInputs
+
+FOLDS: Final = "folds"
+"""Folder of the folds inside a run, while it works."""
+MOST: Final = 1000
+"""From so many drawings on, one part that is kept aside is enough."""
+
+
+class _Length(Record):
+    """How many steps each fold takes: decided once, by the time a step took."""
+
+    schema_version: int = Field(default=1, alias="schema")
+    steps: int
+    skipped: tuple[str, ...] = ()
+
+
+class KeptFolds:
+    """What was worked out for each fold, on disk.
+
+    Args:
+        folder: Where; made when there is something to keep.
+        fingerprint: Of collection, model and settings: what was kept for others is not used.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.folder = folder / fingerprint[:16]
+
+    def length(self) -> tuple[int, list[str]] | None:
+        """Steps of each fold, and what was shortened; None while it is not decided."""
+        path = self.folder / "length.json"
+        if not path.is_file():
+            return None
+        found = read_document(path, _Length)
+        return found.steps, list(found.skipped)
+
+    def keep_length(self, steps: int, skipped: list[str]) -> None:
+        """Keeps what `length` gives."""
+        write_document(self.folder / "length.json", _Length(steps=steps, skipped=tuple(skipped)))
+
+    def variants(self, fold: int, base: Embedded) -> Variants | None:
+        """The collection embedded by a fold's update; None while it is not trained."""
+        path = self.folder / f"fold-{fold}.npz"
+        if not path.is_file():
+            return None
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            places = [Variant(float(s), bool(v)) for s, v in stored["variants"]]
+            return {
+                place: base.embedded_as(stored[f"images/{n}"], stored[f"texts/{n}"])
+                for n, place in enumerate(places)
+            }
+
+    def keep_variants(self, fold: int, variants: Variants) -> None:
+        """Keeps what `variants` gives."""
+        arrays = {"variants": np.array([tuple(place) for place in variants], np.float64)}
+        for n, embedded in enumerate(variants.values()):
+            arrays |= {f"images/{n}": embedded.images, f"texts/{n}": embedded.texts}
+        with replacing(self.folder / f"fold-{fold}.npz") as partial, partial.open("wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+
+def wanted(settings: Settings, drawings: int) -> bool:
+    """Whether a run of so many drawings is measured by folds."""
+    return settings.evaluation.folds > 0 and drawings < MOST
+
+
+def begun(run: Path) -> bool:
+    """Whether a run has folds that it can go on with."""
+    return any((run / FOLDS).glob("*/*"))
+
+
+def learn(
+    run: RunFolder,
+    settings: Settings,
+    clip: Model,
+    ready: Material,
+    fingerprint: str,
+    control: Control,
+    group: Group | None = None,
+) -> Work[TrainResult]:
+    """Measures by folds, learns from everything, and writes what came out into the run.
+
+    Args:
+        run: The run's folder.
+        settings: What it was asked to do.
+        clip: The model, nothing attached.
+        ready: The collection.
+        fingerprint: Of collection, model and settings.
+        control: Stop and pause.
+        group: The processes that share each step, if there are several.
+    """
+    folds = KeptFolds(run.path / FOLDS, fingerprint)
+    crossed = yield from cross_validation.measured_by_folds(clip, ready, settings, control, folds)
+    everything = list(range(len(ready.items)))
+    questions = evaluation_sets.evaluation_set(ready.items, everything, ready.groups)
+    untouched = yield from features.fresh_images(clip, ready.pictures, everything[: features.BATCH], control)
+    adapter = adapters.attach(clip, settings)
+    steps = crossed.steps if crossed.strength else 0
+    inputs = TrainingInputs(clip, ready.items, ready.groups, ready.pictures)
+    yield Phase(name="encode", title=_("Computing what stays frozen"))
+    with preparing(group, run.folder, run.record.settings, _collection_fingerprint(run), clip, everything):
+        yield from inputs.prepare(everything, settings.data.views, control)
+    preservation = None
+    if crossed.strength:
+        _started, preservation = yield from fitting.start(
+            clip, adapter, inputs, everything, settings, control
+        )
+    else:
+        yield Notice(
+            text=_("Training the model further did not help on drawings not learned from, so it is left out.")
+        )
+    train, views = settings.train, settings.data.views
+    batches = Batches(ready.items, everything, ready.groups, train.batch_size, views, train.seed)
+    loop = Loop(
+        run.path, settings, control, clip, adapter, inputs, batches, None, ready.pictures, None, steps, group,
+        preservation, questions.primary_metric,
+    )  # fmt: skip
+    stopped = (yield from loop.run()) if steps else False
+    finishing = control.finishing() if stopped else control
+    used = used_parts(crossed.answers)
+    strength = crossed.strength or (1.0 if used else 0.0)
+    adapter.set_adapter_scale(crossed.strength)
+    adapter.save(run.path / "adapter")
+    yield from _parts(run, settings, clip, adapter, ready, crossed, finishing)
+    same = yield from _untouched(clip, adapter, ready, untouched, finishing)
+    result = _result(run, settings, ready, crossed, questions.primary_metric).model_copy(
+        update={
+            "status": "stopped" if stopped else "done",
+            "steps": loop.state.step,
+            "total_steps": steps,
+            "seconds": round(loop.state.seconds + crossed.seconds, 3),
+            "trainable_parameters": adapter.parameters,
+            "best_step": loop.state.step,
+            "strength": strength,
+            "base_untouched": same,
+        }
+    )
+    for step, values in ((0, result.base), (max(1, steps), result.adapted)):
+        metrics = {name: value for name, value in values.items() if value is not None}
+        yield Check(step=step, epoch=step / batches.per_epoch, metrics=metrics, best=bool(step))
+    write_document(run.path / "evaluation.json", result)
+    if not stopped:
+        shutil.rmtree(run.path / FOLDS, ignore_errors=True)
+    return result
+
+
+def _collection_fingerprint(run: RunFolder) -> str:
+    return run.record.data.fingerprint if run.record.data else ""
+
+
+def _parts(
+    run: RunFolder,
+    settings: Settings,
+    clip: Model,
+    adapter: Adapter,
+    ready: Material,
+    crossed: Crossed,
+    control: Control,
+) -> Work[None]:
+    """Learns the kept parts from every drawing and writes them beside the adapter."""
+    if not settings.evaluation.parts:
+        return
+    yield Phase(name="parts", title=_("Learning the parts from all drawings"))
+    plain = next(iter(crossed.base.values()))
+    missing = [variant for variant in needed(crossed.answers) if variant not in crossed.base]
+    learned: Mapping[Variant, Embedded] = {}
+    if missing:
+        learned = yield from embedded_variants(
+            clip, ready.pictures, range(len(ready.items)), plain.strings, missing, control, adapter
+        )
+    threshold = calibrate(plain, ready.folds)
+    digests = [item.digest for item in ready.items]
+    variants = {**crossed.base, **learned}
+    FittedParts.fit(variants, crossed.answers, threshold, crossed.strength, digests).save(run.path)
+
+
+def _untouched(
+    clip: Model, adapter: Adapter, ready: Material, untouched: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    control: Control,
+) -> Work[bool]:  # fmt: skip
+    """Proof that the base pane is the untouched model: with the update off, the very same bits come out."""
+    with adapter.at(0.0):
+        again = yield from features.fresh_images(clip, ready.pictures, range(len(untouched)), control)
+    same = bool(np.array_equal(untouched, again))
+    if not same:
+        yield Notice(text=_("The base embeddings could not be reproduced bit for bit on this device."))
+    return same
+
+
+def _result(
+    run: RunFolder, settings: Settings, ready: Material, crossed: Crossed, primary: str
+) -> TrainResult:
+    """The run's comparison, in the words of every other run's."""
+    told = cross_validation.document(run.folder, crossed, ready, settings)
+    base = {f"{q}/{m}": v for q, one in told.questions.items() for m, v in one.base.items()}
+    adapted = {f"{q}/{m}": v for q, one in told.questions.items() for m, v in one.adapted.items()}
+    difference: dict[str, Difference] = {
+        f"{q}/{m}": v for q, one in told.questions.items() for m, v in one.difference.items()
+    }
+    comparison.keep(
+        run.path,
+        {q: answer.clusters for q, answer in crossed.answers.items()},
+        {f"{q}/{m}": v for q, answer in crossed.answers.items() for m, v in answer.base.items()},
+        {f"{q}/{m}": v for q, answer in crossed.answers.items() for m, v in answer.adapted.items()},
+    )
+    primary = primary if primary in told.questions else next(iter(told.questions))
+    metric = f"{primary}/mAP"
+    word = told.questions[primary].verdict
+    before, after = base[metric] or 0.0, adapted[metric] or 0.0
+    return TrainResult(
+        run=run.id,
+        path=str(run.path),
+        split=SplitSizes(train=len(ready.items)),
+        measured_on="folds",
+        base=base,
+        adapted=adapted,
+        difference=difference,
+        primary_metric=metric,
+        verdict=word,
+        verdict_text=sentence(word, metric, before, after, difference),
+        queries={q: one.queries for q, one in told.questions.items()},
+        gallery={q: round(one.gallery) for q, one in told.questions.items()},
+        chance=cross_validation.chance(crossed),
+        protocol=explanation.protocol(told.folds),
+        folds=told.folds,
+        questions=told.questions,
+        parts=told.parts,
+        trivial=told.trivial,
+        skipped=told.skipped,
+        summary=told.summary,
+    )
