@@ -13,7 +13,7 @@ import pytest
 
 from clip_atelier.engine.core import Control, drive, write_document
 from clip_atelier.engine.data import ImageCache, scan
-from clip_atelier.engine.models import Models, adapters
+from clip_atelier.engine.models import Models, adapters, features
 from clip_atelier.engine.parts import (
     PLAIN,
     AskedDrawings,
@@ -23,6 +23,7 @@ from clip_atelier.engine.parts import (
     Variants,
     distinct_captions,
     embedded_variants,
+    teaching,
 )
 from clip_atelier.engine.parts.picture_head import PictureHead, PictureSetting
 from clip_atelier.engine.parts.selection import Setting
@@ -326,3 +327,40 @@ def test_equal_drawings_have_equal_scores(
     )
     assert scores is not None
     assert len(np.unique(scores)) <= 7
+
+
+@pytest.mark.parametrize(
+    "setting", [BASE_WORDS, LEARNED, replace(LEARNED, words=False, variant=Variant(0.5, True))]
+)
+def test_a_taught_word_is_ranked_as_the_parts_do_and_its_drawings_fit(
+    home: Path,
+    tiny_collection: Path,
+    adapted_run: Callable[..., str],
+    find: Callable[..., dict[str, Any]],
+    setting: WordSetting,
+) -> None:
+    run, word = adapted_run(tiny_collection), "quorvex"
+    keep(home, tiny_collection, run, {"text_to_image": setting}, threshold=1000.0)
+    untaught = find(tiny_collection, word, run)
+    named = [tiny_collection / f"red-{shape}.png" for shape in ("ring", "circle", "cross")]
+    drive(teaching.teach(home, run, "Quorvex", named, Models(home), Control()))
+    parts = FittedParts.read(Runs(home).open(run).path)
+    assert parts is not None
+    result = find(tiny_collection, word, run)
+    assert listed(result["base"]) == listed(untaught["base"])
+    names = [path.name for path in named]
+    before, after = (
+        np.mean([n for n, hit in enumerate(found["adapted"]) if hit["path"] in names])
+        for found in (untaught, result)
+    )
+    assert after < before
+    assert {hit["path"] for hit in result["adapted"] if hit["fits"]} == {path.name for path in named}
+    variants, _digests, paths = embedded(home, tiny_collection, run, setting.variant)
+    models = Models(home)
+    opened = open_run(Runs(home).open(run), models, setting.variant.strength, EXACT)
+    text = features.texts(opened.clip, [word]).astype(np.float64)
+    adapters.detach(opened.clip)
+    scores = parts.word_scores("text_to_image", text, [word], variants[setting.variant].images)[0]
+    wanted = dict(zip(paths, scores, strict=True))
+    for hit in result["adapted"]:
+        assert hit["score"] == pytest.approx(wanted[hit["path"]], abs=2e-4)

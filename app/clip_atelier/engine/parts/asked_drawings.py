@@ -58,6 +58,7 @@ class AskedDrawings:
         self._setting = setting if isinstance(setting, WordSetting) else BASE_WORDS
         learned = parts.settings.get(TEXT_TO_IMAGE, BASE_WORDS)
         self._model = parts.word_models.get(learned.variant)
+        self._dial = dial
         self._known: dict[WordSetting, _Prepared] = {}
 
     def scores(self, text: Rows, caption: str) -> FloatArray | None:
@@ -70,8 +71,13 @@ class AskedDrawings:
         Returns:
             [N], equal drawings equal scores; None where no part is used, so that the cosine is the score.
         """
+        if self._model is None:
+            return None
         model, setting = self._model, self._setting
-        if model is None or not (setting.learned or setting.hub or setting.mean):
+        taught = setting.for_taught(self._dial)
+        if taught != setting and model.learned.names_taught(caption):
+            model, setting = model.for_taught(setting), taught
+        if not (setting.learned or setting.hub or setting.mean):
             return None
         prepared = self._prepared(model, setting)
         asked = Captions(model, unit(text[None]), [caption])

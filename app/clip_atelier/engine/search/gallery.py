@@ -32,7 +32,7 @@ from clip_atelier.engine.core import (
 )
 from clip_atelier.engine.data import Collection, Fitted, ImageCache, Item, image_gate, scan, scan_cache_file
 from clip_atelier.engine.models import STARTER, Adapter, Model, Models, adapters, features
-from clip_atelier.engine.parts import FittedParts, Variant, with_views
+from clip_atelier.engine.parts import FittedParts, Variant, taught, with_views
 from clip_atelier.engine.runs import AdaptedModel, Runs, open_run
 from clip_atelier.engine.search.embedding_store import EmbeddingStore, Space
 from clip_atelier.engine.search.model_ref import ModelRef
@@ -58,6 +58,7 @@ class LoadedModel:
         adapted: Space of the adapted image embeddings; equal to `base` where the update changes no image.
         update: Identifies the update's content; "" where it changes no image.
         parts: What the run keeps beside its update, if anything.
+        taught: SHA-256 of a drawing's file -> the words that the user taught the run with it.
         dial: How far the parts are turned up: 0 the base, exactly; 1 as they were learned.
         wanted: Position of the strength dial: that of the update, or of the parts of a run that has no update.
         run_folder: Where the run is, if there is one.
@@ -76,6 +77,7 @@ class LoadedModel:
     wanted: float = 0.0
     run_folder: Path | None = None
     as_of: int = 0
+    taught: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def up_to_date(self) -> bool:
@@ -120,6 +122,7 @@ def load_model(model_ref: ModelRef, models: Models) -> LoadedModel:
     try:
         as_of = _written(opened.run.path)
         parts = FittedParts.read(opened.run.path)
+        words = _taught(opened.run.path)
     except BaseException:
         adapters.detach(clip)
         raise
@@ -134,8 +137,17 @@ def load_model(model_ref: ModelRef, models: Models) -> LoadedModel:
     adapted = replace(base, adapter=update, strength=adapter.adapter_scale) if changed else base
     return LoadedModel(
         clip, adapter, data, model_ref.hardware or opened.run.settings.hardware, base, adapted,
-        update, parts, _dial(opened, model_ref.strength), wanted, opened.run.path, as_of,
+        update, parts, _dial(opened, model_ref.strength), wanted, opened.run.path, as_of, words,
     )  # fmt: skip
+
+
+def _taught(run_folder: Path) -> dict[str, tuple[str, ...]]:
+    """SHA-256 of a drawing -> the words that were taught with it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for word in taught.TaughtWords.read(run_folder).words:
+        for drawing in word.drawings:
+            found[drawing.sha256] = (*found.get(drawing.sha256, ()), word.word)
+    return found
 
 
 def _written(folder: Path | None) -> int:

@@ -160,12 +160,13 @@ class Search:
         if self._parts is None or not isinstance(words, str) or not len(found):
             return [None] * len(found)
         roles = self.gallery.roles
+        items = [self.gallery.items[i] for i in found]
         told = fitting(
             self._parts,
             before,
             words,
             self.base.vectors[found],
-            [self.gallery.items[i].captions for i in found],
+            [(*item.captions, *self.loaded.taught.get(item.digest, ())) for item in items],
             None if roles is None else [roles[i] for i in found],
         )
         return [None] * len(found) if told is None else told.tolist()

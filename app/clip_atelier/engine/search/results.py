@@ -68,10 +68,12 @@ class SearchResult(Record):
     adapted: tuple[SearchHit, ...] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Without a run there is no `adapted`; only there stand `base_rank`, `fits` and `learned`."""
+        """Without a run there is no `adapted`; `base_rank` and `fits` only stand there; the base's `learned` where known."""
         found = super().as_json()
         for hit in found["base"]:
-            del hit["base_rank"], hit["fits"], hit["learned"]
+            del hit["base_rank"], hit["fits"]
+            if hit["learned"] is None:
+                del hit["learned"]
         if found["adapted"] is None:
             del found["adapted"]
         return found
