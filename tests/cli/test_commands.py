@@ -192,7 +192,7 @@ def test_search_shows_base_and_adapted(
         "search", tiny_collection, "--text", "a red circle", "--model", tiny_clip, "--top", 5, "--home", home,
         "--hardware.threads", 1, "--hardware.device", "cpu",
     )  # fmt: skip
-    assert untouched["base"] == found["base"]
+    assert untouched["base"] == [{k: hit[k] for k in ("path", "score")} for hit in found["base"]]
     assert "adapted" not in untouched
     query = tiny_collection / "red-circle.png"
     by_image = call(
