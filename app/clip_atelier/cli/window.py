@@ -52,11 +52,11 @@ def main_job_in_terminal(session: Session) -> Outcome:
     console.err(
         _(
             "There is no display, so the main job runs here in the terminal: the starter model learns the bundled sample "
-            "collection with the preset “auto”. With your own drawings: clip-atelier train FOLDER"
+            "collection with the preset “attention”. With your own drawings: clip-atelier train FOLDER"
         )
     )
     models = Models(session.home)
-    plan = training.Plan(folder, settings.build({"evaluation.minutes": 1.0}, "auto"), session.home, "sample")
+    plan = training.Plan(folder, settings.build({"evaluation.folds": 0}, "attention"), session.home, "sample")
     result = session.drive(training.train(plan, models, session.control))
     if result.status == "stopped":
         return Outcome(result.as_json(), report.run(result), STOPPED)

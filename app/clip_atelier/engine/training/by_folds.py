@@ -55,7 +55,9 @@ from clip_atelier.engine.training.steps import TrainingInputs
 FOLDS: Final = "folds"
 """Folder of the folds inside a run, while it works."""
 MOST: Final = 1000
-"""From so many drawings on, one part that is kept aside is enough."""
+"""From so many drawings on, one part that is kept aside is enough to measure an update alone."""
+MOST_WITH_PARTS: Final = 5000
+"""Parts are chosen by folds up to so many; beyond, an update alone is trained."""
 
 
 class _Length(Record):
@@ -112,7 +114,9 @@ class KeptFolds:
 
 def wanted(settings: Settings, drawings: int) -> bool:
     """Whether a run of so many drawings is measured by folds."""
-    return settings.evaluation.folds > 0 and drawings < MOST
+    return settings.evaluation.folds > 0 and drawings < (
+        MOST_WITH_PARTS if settings.evaluation.parts else MOST
+    )
 
 
 def begun(run: Path) -> bool:
