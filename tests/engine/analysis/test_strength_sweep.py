@@ -15,8 +15,8 @@ from clip_atelier.engine.analysis import strength_sweep
 from clip_atelier.engine.core import Control, Event, Stopped, UserError, drive, events
 from clip_atelier.engine.data import ImageCache, scan, split
 from clip_atelier.engine.evaluation import GainedForgotten, findings, strengths
-from clip_atelier.engine.evaluation.run_evaluation import evaluate
 from clip_atelier.engine.models import Models, adapters, features
+from clip_atelier.engine.parts.run_evaluation import evaluate
 from clip_atelier.engine.runs import Difference, Runs, TrainResult, open_run
 from clip_atelier.engine.training import Plan, train
 

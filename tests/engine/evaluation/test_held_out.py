@@ -11,8 +11,8 @@ from clip_atelier.engine.analysis import word_changes
 from clip_atelier.engine.core import Control, Event, Notice, drive, write_document
 from clip_atelier.engine.data import scan
 from clip_atelier.engine.evaluation import open_on
-from clip_atelier.engine.evaluation.run_evaluation import evaluate
 from clip_atelier.engine.models import Models
+from clip_atelier.engine.parts.run_evaluation import evaluate
 from clip_atelier.engine.runs import DataRecord, Runs
 
 Run = Callable[..., str]

@@ -27,6 +27,7 @@ from clip_atelier.engine.core import (
 )
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.parts import FittedParts, PartsRecord
+from clip_atelier.engine.parts.run_evaluation import evaluate
 from clip_atelier.engine.reports import export
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.training import Plan, crossval, resume, train
@@ -113,6 +114,12 @@ def test_a_run_returns_what_crossval_returns_and_keeps_its_parts(
     assert parts is not None
     kept = {part["name"] for part in result["parts"] if part["kept"]}
     assert parts.used == kept
+    elsewhere = drive(evaluate(home, result["run"], tiny_pairs, Models(home), Control()))
+    assert elsewhere.measured_on == "learned"
+    off = drive(evaluate(home, result["run"], tiny_pairs, Models(home), Control(), strength=0.0))
+    assert off.adapted == off.base == elsewhere.base
+    if kept:
+        assert elsewhere.adapted != elsewhere.base
     card = (folder / "adapter" / "README.md").read_text("utf-8")
     assert all(f"| {question} |" in card for question in result["questions"])
     exported = drive(

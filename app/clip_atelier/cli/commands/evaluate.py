@@ -18,8 +18,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine.evaluation import run_evaluation
     from clip_atelier.engine.models import Models
+    from clip_atelier.engine.parts import run_evaluation
 
     work = run_evaluation.evaluate(
         session.home, args.run, args.folder, Models(session.home), session.control, strength=strength(args)

@@ -2,7 +2,6 @@ from . import bootstrap as bootstrap
 from . import comparison as comparison
 from . import findings as findings
 from . import metrics as metrics
-from . import run_evaluation as run_evaluation
 from . import sets as sets
 from . import significance as significance
 from . import strengths as strengths

@@ -1,5 +1,6 @@
 from . import names as names
 from . import questions as questions
+from . import run_evaluation as run_evaluation
 from . import taught as taught
 from . import teaching as teaching
 from . import trivial as trivial

@@ -1,0 +1,112 @@
+"""Measuring a run on another collection: base and adapted, its parts included, on the same queries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from clip_atelier.engine.core import Control, Phase, Work, _
+from clip_atelier.engine.evaluation import (
+    EvaluationSet,
+    HeldOut,
+    Values,
+    embed,
+    metrics,
+    open_on,
+    significance,
+)
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.parts.arrays import FloatArray
+from clip_atelier.engine.parts.cross_fitting import Variants
+from clip_atelier.engine.parts.embedding import embedded_variants
+from clip_atelier.engine.parts.fitted import FittedParts
+from clip_atelier.engine.parts.questions import SKETCH_TO_ARTWORK, WORD_QUESTIONS
+from clip_atelier.engine.runs import Evaluation
+
+
+def evaluate(
+    home: Path, run_id: str, folder: Path, models: Models, control: Control, strength: float | None = None
+) -> Work[Evaluation]:
+    """Compares base and adapted on every image of a collection (on its held-out ones if it is the run's own).
+
+    Args:
+        home: Where runs and caches live.
+        run_id: The run.
+        folder: The collection to measure on.
+        models: Owner of loaded models.
+        control: Stop and pause.
+        strength: Strength of the update; the recommended one where left out.
+
+    Returns:
+        The comparison, and what it was made on.
+
+    Raises:
+        UserError: no such run or folder, or too few images.
+    """
+    held = yield from open_on(home, run_id, models, control, folder)
+    try:
+        adapter = held.adapter
+        if strength is not None:
+            adapter.set_adapter_scale(strength)
+        used = adapter.adapter_scale
+        yield Phase(name="encode", title=_("Preparing the images"))
+        evaluation_set = yield from held.evaluation_set(control)
+        yield Phase(name="evaluate", title=_("Comparing base and adapted"))
+        with adapter.at(0.0):
+            base = yield from embed(held.clip, held.pictures, evaluation_set, control)
+        before = evaluation_set.values(*base)
+        parts = FittedParts.read(held.run.path)
+        if used == 0:
+            after = before
+        elif parts is not None:
+            after = yield from _with_parts(held, parts, evaluation_set, used, control)
+        else:
+            after = evaluation_set.values(
+                *(yield from embed(held.clip, held.pictures, evaluation_set, control))
+            )
+    finally:
+        held.close()
+    compared = significance.compare(evaluation_set, before, after)
+    return Evaluation(
+        run=held.run.id,
+        folder=str(folder),
+        strength=used,
+        images=len(evaluation_set.indices),
+        measured_on=held.measured_on,
+        **dict(compared),
+    )
+
+
+def _with_parts(
+    held: HeldOut, parts: FittedParts, questions: EvaluationSet, strength: float, control: Control
+) -> Work[Values]:
+    """Values of every query as the run's parts answer it, named task/metric."""
+    recommended = held.opened.recommended
+    dial = strength / recommended if recommended else strength
+    needed = tuple(dict.fromkeys(parts.setting(task.name, dial).variant for task in questions.tasks))
+    strings = questions.captions
+    variants = yield from embedded_variants(
+        held.clip, held.pictures, questions.indices, strings, needed, control, held.adapter
+    )
+    found: Values = {}
+    for task in questions.tasks:
+        scores = _scores(parts, questions, task.name, variants, dial)
+        for name, values in metrics.per_query(scores.astype(np.float32), task.positives).items():
+            found[f"{task.name}/{name}"] = values
+    return found
+
+
+def _scores(
+    parts: FittedParts, questions: EvaluationSet, question: str, variants: Variants, dial: float
+) -> FloatArray:
+    """Scores [queries, gallery] of a question."""
+    embedded = variants[parts.setting(question, dial).variant]
+    task = questions.task(question)
+    if question in WORD_QUESTIONS:
+        return parts.word_scores(
+            question, embedded.texts, embedded.strings, embedded.images, embedded.roles, dial
+        )
+    forward = question == SKETCH_TO_ARTWORK
+    sketches, artworks = (task.queries, task.gallery) if forward else (task.gallery, task.queries)
+    return parts.picture_scores(question, embedded.images[sketches], embedded.images[artworks], dial)
