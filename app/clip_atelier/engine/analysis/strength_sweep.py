@@ -226,5 +226,4 @@ def _mean(values: Values, name: str) -> float:
 
 def _difference(evaluation_set: EvaluationSet, name: str, base: Values, now: Values) -> Difference:
     clusters = evaluation_set.task(name.partition("/")[0]).clusters
-    interval = bootstrap.paired_bootstrap(base[name], now[name], clusters)
-    return Difference(value=interval.value, low=interval.low, high=interval.high)
+    return significance.difference_of(bootstrap.paired_bootstrap(base[name], now[name], clusters))

@@ -25,11 +25,11 @@ from clip_atelier.engine.evaluation import (
     Wording,
     bootstrap,
     caption_key,
+    difference_of,
     metrics,
     open_on,
 )
 from clip_atelier.engine.models import Features, Model, Models, features
-from clip_atelier.engine.runs import Difference
 
 TEMPLATES: Final = (
     "{}", "a drawing of {}", "a sketch of {}", "a painting of {}", "a photo of {}", "an icon of {}", "{} 그림",
@@ -128,7 +128,7 @@ def words(
             )
             for n in np.argsort(-moved, kind="stable")
         ),
-        average=Difference(value=average.value, low=average.low, high=average.high),
+        average=difference_of(average),
         templates=tuple(
             Wording(template=template, base=b, adapted=a)
             for template, b, a in zip(templates, base, adapted, strict=True)

@@ -7,6 +7,7 @@ passes truncated files. Everything that reads pixels goes through `load` instead
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import stat
@@ -105,6 +106,12 @@ def thumbnail(path: str | os.PathLike[str], size: int) -> Image.Image:
 
 fit = pixels.fit
 view = pixels.view
+
+
+def digest_of(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a regular file, in hex; raises as `open_regular`."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

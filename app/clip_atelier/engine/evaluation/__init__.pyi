@@ -23,9 +23,11 @@ from .measurements import Wording as Wording
 from .metrics import METRICS as METRICS
 from .sets import TASKS as TASKS
 from .sets import EvaluationSet as EvaluationSet
+from .sets import Task as Task
 from .sets import caption_key as caption_key
 from .sets import positives as positives
 from .significance import Values as Values
+from .significance import difference_of as difference_of
 from .significance import price as price
 from .significance import sentence as sentence
 from .strengths import Line as Line

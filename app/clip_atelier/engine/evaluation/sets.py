@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -74,12 +74,16 @@ class EvaluationSet:
     primary_metric: str
 
     def values(self, images: Features, texts: Features) -> dict[str, NDArray[np.float64]]:
-        """Per-query values, named task/metric."""
-        found = {}
-        for task in self.tasks:
-            for name, value in metrics.per_query(task.scores(images, texts), task.positives).items():
-                found[f"{task.name}/{name}"] = value
-        return found
+        """Per-query values of plain similarities, named task/metric."""
+        return self.values_of(lambda task: task.scores(images, texts))
+
+    def values_of(self, scores: Callable[[Task], NDArray[np.floating]]) -> dict[str, NDArray[np.float64]]:
+        """Per-query values, named task/metric, of whatever scores [Q, G] each task's gallery."""
+        return {
+            f"{task.name}/{name}": value
+            for task in self.tasks
+            for name, value in metrics.per_query(scores(task), task.positives).items()
+        }
 
     def chance(self) -> dict[str, float]:
         """Each metric's value for random rankings."""

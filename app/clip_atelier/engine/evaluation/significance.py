@@ -15,6 +15,11 @@ from clip_atelier.engine.runs import Comparison, Difference, QuestionResult
 Values = dict[str, NDArray[np.float64]]
 
 
+def difference_of(interval: bootstrap.Interval) -> Difference:
+    """An interval as documents write it."""
+    return Difference(value=interval.value, low=interval.low, high=interval.high)
+
+
 def averages(values: Values) -> dict[str, float]:
     """One number per task/metric."""
     return {
@@ -24,21 +29,33 @@ def averages(values: Values) -> dict[str, float]:
 
 
 def compare(evaluation_set: EvaluationSet, base: Values, adapted: Values) -> Comparison:
-    """Base, adapted, difference with intervals, and the verdict.
+    """Base, adapted, difference with intervals, and the verdict, from values named task/metric.
 
     The verdict is about the primary task's R@1 at 95 %.
     """
-    intervals: dict[str, bootstrap.Interval] = {}
-    for task in evaluation_set.tasks:
-        for name in metrics.applicable(len(task.gallery)):
-            key = f"{task.name}/{name}"
-            intervals[key] = bootstrap.paired_bootstrap(
-                base[key], adapted[key], task.clusters, average=metrics.METRICS[name].average
-            )
-    difference = {key: Difference(value=i.value, low=i.low, high=i.high) for key, i in intervals.items()}
-    primary_metric = f"{evaluation_set.primary_metric}/R@1"
-    before, after = averages(base), averages(adapted)
-    word = bootstrap.verdict(intervals[primary_metric])
+    asked = questions(evaluation_set, base, adapted)
+    return compared(asked, f"{evaluation_set.primary_metric}/R@1", evaluation_set.chance())
+
+
+def compared(
+    asked: Mapping[str, QuestionResult], primary_metric: str, chance: Mapping[str, float]
+) -> Comparison:
+    """The questions as one comparison, its metrics named task/metric.
+
+    Args:
+        asked: By name of the task.
+        primary_metric: The task/metric that the verdict is about; larger is better.
+        chance: Each metric's value for random rankings.
+    """
+    before = {f"{task}/{name}": value for task, one in asked.items() for name, value in one.base.items()}
+    after = {f"{task}/{name}": value for task, one in asked.items() for name, value in one.adapted.items()}
+    difference = {
+        f"{task}/{name}": change for task, one in asked.items() for name, change in one.difference.items()
+    }
+    primary = difference[primary_metric]
+    word = bootstrap.verdict(
+        bootstrap.Interval(_number(primary.value), _number(primary.low), _number(primary.high))
+    )
     return Comparison(
         base=before,
         adapted=after,
@@ -46,11 +63,11 @@ def compare(evaluation_set: EvaluationSet, base: Values, adapted: Values) -> Com
         primary_metric=primary_metric,
         verdict=word,
         verdict_text=sentence(
-            word, primary_metric, before[primary_metric], after[primary_metric], difference
+            word, primary_metric, _number(before[primary_metric]), _number(after[primary_metric]), difference
         ),
-        queries={task.name: len(task.queries) for task in evaluation_set.tasks},
-        gallery={task.name: len(task.gallery) for task in evaluation_set.tasks},
-        chance=evaluation_set.chance(),
+        queries={task: one.queries for task, one in asked.items()},
+        gallery={task: round(one.gallery) for task, one in asked.items()},
+        chance=chance,
     )
 
 
@@ -79,7 +96,7 @@ def question(
         gallery=gallery,
         base=metrics.aggregate(dict(base)),
         adapted=metrics.aggregate(dict(adapted)),
-        difference={name: Difference(value=i.value, low=i.low, high=i.high) for name, i in intervals.items()},
+        difference={name: difference_of(interval) for name, interval in intervals.items()},
         verdict=bootstrap.verdict(intervals["mAP"]),
     )
 
@@ -141,8 +158,15 @@ def price(difference: Mapping[str, Difference], primary_metric: str) -> str:
 
 def _ends(difference: Difference) -> dict[str, float]:
     """The numbers of a difference for a sentence; NaN where they are missing."""
-    numbers = {"value": difference.value, "low": difference.low, "high": difference.high}
-    return {name: float("nan") if number is None else number for name, number in numbers.items()}
+    return {
+        "value": _number(difference.value),
+        "low": _number(difference.low),
+        "high": _number(difference.high),
+    }
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def _fell(change: Difference, metric: str) -> bool:

@@ -127,8 +127,7 @@ def reading(evaluation_set: EvaluationSet, base: Values, now: Values, strength: 
         one = f"{task}/{name}"
         interval = bootstrap.paired_bootstrap(base[one], now[one], clusters, average=METRICS[name].average)
         before, after = (significance.averages({one: values[one]})[one] for values in (base, now))
-        difference = Difference(value=interval.value, low=interval.low, high=interval.high)
-        found[name] = told(name, before, after, difference)
+        found[name] = told(name, before, after, significance.difference_of(interval))
     return StrengthReading(strength=key(strength), task=task, metrics=found)
 
 

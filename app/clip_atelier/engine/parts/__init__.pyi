@@ -20,12 +20,12 @@ from .closed_form import ProjectionUpdate as ProjectionUpdate
 from .closed_form import RidgeProjection as RidgeProjection
 from .closed_form_choice import fitted_projection as fitted_projection
 from .cross_fitting import CrossFit as CrossFit
+from .cross_fitting import Known as Known
 from .cross_fitting import Variants as Variants
 from .cross_fitting import cross_fit as cross_fit
 from .embedded import Embedded as Embedded
 from .embedded import assign_folds as assign_folds
 from .embedded import distinct_captions as distinct_captions
-from .embedding import VIEWS as VIEWS
 from .embedding import embedded_variants as embedded_variants
 from .embedding import image_embeddings as image_embeddings
 from .embedding import with_views as with_views

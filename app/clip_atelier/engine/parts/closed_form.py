@@ -12,7 +12,7 @@ from clip_atelier.engine.parts.embedded import Embedded
 
 @dataclass(frozen=True)
 class ProjectionUpdate:
-    """A low-rank map e <- e + strength * e Q of image embeddings, with Q = left @ right.
+    """A low-rank map e <- e + e Q of image embeddings, with Q = left @ right.
 
     The rows need not be unit vectors: the map is linear, so it commutes with the later normalisation and can be
     merged into the bias-free linear layer that makes the embeddings.
@@ -25,17 +25,16 @@ class ProjectionUpdate:
     left: FloatArray
     right: FloatArray
 
-    def apply(self, images: FloatArray, strength: float = 1.0) -> FloatArray:
+    def apply(self, images: FloatArray) -> FloatArray:
         """Map embeddings and scale them to length 1.
 
         Args:
             images: Image embeddings before or after normalisation, shape [N, d].
-            strength: Multiplies the update; 0 gives the unit embeddings themselves.
 
         Returns:
             Unit embeddings, shape [N, d].
         """
-        return unit(images + strength * ((images @ self.left) @ self.right))
+        return unit(images + (images @ self.left) @ self.right)
 
     def lora_factors(self, weight: FloatArray, rank: int, scaling: float) -> tuple[FloatArray, FloatArray]:
         """Factors of a PEFT LoRA of the projection layer that does the same as `apply`.

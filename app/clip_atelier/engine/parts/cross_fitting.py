@@ -8,7 +8,7 @@ that a choice looks at come from an update that has seen the fold that is chosen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from clip_atelier.engine.evaluation import EvaluationSet, caption_key, metrics
 from clip_atelier.engine.parts.arrays import FloatArray, IntArray, average_precision
 from clip_atelier.engine.parts.embedded import Embedded
 from clip_atelier.engine.parts.picture_head import PictureHead
-from clip_atelier.engine.parts.questions import SKETCH_TO_ARTWORK, WORD_QUESTIONS
+from clip_atelier.engine.parts.questions import WORD_QUESTIONS, sketches_and_artworks
 from clip_atelier.engine.parts.selection import Setting, settings_of
 from clip_atelier.engine.parts.variants import PLAIN, Variant
 from clip_atelier.engine.parts.word_questions import Asked, Captions, Drawings, WordModel, WordSetting
@@ -103,8 +103,7 @@ class Asking:
             if ready is not None:
                 return ready.scores(question, setting)
             return np.asarray(texts @ images.T if question == WORD_QUESTIONS[0] else images @ texts.T)
-        forward = question == SKETCH_TO_ARTWORK
-        sketches, artworks = (task.queries, task.gallery) if forward else (task.gallery, task.queries)
+        sketches, artworks = sketches_and_artworks(task)
         head = self.model.pictures.get(setting.variant)
         if head is None:
             return np.asarray(images[task.queries] @ images[task.gallery].T)
@@ -171,7 +170,7 @@ def cross_fit(
     questions: Mapping[int, EvaluationSet],
     variants_of: Mapping[int, Variants],
     parts: bool = True,
-    done: Callable[[int, int], None] = lambda done, total: None,
+    known: Known | None = None,
 ) -> CrossFit:
     """Fits and asks all settings on all folds.
 
@@ -181,7 +180,7 @@ def cross_fit(
         variants_of: Fold -> the collection embedded by models that have not learned from that fold. Those of the untouched
             model are the same objects for every fold.
         parts: Whether anything is tried beside the embeddings themselves.
-        done: Told after each fit how many of how many are done.
+        known: What was fitted before in some of the same embeddings; added to.
     """
     names = tuple(sorted(questions))
     settings = {
@@ -191,17 +190,11 @@ def cross_fit(
     inner: dict[tuple[int, int], Tables] = {}
     outer: dict[int, Tables] = {}
     asking: dict[int, Asking] = {}
-    total = len(names) ** 2 if parts else len(names)
-    count = 0
-    known: Known = {}
+    fits: Known = {} if known is None else known
 
     def fitted(left_out: Sequence[int], fold: int) -> Asking:
-        nonlocal count
         train = np.flatnonzero(~np.isin(folds, left_out))
-        found = Asking(FoldModel(variants_of[fold], train, parts, known), questions[fold])
-        count += 1
-        done(count, total)
-        return found
+        return Asking(FoldModel(variants_of[fold], train, parts, fits), questions[fold])
 
     for fold in names:
         asking[fold] = fitted([fold], fold)

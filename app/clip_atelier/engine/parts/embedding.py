@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,23 +11,19 @@ from clip_atelier.engine.data import ImageCache
 from clip_atelier.engine.models import Adapter, Features, Model, features
 from clip_atelier.engine.parts.cross_fitting import Variants
 from clip_atelier.engine.parts.embedded import Embedded
-from clip_atelier.engine.parts.variants import Picture, Variant, views_of
+from clip_atelier.engine.parts.variants import VIEWS, Picture, Variant
 
 
 class _View:
-    """One of the views of prepared pictures, in batches."""
+    """One of the `VIEWS` of prepared pictures, in batches."""
 
-    def __init__(self, pictures: ImageCache, view: int) -> None:
+    def __init__(self, pictures: ImageCache, view: Callable[[Picture], Picture]) -> None:
         self._pictures = pictures
         self._view = view
 
     def batch(self, indices: Sequence[int]) -> Picture:
         """uint8 [B, size, size, 3]."""
-        return np.stack([views_of(picture)[self._view] for picture in self._pictures.batch(indices)])
-
-
-VIEWS = 4
-"""How many views `views_of` gives."""
+        return np.stack([self._view(picture) for picture in self._pictures.batch(indices)])
 
 
 def image_embeddings(
@@ -62,7 +58,7 @@ def with_views(
         Unit rows [N, dim].
     """
     total = plain.copy()
-    for view in range(1, VIEWS):
+    for view in VIEWS:
         total += yield from features.fresh_images(clip, _View(pictures, view), indices, control, half)
     return np.asarray(total / np.linalg.norm(total, axis=1, keepdims=True), np.float32)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -286,45 +285,22 @@ def needed(answers: Mapping[str, Answer]) -> tuple[Variant, ...]:
     return tuple(sorted({PLAIN, *(answer.kept.variant for answer in answers.values())}))
 
 
-def content(folder: Path) -> str:
-    """SHA-256 of a run's parts; empty where it has none."""
-    path = folder / ARRAYS
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-
-
 def _setting_record(setting: Setting) -> SettingRecord:
     lora, views = setting.variant
-    if isinstance(setting, PictureSetting):
-        return SettingRecord(
-            weight=setting.weight,
-            shrink=setting.shrink,
-            cross=setting.cross,
-            hub=setting.hub,
-            lora=lora,
-            views=views,
-        )
     return SettingRecord(
-        learned=setting.learned,
-        words=setting.words,
-        hub=setting.hub,
-        mean=setting.mean,
-        lora=lora,
-        views=views,
+        **{name: getattr(setting, name) for name in _weights(setting)}, lora=lora, views=views
     )
 
 
 def _setting(question: str, record: SettingRecord) -> Setting:
-    variant = Variant(record.lora, record.views)
-    if question in WORD_QUESTIONS:
-        return WordSetting(record.learned, record.words, record.hub, record.mean, variant)
-    return replace(
-        BASE_PICTURES,
-        weight=record.weight,
-        shrink=record.shrink,
-        cross=record.cross,
-        hub=record.hub,
-        variant=variant,
-    )
+    base = BASE_WORDS if question in WORD_QUESTIONS else BASE_PICTURES
+    weights = {name: getattr(record, name) for name in _weights(base)}
+    return replace(base, **weights, variant=Variant(record.lora, record.views))
+
+
+def _weights(setting: Setting) -> tuple[str, ...]:
+    """Names of what a setting holds beside its embeddings: the record has them under the same names."""
+    return tuple(field.name for field in fields(setting) if field.name != "variant")
 
 
 _LEARNED = ("meaning", "text_mean", "word_vectors", "whole_vectors")

@@ -105,21 +105,13 @@ class LearnedWords:
     taught: Mapping[tuple[str, ...], FloatArray] = field(default_factory=dict)
 
     @classmethod
-    def fit(
-        cls,
-        collection: Embedded,
-        images: FloatArray,
-        train: IntArray,
-        taught: Mapping[str, Sequence[int]] | None = None,
-    ) -> LearnedWords:
+    def fit(cls, collection: Embedded, images: FloatArray, train: IntArray) -> LearnedWords:
         """Solve for all vectors on the training drawings.
 
         Args:
             collection: The collection; only captions of `train` are used.
             images: Unit image embeddings of all drawings, shape [N, d].
             train: Positions of the training drawings.
-            taught: Names that the user gave to drawings: name -> positions of drawings. Two names of one thing, in
-                two languages for example, are two entries with the same drawings.
 
         Returns:
             The learned words.
@@ -140,10 +132,6 @@ class LearnedWords:
         strings = [collection.strings[i] for i in own]
         words, word_vectors, ignored = _learn_words(strings, relevance, solve)
         named = _members(strings, relevance, ignored)
-        for name, drawings in (taught or {}).items():
-            key = _key(tokenize(name), ignored) or name_key(name)
-            held = np.isin(train, np.asarray(drawings, dtype=np.int64)).astype(np.float64)
-            named[key] = np.maximum(named.get(key, np.zeros(len(train))), held)
         whole, whole_vectors = _learn_whole(named, solve)
         model = cls(features, meaning, mean, words, word_vectors, whole, whole_vectors, ignored, (1.0, 1.0))
         by_meaning, by_words = model.vectors(collection.texts[own], strings)

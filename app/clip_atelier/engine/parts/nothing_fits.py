@@ -8,13 +8,13 @@ stranger. Its 90 % quantile lets about one stranger in ten through.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from clip_atelier.engine.parts.arrays import EPSILON, BoolArray, FloatArray, IntArray
-from clip_atelier.engine.parts.embedded import Embedded, tokenize
+from clip_atelier.engine.parts.cross_fitting import FEWEST
+from clip_atelier.engine.parts.embedded import Embedded
 from clip_atelier.engine.parts.word_questions import Captions, Comparison, Drawings, WordModel, WordSetting
 
 CALIBRATED = WordSetting(learned=2.5)
@@ -80,7 +80,7 @@ def calibrate(collection: Embedded, folds: IntArray, false_alarms: float = FALSE
     best: list[float] = []
     for fold in np.unique(folds):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        if sum(1 for i in train if collection.captions[i]) < 5:
+        if sum(1 for i in train if collection.captions[i]) < FEWEST:
             continue
         asked = collection.captions_of(test)
         if not len(asked):
@@ -99,25 +99,3 @@ def calibrate(collection: Embedded, folds: IntArray, false_alarms: float = FALSE
     if len(best) < MIN_STRANGERS:
         return Threshold(None, len(best))
     return Threshold(float(np.quantile(best, 1.0 - false_alarms)), len(best))
-
-
-def carries(collection: Embedded, strings: Sequence[str], drawings: IntArray) -> BoolArray:
-    """Whether a drawing carries the very caption that is asked, word order aside.
-
-    Args:
-        collection: The collection.
-        strings: M captions that are asked.
-        drawings: Positions of N drawings.
-
-    Returns:
-        Shape [M, N].
-    """
-    keys: dict[tuple[str, ...], list[int]] = {}
-    for row, text in enumerate(collection.strings):
-        keys.setdefault(tuple(sorted(tokenize(text))), []).append(row)
-    table = np.zeros((len(strings), len(drawings)), dtype=np.bool_)
-    for row, text in enumerate(strings):
-        places = keys.get(tuple(sorted(tokenize(text))))
-        if places:
-            table[row] = collection.relevance[np.ix_(np.array(places), drawings)].any(axis=0)
-    return table

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from clip_atelier.engine.core import Control, Phase, Work, _
 from clip_atelier.engine.evaluation import (
     EvaluationSet,
     HeldOut,
+    Task,
     Values,
     embed,
-    metrics,
     open_on,
     significance,
 )
@@ -21,7 +19,7 @@ from clip_atelier.engine.parts.arrays import FloatArray
 from clip_atelier.engine.parts.cross_fitting import Variants
 from clip_atelier.engine.parts.embedding import embedded_variants
 from clip_atelier.engine.parts.fitted import FittedParts
-from clip_atelier.engine.parts.questions import SKETCH_TO_ARTWORK, WORD_QUESTIONS
+from clip_atelier.engine.parts.questions import WORD_QUESTIONS, sketches_and_artworks
 from clip_atelier.engine.runs import Evaluation
 
 
@@ -82,31 +80,21 @@ def _with_parts(
     held: HeldOut, parts: FittedParts, questions: EvaluationSet, strength: float, control: Control
 ) -> Work[Values]:
     """Values of every query as the run's parts answer it, named task/metric."""
-    recommended = held.opened.recommended
-    dial = strength / recommended if recommended else strength
+    dial = held.opened.dial(strength)
     needed = tuple(dict.fromkeys(parts.setting(task.name, dial).variant for task in questions.tasks))
     strings = questions.captions
     variants = yield from embedded_variants(
         held.clip, held.pictures, questions.indices, strings, needed, control, held.adapter
     )
-    found: Values = {}
-    for task in questions.tasks:
-        scores = _scores(parts, questions, task.name, variants, dial)
-        for name, values in metrics.per_query(scores.astype(np.float32), task.positives).items():
-            found[f"{task.name}/{name}"] = values
-    return found
+    return questions.values_of(lambda task: _scores(parts, task, variants, dial))
 
 
-def _scores(
-    parts: FittedParts, questions: EvaluationSet, question: str, variants: Variants, dial: float
-) -> FloatArray:
+def _scores(parts: FittedParts, task: Task, variants: Variants, dial: float) -> FloatArray:
     """Scores [queries, gallery] of a question."""
-    embedded = variants[parts.setting(question, dial).variant]
-    task = questions.task(question)
-    if question in WORD_QUESTIONS:
+    embedded = variants[parts.setting(task.name, dial).variant]
+    if task.name in WORD_QUESTIONS:
         return parts.word_scores(
-            question, embedded.texts, embedded.strings, embedded.images, embedded.roles, dial
+            task.name, embedded.texts, embedded.strings, embedded.images, embedded.roles, dial
         )
-    forward = question == SKETCH_TO_ARTWORK
-    sketches, artworks = (task.queries, task.gallery) if forward else (task.gallery, task.queries)
-    return parts.picture_scores(question, embedded.images[sketches], embedded.images[artworks], dial)
+    sketches, artworks = sketches_and_artworks(task)
+    return parts.picture_scores(task.name, embedded.images[sketches], embedded.images[artworks], dial)

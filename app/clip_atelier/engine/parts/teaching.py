@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +70,8 @@ def teach(
             "images",
         )
     named = {
-        drawing.sha256: drawing for drawing in (TaughtDrawing(path=str(p), sha256=_digest(p)) for p in images)
+        drawing.sha256: drawing
+        for drawing in (TaughtDrawing(path=str(p), sha256=image_gate.digest_of(p)) for p in images)
     }
     run = Runs(home).open(run_id)
     before = TaughtWords.read(run.path)
@@ -149,11 +149,6 @@ def _asked_in(parts: FittedParts) -> Variant:
     return parts.setting(TEXT_TO_IMAGE).variant
 
 
-def _digest(path: Path) -> str:
-    with image_gate.open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _able(
     run: RunFolder,
     opened: AdaptedModel,
@@ -223,6 +218,6 @@ def _embedded(
 def _is_still(path: Path, sha: str) -> bool:
     """Whether a file that was taught before is there and unchanged."""
     try:
-        return _digest(path) == sha
+        return image_gate.digest_of(path) == sha
     except UserError:
         return False

@@ -10,7 +10,6 @@ import numpy as np
 from clip_atelier.engine.parts.arrays import FloatArray, IntArray, average_precision, unit
 from clip_atelier.engine.parts.cross_fitting import Asking
 from clip_atelier.engine.parts.questions import TEXT_TO_IMAGE, WORD_QUESTIONS
-from clip_atelier.engine.parts.variants import PLAIN
 
 NEAREST: Final = 5
 
@@ -60,8 +59,3 @@ def precision(way: str, asking: Asking, train: IntArray) -> dict[str, FloatArray
         values = scores if question == TEXT_TO_IMAGE else np.ascontiguousarray(scores.T)
         found[question] = average_precision(values, right)
     return found
-
-
-def usable(asking: Asking) -> bool:
-    """Whether a fold has captions at all."""
-    return bool(len(asking.asked)) and PLAIN in asking.model.variants

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ class Variant(NamedTuple):
 
     Attributes:
         strength: Of the trained update; 0 is the untouched model.
-        views: Whether a drawing is embedded as the mean of `views_of` it.
+        views: Whether a drawing is embedded as the mean of itself and its `VIEWS`.
     """
 
     strength: float = 0.0
@@ -31,15 +32,13 @@ class Variant(NamedTuple):
 PLAIN = Variant()
 
 
-def views_of(picture: Picture) -> list[Picture]:
-    """A fitted drawing [size, size, 3] as it is, mirrored, smaller and larger.
+VIEWS: Final[tuple[Callable[[Picture], Picture], ...]] = (
+    lambda picture: np.ascontiguousarray(picture[:, ::-1]),
+    lambda picture: pixels.zoomed(picture, 0.85),
+    lambda picture: pixels.zoomed(picture, 1.15),
+)
+"""What a fitted drawing [size, size, 3] is also seen as, beside as it is: mirrored, smaller and larger.
 
-    What a drawing shows does not change with the side it looks to or the room around it, but its embedding does; the mean
-    of several is steadier. The room around the smaller one has the colour of the corner, which is the paper's.
-    """
-    return [
-        picture,
-        np.ascontiguousarray(picture[:, ::-1]),
-        pixels.zoomed(picture, 0.85),
-        pixels.zoomed(picture, 1.15),
-    ]
+What a drawing shows does not change with the side it looks to or the room around it, but its embedding does; the mean of
+several is steadier. The room around the smaller one has the colour of the corner, which is the paper's.
+"""

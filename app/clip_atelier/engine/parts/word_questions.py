@@ -175,7 +175,6 @@ class WordModel:
         cls,
         collection: Embedded,
         train: IntArray,
-        taught: Mapping[str, Sequence[int]] | None = None,
         seed: int = 0,
     ) -> WordModel:
         """Fit on training drawings.
@@ -183,7 +182,6 @@ class WordModel:
         Args:
             collection: The collection.
             train: Positions of the training drawings, at least two, with captions.
-            taught: Names that the user gave to drawings: name -> positions of drawings.
             seed: Chooses the bank of a large collection.
 
         Returns:
@@ -197,7 +195,7 @@ class WordModel:
                 role_means[role] = collection.images[[i for i in train if roles[i] == role]].mean(axis=0)
         everyone = _means_for(mean, role_means, roles, len(collection))
         images = _role_centred(collection.images, everyone, mean, role_means)
-        learned = LearnedWords.fit(collection, images, train, taught)
+        learned = LearnedWords.fit(collection, images, train)
         own = collection.captions_of(train)
         text_mean = collection.texts[own].mean(axis=0)
         rng = np.random.default_rng(seed)

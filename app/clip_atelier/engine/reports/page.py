@@ -20,7 +20,7 @@ from clip_atelier.engine.evaluation import METRICS, TASKS, Mark, Row, comparison
 from clip_atelier.engine.reports import plots
 from clip_atelier.engine.reports.plots import text
 from clip_atelier.engine.reports.written import WrittenReport
-from clip_atelier.engine.runs import Difference, RunFolder
+from clip_atelier.engine.runs import RunFolder
 from clip_atelier.engine.settings import DECLARED, written
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: 
             significance.sentence(
                 word, key, leading.value(key, "base"), leading.value(key),
                 dict(leading.result.difference)
-                | {key: Difference(value=change.value, low=change.low, high=change.high)},
+                | {key: significance.difference_of(change)},
             )
         )  # fmt: skip
     else:

@@ -27,6 +27,15 @@ class AdaptedModel:
     recommended: float
     content: str
 
+    def dial(self, strength: float | None) -> float:
+        """A strength as a share of the recommended one, at which a run's parts are as they were learned.
+
+        Where the run recommends none, its update is left out and the strength is that of the parts.
+        """
+        if strength is None:
+            return 1.0
+        return round(strength / self.recommended, 6) if self.recommended else strength
+
     def key(self, strength: float) -> str:
         """Name of what the model computes at a strength; "" is the base, whatever the run."""
         return "" if strength == 0 else f"{self.content[:24]}@{strength:.3f}"

@@ -33,7 +33,7 @@ from clip_atelier.engine.core import (
 from clip_atelier.engine.data import Collection, Fitted, ImageCache, Item, image_gate, scan, scan_cache_file
 from clip_atelier.engine.models import STARTER, Adapter, Model, Models, adapters, features
 from clip_atelier.engine.parts import FittedParts, Variant, taught, with_views
-from clip_atelier.engine.runs import AdaptedModel, Runs, open_run
+from clip_atelier.engine.runs import Runs, open_run
 from clip_atelier.engine.search.embedding_store import EmbeddingStore, Space
 from clip_atelier.engine.search.model_ref import ModelRef
 from clip_atelier.engine.search.results import IndexSummary
@@ -137,7 +137,7 @@ def load_model(model_ref: ModelRef, models: Models) -> LoadedModel:
     adapted = replace(base, adapter=update, strength=adapter.adapter_scale) if changed else base
     return LoadedModel(
         clip, adapter, data, model_ref.hardware or opened.run.settings.hardware, base, adapted,
-        update, parts, _dial(opened, model_ref.strength), wanted, opened.run.path, as_of, words,
+        update, parts, opened.dial(model_ref.strength), wanted, opened.run.path, as_of, words,
     )  # fmt: skip
 
 
@@ -156,13 +156,6 @@ def _written(folder: Path | None) -> int:
         return folder.stat().st_mtime_ns if folder else 0
     except OSError:
         return -1
-
-
-def _dial(opened: AdaptedModel, strength: float | None) -> float:
-    """The strength that was asked for as a share of the recommended one, at which the parts are as they were learned."""
-    if strength is None:
-        return 1.0
-    return round(strength / opened.recommended, 6) if opened.recommended else strength
 
 
 @dataclass(frozen=True)

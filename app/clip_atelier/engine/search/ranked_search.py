@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -71,7 +70,7 @@ class Search:
         """
         if not self.loaded.up_to_date:
             self._take_back()
-        own = {_digest(picture) for picture in query.pictures if isinstance(picture, Path)}
+        own = {image_gate.digest_of(picture) for picture in query.pictures if isinstance(picture, Path)}
         exclude = (
             np.flatnonzero([item.digest in own for item in self.gallery.items])
             if own
@@ -269,8 +268,3 @@ def search(
         return opened.find(query, top)
     finally:
         adapters.detach(opened.loaded.clip)
-
-
-def _digest(path: Path) -> str:
-    with image_gate.open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

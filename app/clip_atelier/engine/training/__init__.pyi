@@ -1,10 +1,10 @@
 from .batches import step_count as step_count
-from .cross_validation import crossval as crossval
 from .distributed.group import Group as Group
 from .distributed.group import joined as joined
 from .distributed.trainer import follow as follow
 from .estimation import Estimate as Estimate
 from .estimation import estimate as estimate
+from .fold_documents import crossval as crossval
 from .run import Plan as Plan
 from .run import resume as resume
 from .run import train as train

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clip_atelier.engine.data import Item, Split
-from clip_atelier.engine.settings import Settings
+from clip_atelier.engine.settings import Settings, TrainSettings
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Batch:
 
 def step_count(items: Sequence[Item], parts: Split, settings: Settings) -> int:
     """How many steps a run takes: what the form shows and what the run does."""
-    batches = Batches(items, parts.train, parts.groups, settings.train.batch_size, settings.data.views, 0)
-    return settings.train.steps or batches.per_epoch * settings.train.epochs
+    batches = Batches.of(items, parts.train, parts.groups, settings)
+    return batches.total(settings.train)
 
 
 class Batches:
@@ -66,6 +66,18 @@ class Batches:
             units.setdefault(key, []).append(index)
         self.units = list(units.values())
         self.per_epoch = min(max(1, round(len(indices) / batch_size)), max(1, len(self.units) // 2))
+
+    @classmethod
+    def of(
+        cls, items: Sequence[Item], indices: Sequence[int], groups: Sequence[int], settings: Settings
+    ) -> Batches:
+        """The batches of a run with these settings."""
+        train = settings.train
+        return cls(items, indices, groups, train.batch_size, settings.data.views, train.seed)
+
+    def total(self, train: TrainSettings) -> int:
+        """How many steps a run takes: a fixed number, or as many as the epochs come to."""
+        return train.steps or self.per_epoch * train.epochs
 
     def at(self, step: int) -> Batch:
         """The batch of a step, counted from 0."""

@@ -27,9 +27,9 @@ from clip_atelier.engine.core import (
     write_document,
     write_whole,
 )
-from clip_atelier.engine.evaluation import comparison, sentence
+from clip_atelier.engine.evaluation import comparison, embed_one_batch, significance
 from clip_atelier.engine.evaluation import sets as evaluation_sets
-from clip_atelier.engine.models import Adapter, Model, adapters, features
+from clip_atelier.engine.models import Adapter, Model, adapters
 from clip_atelier.engine.parts import (
     CARD,
     Embedded,
@@ -42,15 +42,16 @@ from clip_atelier.engine.parts import (
     needed,
     used_parts,
 )
-from clip_atelier.engine.runs import Difference, RunFolder, SplitSizes, TrainResult
+from clip_atelier.engine.runs import RunFolder, SplitSizes, TrainResult, checkpoints
 from clip_atelier.engine.settings import Settings
-from clip_atelier.engine.training import cross_validation, explanation, fitting
+from clip_atelier.engine.training import cross_validation, fitting, fold_documents
 from clip_atelier.engine.training.batches import Batches
 from clip_atelier.engine.training.cross_validation import Crossed, Material
 from clip_atelier.engine.training.distributed.group import Group
 from clip_atelier.engine.training.distributed.trainer import preparing
 from clip_atelier.engine.training.loop import Loop
 from clip_atelier.engine.training.steps import TrainingInputs
+from clip_atelier.engine.training.untouched import untouched_again
 
 FOLDS: Final = "folds"
 """Folder of the folds inside a run, while it works."""
@@ -157,47 +158,44 @@ def learn(
     )
     folds = KeptFolds(run.path / FOLDS, fingerprint)
     crossed = yield from cross_validation.measured_by_folds(clip, ready, settings, control, folds)
-    everything = list(range(len(ready.items)))
+    everything = range(len(ready.items))
     questions = evaluation_sets.evaluation_set(ready.items, everything, ready.groups)
-    untouched = yield from features.fresh_images(clip, ready.pictures, everything[: features.BATCH], control)
+    untouched = yield from embed_one_batch(clip, ready.pictures, questions, control)
     adapter = adapters.attach(clip, settings)
-    steps = crossed.steps if crossed.strength else 0
-    inputs = TrainingInputs(clip, ready.items, ready.groups, ready.pictures)
-    yield Phase(name="encode", title=_("Computing what stays frozen"))
-    with preparing(group, run.folder, run.record.settings, _collection_fingerprint(run), clip, everything):
-        yield from inputs.prepare(everything, settings.data.views, control)
-    preservation = None
+    batches = Batches.of(ready.items, everything, ready.groups, settings)
+    taken, stopped = checkpoints.State(step=0), False
     if crossed.strength:
-        _started, preservation = yield from fitting.start(
-            clip, adapter, inputs, everything, settings, control
+        taken, stopped = yield from _trained(
+            run,
+            settings,
+            clip,
+            adapter,
+            ready,
+            crossed.steps,
+            batches,
+            questions.primary_metric,
+            control,
+            group,
         )
     else:
         yield Notice(
             text=_("Training the model further did not help on drawings not learned from, so it is left out.")
         )
-    train, views = settings.train, settings.data.views
-    batches = Batches(ready.items, everything, ready.groups, train.batch_size, views, train.seed)
-    loop = Loop(
-        run.path, settings, control, clip, adapter, inputs, batches, None, ready.pictures, None, steps, group,
-        preservation, questions.primary_metric,
-    )  # fmt: skip
-    stopped = (yield from loop.run()) if steps else False
     finishing = control.finishing() if stopped else control
-    used = used_parts(crossed.answers)
-    strength = crossed.strength or (1.0 if used else 0.0)
     adapter.set_adapter_scale(crossed.strength)
     adapter.save(run.path / "adapter")
     yield from _parts(run, settings, clip, adapter, ready, crossed, finishing)
-    same = yield from _untouched(clip, adapter, ready, untouched, finishing)
-    result = _result(run, settings, ready, crossed, questions.primary_metric).model_copy(
+    same = yield from untouched_again(clip, adapter, ready.pictures, questions, untouched, finishing)
+    steps = crossed.steps if crossed.strength else 0
+    result = _result(run, ready, crossed, questions.primary_metric).model_copy(
         update={
             "status": "stopped" if stopped else "done",
-            "steps": loop.state.step,
+            "steps": taken.step,
             "total_steps": steps,
-            "seconds": round(loop.state.seconds + crossed.seconds, 3),
+            "seconds": round(taken.seconds + crossed.seconds, 3),
             "trainable_parameters": adapter.parameters,
-            "best_step": loop.state.step,
-            "strength": strength,
+            "best_step": taken.step,
+            "strength": crossed.strength or (1.0 if used_parts(crossed.answers) else 0.0),
             "base_untouched": same,
         }
     )
@@ -208,6 +206,33 @@ def learn(
     if not stopped:
         shutil.rmtree(run.path / FOLDS, ignore_errors=True)
     return result
+
+
+def _trained(
+    run: RunFolder,
+    settings: Settings,
+    clip: Model,
+    adapter: Adapter,
+    ready: Material,
+    steps: int,
+    batches: Batches,
+    primary_metric: str,
+    control: Control,
+    group: Group | None,
+) -> Work[tuple[checkpoints.State, bool]]:
+    """Trains the update that is handed over on every drawing; how far it came, and whether the user stopped it."""
+    everything = range(len(ready.items))
+    inputs = TrainingInputs(clip, ready.items, ready.groups, ready.pictures)
+    yield Phase(name="encode", title=_("Computing what stays frozen"))
+    with preparing(group, run.folder, run.record.settings, _collection_fingerprint(run), clip, everything):
+        yield from inputs.prepare(everything, settings.data.views, control)
+    _started, preservation = yield from fitting.start(clip, adapter, inputs, everything, settings, control)
+    loop = Loop(
+        run.path, settings, control, clip, adapter, inputs, batches, None, ready.pictures, None, steps, group,
+        preservation, primary_metric,
+    )  # fmt: skip
+    stopped = yield from loop.run()
+    return loop.state, stopped
 
 
 def _collection_fingerprint(run: RunFolder) -> str:
@@ -242,29 +267,9 @@ def _parts(
     write_whole(run.path / "adapter" / CARD, card_text(parts).encode())
 
 
-def _untouched(
-    clip: Model, adapter: Adapter, ready: Material, untouched: np.ndarray[tuple[int, int], np.dtype[np.float32]],
-    control: Control,
-) -> Work[bool]:  # fmt: skip
-    """Proof that the base pane is the untouched model: with the update off, the very same bits come out."""
-    with adapter.at(0.0):
-        again = yield from features.fresh_images(clip, ready.pictures, range(len(untouched)), control)
-    same = bool(np.array_equal(untouched, again))
-    if not same:
-        yield Notice(text=_("The base embeddings could not be reproduced bit for bit on this device."))
-    return same
-
-
-def _result(
-    run: RunFolder, settings: Settings, ready: Material, crossed: Crossed, primary: str
-) -> TrainResult:
+def _result(run: RunFolder, ready: Material, crossed: Crossed, primary: str) -> TrainResult:
     """The run's comparison, in the words of every other run's."""
-    told = cross_validation.document(run.folder, crossed, ready, settings)
-    base = {f"{q}/{m}": v for q, one in told.questions.items() for m, v in one.base.items()}
-    adapted = {f"{q}/{m}": v for q, one in told.questions.items() for m, v in one.adapted.items()}
-    difference: dict[str, Difference] = {
-        f"{q}/{m}": v for q, one in told.questions.items() for m, v in one.difference.items()
-    }
+    told = fold_documents.document(run.folder, crossed, ready)
     comparison.keep(
         run.path,
         {q: answer.clusters for q, answer in crossed.answers.items()},
@@ -272,28 +277,18 @@ def _result(
         {f"{q}/{m}": v for q, answer in crossed.answers.items() for m, v in answer.adapted.items()},
     )
     primary = primary if primary in told.questions else next(iter(told.questions))
-    metric = f"{primary}/mAP"
-    word = told.questions[primary].verdict
-    before, after = base[metric] or 0.0, adapted[metric] or 0.0
+    compared = significance.compared(told.questions, f"{primary}/mAP", fold_documents.chance(crossed))
     return TrainResult(
         run=run.id,
         path=str(run.path),
         split=SplitSizes(train=len(ready.items)),
         measured_on="folds",
-        base=base,
-        adapted=adapted,
-        difference=difference,
-        primary_metric=metric,
-        verdict=word,
-        verdict_text=sentence(word, metric, before, after, difference),
-        queries={q: one.queries for q, one in told.questions.items()},
-        gallery={q: round(one.gallery) for q, one in told.questions.items()},
-        chance=cross_validation.chance(crossed),
-        protocol=explanation.protocol(told.folds),
+        protocol=told.protocol,
         folds=told.folds,
         questions=told.questions,
         parts=told.parts,
         trivial=told.trivial,
         skipped=told.skipped,
         summary=told.summary,
+        **dict(compared),
     )

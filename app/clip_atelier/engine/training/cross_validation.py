@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -26,15 +25,15 @@ from clip_atelier.engine.core import (
     mapped,
     paths,
 )
-from clip_atelier.engine.data import Collection, ImageCache, Item, open_collection
-from clip_atelier.engine.evaluation import EvaluationSet, bootstrap, significance
+from clip_atelier.engine.data import Collection, ImageCache, Item
+from clip_atelier.engine.evaluation import EvaluationSet
 from clip_atelier.engine.evaluation import sets as evaluation_sets
-from clip_atelier.engine.models import Model, Models, adapters
+from clip_atelier.engine.models import Model, adapters
 from clip_atelier.engine.parts import (
-    PARTS,
     PLAIN,
     Answer,
     CrossFit,
+    Known,
     Variant,
     Variants,
     answered,
@@ -43,17 +42,12 @@ from clip_atelier.engine.parts import (
     distinct_captions,
     embedded_variants,
     kept_strength,
-    share_of_folds,
     switched_on,
-    trivial,
 )
-from clip_atelier.engine.runs import CrossValidation, Difference, PartGain, TrivialWay
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.storage import BlobCache
-from clip_atelier.engine.training import explanation, fitting
-
-if TYPE_CHECKING:
-    pass
+from clip_atelier.engine.training import fitting
+from clip_atelier.engine.training.batches import Batches
 
 if TYPE_CHECKING:
     from clip_atelier.engine.training.by_folds import KeptFolds
@@ -77,7 +71,6 @@ class Material:
         folds: Fold of each item.
     """
 
-    root: Path
     items: tuple[Item, ...]
     groups: tuple[int, ...]
     pictures: ImageCache
@@ -109,27 +102,6 @@ class Crossed:
     base: Variants
     seconds: float = 0.0
     skipped: list[str] = field(default_factory=list)
-
-
-def crossval(
-    folder: Path, settings: Settings, home: Path, models: Models, control: Control
-) -> Work[CrossValidation]:
-    """Compares base and adapted by folds; nothing is kept.
-
-    Raises:
-        UserError: the folder, the model or a setting is at fault, or there are too few drawings.
-    """
-    collection, parts = yield from open_collection(folder, settings.data, home, control)
-    yield Phase(name="load", title=_("Opening the model"))
-    clip = models.open(settings.model.name, settings.hardware)
-    store = BlobCache.of_features(home, settings.hardware.cache_gb)
-    try:
-        ready = yield from material(collection, parts.groups, clip, settings, store, control)
-        crossed = yield from measured_by_folds(clip, ready, settings, control)
-    finally:
-        store.close()
-        adapters.detach(clip)
-    return document(folder, crossed, ready, settings)
 
 
 def material(
@@ -167,7 +139,7 @@ def material(
             ),
             "folder",
         )
-    return Material(collection.root, items, groups, pictures, assign_folds(items, groups, count))
+    return Material(items, groups, pictures, assign_folds(items, groups, count))
 
 
 def measured_by_folds(
@@ -197,41 +169,40 @@ def measured_by_folds(
         control,
     )
     embedding = (time.monotonic() - began) / (4 if with_parts else 1)
+    fits: Known = {}  # what is learned in the untouched embeddings is needed again at the end
     if with_parts:
         yield Phase(name="parts", title=_("Trying what needs no training"))
-        quick = answered(cross_fit(ready.folds, questions, dict.fromkeys(questions, base)), joint=False)
+        quick = answered(
+            cross_fit(ready.folds, questions, dict.fromkeys(questions, base), known=fits), joint=False
+        )
         yield from _told(quick, final=False)
-    skipped: list[str] = []
-    variants: dict[int, Variants] = dict.fromkeys(questions, base)
-    steps = settings.train.steps or settings.train.epochs * fitting.steps_of_an_epoch(
-        ready.items, ready.groups, settings
-    )
-    if steps:
-        strengths = STRENGTHS_WITH_PARTS if with_parts else STRENGTHS
-        wanted = [Variant(s, v) for s in strengths for v in ((False, True) if with_parts else (False,))]
-        decided = kept.length() if kept else None
-        if decided is None:
-            seconds = yield from _seconds_per_step(clip, ready, settings, steps, control)
-            spent = time.monotonic() - began
-            embedding *= len(wanted) * (2.5 if with_parts else 1.0)
-            decided = _affordable(settings, steps, seconds, embedding, ready.count, spent)
+    variants: dict[int, Variants] = {}
+    steps = Batches.of(ready.items, everything, ready.groups, settings).total(settings.train)
+    strengths = STRENGTHS_WITH_PARTS if with_parts else STRENGTHS
+    wanted = [Variant(s, v) for s in strengths for v in ((False, True) if with_parts else (False,))]
+    decided = kept.length() if kept else None
+    if decided is None:
+        seconds = yield from _seconds_per_step(clip, ready, settings, control)
+        spent = time.monotonic() - began
+        embedding *= len(wanted) * (2.5 if with_parts else 1.0)
+        decided = _affordable(settings, steps, seconds, embedding, ready.count, spent)
+        if kept:
+            kept.keep_length(*decided)
+    steps, skipped = decided
+    yield Phase(name="folds", title=_("Training for each of {count} folds").format(count=ready.count))
+    whole = Whole(ready.count * 100)
+    for fold in questions:
+        learned = kept.variants(fold, base[PLAIN]) if kept else None
+        if learned is None:
+            work = _of_fold(clip, ready, settings, steps, fold, strings, wanted, control)
+            learned = yield from whole.part(work, 100)
             if kept:
-                kept.keep_length(*decided)
-        steps, skipped = decided
-        yield Phase(name="folds", title=_("Training for each of {count} folds").format(count=ready.count))
-        whole = Whole(ready.count * 100)
-        for fold in questions:
-            learned = kept.variants(fold, base[PLAIN]) if kept else None
-            if learned is None:
-                work = _of_fold(clip, ready, settings, steps, fold, strings, wanted, control)
-                learned = yield from whole.part(work, 100)
-                if kept:
-                    kept.keep_variants(fold, learned)
-            else:
-                whole.done += 100
-            variants[fold] = {**base, **learned}
+                kept.keep_variants(fold, learned)
+        else:
+            whole.done += 100
+        variants[fold] = {**base, **learned}
     yield Phase(name="choose", title=_("Choosing what helps"))
-    fit = cross_fit(ready.folds, questions, variants, with_parts)
+    fit = cross_fit(ready.folds, questions, variants, with_parts, fits)
     answers = answered(fit, joint=not with_parts)
     yield from _told(answers, final=True)
     return Crossed(answers, fit, kept_strength(answers), steps, base, time.monotonic() - began, skipped)
@@ -247,12 +218,8 @@ def _questions(ready: Material) -> dict[int, EvaluationSet]:
     return found
 
 
-def _seconds_per_step(
-    clip: Model, ready: Material, settings: Settings, steps: int, control: Control
-) -> Work[float]:
+def _seconds_per_step(clip: Model, ready: Material, settings: Settings, control: Control) -> Work[float]:
     """Time of a step on this machine, from the second and third of a fold's own."""
-    if not steps:
-        return 0.0
     train = np.flatnonzero(ready.folds != 0).tolist()
     probe = yield from _quiet(
         fitting.prepared(clip, settings, ready.items, ready.groups, ready.pictures, train, 3, control)
@@ -328,81 +295,3 @@ def _told(answers: Mapping[str, Answer], final: bool) -> Work[None]:
                 name=part, question=question, value=gain.value, low=gain.low, high=gain.high,
                 kept=final and part in switched_on(answer.kept),
             )  # fmt: skip
-
-
-# What is told
-
-
-def document(folder: Path, crossed: Crossed, ready: Material, settings: Settings) -> CrossValidation:
-    """The document of `crossval`."""
-    questions = {
-        name: significance.question(answer.base, answer.adapted, answer.clusters, answer.gallery)
-        for name, answer in crossed.answers.items()
-    }
-    ways = trivial_ways(crossed, ready)
-    return CrossValidation(
-        folder=str(folder),
-        folds=len(crossed.fit.folds),
-        seconds=round(crossed.seconds, 1),
-        protocol=explanation.protocol(len(crossed.fit.folds)),
-        steps=crossed.steps,
-        strength=crossed.strength,
-        questions=questions,
-        parts=part_gains(crossed.answers),
-        trivial=ways,
-        skipped=tuple(crossed.skipped),
-        summary=explanation.summary(crossed.answers, questions, ways, crossed.strength, crossed.skipped),
-    )
-
-
-def chance(crossed: Crossed) -> dict[str, float]:
-    """Each metric's value for random rankings: the mean over the folds."""
-    of_folds = [asking.questions.chance() for asking in crossed.fit.asking.values()]
-    return {
-        name: float(np.mean([one[name] for one in of_folds]))
-        for name in of_folds[0]
-        if all(name in one for one in of_folds)
-    }
-
-
-def part_gains(answers: Mapping[str, Answer]) -> tuple[PartGain, ...]:
-    """What each part alone does for each question, in the order of the parts' cost."""
-    return tuple(
-        PartGain(
-            name=part,
-            question=question,
-            gain=_difference(answer.parts[part]),
-            kept=part in switched_on(answer.kept),
-            folds=share_of_folds(answer.chosen, part),
-        )
-        for part in PARTS
-        for question, answer in answers.items()
-        if part in answer.parts
-    )
-
-
-def trivial_ways(crossed: Crossed, ready: Material) -> tuple[TrivialWay, ...]:
-    """The trivial ways on the same queries, against what is handed over."""
-    found = []
-    for way in trivial.WAYS:
-        of_folds = [
-            trivial.precision(way, asking, np.flatnonzero(ready.folds != fold))
-            for fold, asking in crossed.fit.asking.items()
-        ]
-        for question in of_folds[0]:
-            values = np.concatenate([one[question] for one in of_folds])
-            answer = crossed.answers[question]
-            difference = bootstrap.paired_bootstrap(values, answer.adapted["mAP"], answer.clusters)
-            found.append(
-                TrivialWay(
-                    name=way,
-                    question=question,
-                    value=float(values.mean()),
-                    difference=_difference(difference),
-                )
-            )
-    return tuple(found)
-
-
-def _difference(interval: bootstrap.Interval) -> Difference:
-    return Difference(value=interval.value, low=interval.low, high=interval.high)

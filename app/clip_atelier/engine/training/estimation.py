@@ -66,7 +66,7 @@ def estimate(
     clip = models.open(settings.model.name, settings.hardware)
     yield Phase(name="train", title=_("Probing one step"))
     train, seed, views = settings.train, settings.train.seed, settings.data.views
-    batches = Batches(collection.items, parts.train, parts.groups, train.batch_size, views, seed)
+    batches = Batches.of(collection.items, parts.train, parts.groups, settings)
     batch = batches.at(0)
     trains_layers = False
     try:

@@ -5,7 +5,6 @@ What a fold of a cross-fitted comparison needs; the update that is handed over t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,13 +28,11 @@ class Prepared:
         adapter: The update, attached to the model, at its start.
         step: Takes its steps.
         batches: What each step sees.
-        started: Rank of what it starts from; 0 where it starts at nothing.
     """
 
     adapter: Adapter
     step: TrainStep
     batches: Batches
-    started: int
 
 
 def prepared(
@@ -63,13 +60,9 @@ def prepared(
     adapter = adapters.attach(clip, settings)
     inputs = TrainingInputs(clip, items, groups, pictures)
     yield from inputs.prepare(train, settings.data.views, control)
-    started, preservation = yield from start(clip, adapter, inputs, train, settings, control)
-    batches = Batches(
-        items, train, groups, settings.train.batch_size, settings.data.views, settings.train.seed
-    )
-    return Prepared(
-        adapter, TrainStep(clip, adapter, inputs, settings.train, steps, preservation), batches, started
-    )
+    _started, preservation = yield from start(clip, adapter, inputs, train, settings, control)
+    batches = Batches.of(items, train, groups, settings)
+    return Prepared(adapter, TrainStep(clip, adapter, inputs, settings.train, steps, preservation), batches)
 
 
 def start(
@@ -91,20 +84,21 @@ def start(
     started += yield from initialization.from_captions(adapter, inputs, train, control)
     preservation = None
     if settings.train.preservation:
-        preservation = Preservation(clip, adapter, inputs.image_cut, inputs.text_cut, settings.train.seed)
+        preservation = Preservation(
+            clip, adapter, inputs.image_cut, settings.train.seed, inputs.pictures.store
+        )
         yield from preservation.prepare(control)
     return started, preservation
 
 
-def fit(ready: Prepared, steps: int, seed: int, control: Control) -> Work[float]:
-    """Takes all steps; returns the seconds of one.
+def fit(ready: Prepared, steps: int, seed: int, control: Control) -> Work[None]:
+    """Takes all steps.
 
     Raises:
         WorkError: the loss is no longer a number.
         Stopped: the user stopped it.
     """
     torch.manual_seed(seed)
-    began = time.monotonic()
     countdown = Countdown(steps)
     loss = torch.zeros(())
     for step in range(steps):
@@ -118,10 +112,3 @@ def fit(ready: Prepared, steps: int, seed: int, control: Control) -> Work[float]
             _("Lower the learning rate (train.learning_rate) or lora.lora_alpha."),
             "train.learning_rate",
         )
-    return (time.monotonic() - began) / max(1, steps)
-
-
-def steps_of_an_epoch(items: Sequence[Item], groups: Sequence[int], settings: Settings) -> int:
-    """How many steps see every item once."""
-    train, data = settings.train, settings.data
-    return Batches(items, range(len(items)), groups, train.batch_size, data.views, train.seed).per_epoch

@@ -17,6 +17,7 @@ from clip_atelier.engine.core import Control, Work, paths
 from clip_atelier.engine.data import ImageCache, scan
 from clip_atelier.engine.models import Adapter, Model, features
 from clip_atelier.engine.settings import DataSettings
+from clip_atelier.engine.storage import BlobCache
 
 PER_STEP: Final = 16
 """Drawings, and as many captions, that a step looks at."""
@@ -31,16 +32,18 @@ class Preservation:
         clip: The model.
         adapter: Its update; a tower that it does not touch cannot drift and is left out.
         image_cut: Where the stored part of the vision tower ends, 0 where nothing is stored.
-        text_cut: The same of the text tower.
         seed: With the step, decides which drawings are looked at.
+        store: Where pictures and frozen values are kept, so that they are computed once for all folds and runs.
     """
 
-    def __init__(self, clip: Model, adapter: Adapter, image_cut: int, text_cut: int, seed: int) -> None:
+    def __init__(
+        self, clip: Model, adapter: Adapter, image_cut: int, seed: int, store: BlobCache | None
+    ) -> None:
         self.clip = clip
         self.adapter = adapter
         self.image_cut = image_cut
-        self.text_cut = text_cut
         self.seed = seed
+        self.store = store
         self._inputs: Tensor = torch.zeros(0)
         self._ids: list[Tensor] = []
         self._images: Tensor = torch.zeros(0)
@@ -51,7 +54,9 @@ class Preservation:
         clip, device = self.clip, self.clip.device.place
         collection = yield from scan(paths.control_collection(), DataSettings(), control)
         items = collection.items[:MOST]
-        pictures = ImageCache(collection.root, collection.items, clip.image_size, DataSettings())
+        pictures = ImageCache(
+            collection.root, collection.items, clip.image_size, DataSettings(), store=self.store
+        )
         bad = set((yield from pictures.prepare(range(len(items)), control)))
         indices = [i for i in range(len(items)) if i not in bad]
         captions = [items[i].captions[0] for i in indices]
@@ -64,7 +69,7 @@ class Preservation:
                 )
                 self._inputs = torch.from_numpy(stored).to(device)
             else:
-                self._inputs = torch.from_numpy(np.stack([pictures.batch([i])[0] for i in indices]))
+                self._inputs = torch.from_numpy(pictures.batch(indices))
             self._images, self._texts = (
                 torch.from_numpy(images).to(device),
                 torch.from_numpy(texts).to(device),

@@ -58,6 +58,7 @@ from clip_atelier.engine.training.distributed.group import Group, must_be_enough
 from clip_atelier.engine.training.distributed.trainer import preparing
 from clip_atelier.engine.training.loop import Loop
 from clip_atelier.engine.training.steps import TrainingInputs
+from clip_atelier.engine.training.untouched import untouched_again
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25)
 
@@ -294,10 +295,8 @@ class _Training:
         ):
             yield from inputs.prepare(train, settings.data.views, control)
         started, preservation = yield from fitting.start(clip, adapter, inputs, train, settings, control)
-        batches = Batches(
-            items, train, groups, settings.train.batch_size, settings.data.views, settings.train.seed
-        )
-        total = settings.train.steps or batches.per_epoch * settings.train.epochs
+        batches = Batches.of(items, train, groups, settings)
+        total = batches.total(settings.train)
         loop = Loop(
             self.run.path,
             self.settings,
@@ -331,7 +330,8 @@ class _Training:
         comparison.keep(self.run.path, {t.name: t.clusters for t in final.tasks}, base_values, adapted_values)
         after = yield from embed(clip, pictures, evaluation_set, asked)
         before = evaluation_set.values(*base)
-        same = yield from self._untouched(clip, adapter, pictures, final, untouched)
+        same = yield from untouched_again(clip, adapter, pictures, final, untouched, control.finishing())
+        questions = significance.questions(final, base_values, adapted_values)
         result = TrainResult(
             run=self.run.id,
             path=str(self.run.path),
@@ -349,27 +349,11 @@ class _Training:
                 adapted=dict(significance.averages(evaluation_set.values(*after))),
             ),
             base_untouched=same,
-            questions=significance.questions(final, base_values, adapted_values),
-            **dict(significance.compare(final, base_values, adapted_values)),
+            questions=questions,
+            **dict(significance.compared(questions, f"{final.primary_metric}/R@1", final.chance())),
         )
         write_document(self.run.path / "evaluation.json", result)
         return result
-
-    def _untouched(
-        self,
-        clip: Model,
-        adapter: Adapter,
-        pictures: ImageCache,
-        evaluation_set: EvaluationSet,
-        untouched: tuple[Features, Features],
-    ) -> Work[bool]:
-        """Proof that the base pane is the untouched model: with the update off, the very same bits come out."""
-        with adapter.at(0.0):
-            again = yield from embed_one_batch(clip, pictures, evaluation_set, self.control.finishing())
-        same = all(np.array_equal(a, b) for a, b in zip(untouched, again, strict=True))
-        if not same:
-            yield Notice(text=_("The base embeddings could not be reproduced bit for bit on this device."))
-        return bool(same)
 
     def _choose(
         self,
