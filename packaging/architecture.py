@@ -17,7 +17,7 @@ ENGINE = APP / "clip_atelier" / "engine"
 #: From the ground up; a room uses only those before it. `pyproject.toml` has the same order as a contract.
 ROOMS = (
     "core", "settings", "storage", "data", "models", "runs", "evaluation", "parts", "training", "search",
-    "analysis", "experiments", "reports",
+    "analysis", "experiments", "reports", "upkeep",
 )  # fmt: skip
 
 BEGIN, END = "<!-- {}: made by packaging/architecture.py -->", "<!-- end of {} -->"

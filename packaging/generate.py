@@ -13,7 +13,16 @@ from pathlib import Path
 PACKAGING = Path(__file__).resolve().parent
 
 #: Each is a script beside this one that can also be run alone.
-SCRIPTS = ("translations", "glossary", "schemas", "settings_reference", "cli_reference", "architecture")
+SCRIPTS = (
+    "translations",
+    "glossary",
+    "schemas",
+    "settings_reference",
+    "cli_reference",
+    "man_page",
+    "architecture",
+    "faults",
+)
 
 
 def main() -> int:

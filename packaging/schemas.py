@@ -12,13 +12,23 @@ from pathlib import Path
 from clip_atelier.engine.analysis import FolderMap
 from clip_atelier.engine.core import Record
 from clip_atelier.engine.data import ScanSummary
-from clip_atelier.engine.evaluation import GainedForgotten, WordChanges
-from clip_atelier.engine.experiments import GridTable
+from clip_atelier.engine.evaluation import GainedForgotten, ModelComparison, WordChanges
+from clip_atelier.engine.experiments import GridTable, Protocol, ProtocolRepeat, TrainingQueue
 from clip_atelier.engine.parts import PartsRecord
 from clip_atelier.engine.parts.taught import TaughtList
-from clip_atelier.engine.runs import CrossValidation, Evaluation, RunRecord, RunSummary, TrainResult
-from clip_atelier.engine.search import IndexSummary, SearchResult
+from clip_atelier.engine.runs import (
+    CrossValidation,
+    Curves,
+    Evaluation,
+    RunDifference,
+    RunLabel,
+    RunRecord,
+    RunSummary,
+    TrainResult,
+)
+from clip_atelier.engine.search import BatchResult, IndexSummary, KeptSearches, SearchResult
 from clip_atelier.engine.training import Estimate
+from clip_atelier.engine.upkeep import Repaired, Verified
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "schemas"
@@ -30,15 +40,26 @@ DOCUMENTS: Mapping[str, type[Record]] = {
     "parts": PartsRecord,
     "teach": TaughtList,
     "runs": RunSummary,
+    "label": RunLabel,
+    "runs-diff": RunDifference,
+    "runs-curves": Curves,
+    "protocol": Protocol,
+    "protocol-run": ProtocolRepeat,
     "scan": ScanSummary,
     "index": IndexSummary,
     "search": SearchResult,
+    "searches": KeptSearches,
+    "search-batch": BatchResult,
     "estimate": Estimate,
     "evaluate": Evaluation,
     "grid": GridTable,
+    "queue": TrainingQueue,
     "map": FolderMap,
     "dial": GainedForgotten,
     "words": WordChanges,
+    "models-compare": ModelComparison,
+    "verify": Verified,
+    "repair": Repaired,
 }
 
 

@@ -6,14 +6,19 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from clip_atelier.engine.core import Control
-from clip_atelier.engine.training import Group, joined
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import Control, Event, Step, drive
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.runs import checkpoints
+from clip_atelier.engine.training import Group, Plan, joined, train
 
 LIMIT = 120  # seconds that no wait of a test may exceed, on a busy machine
 
@@ -73,3 +78,31 @@ def two(home: Path, control: Control, code: str = "") -> Iterator[tuple[Group, C
         if companion.process.poll() is None and sys.exc_info()[0]:
             companion.process.kill()
         companion.end()
+
+
+# A run by several processes, or by one
+
+
+def losses(seen: list[Event]) -> list[float]:
+    return [float(e.loss) for e in seen if isinstance(e, Step) and e.loss is not None]
+
+
+def last_update(home: Path, run_id: str) -> dict[str, torch.Tensor]:
+    found, problems = checkpoints.newest(home / "runs" / run_id / "checkpoints")
+    assert found is not None
+    assert not problems
+    return found.adapter
+
+
+def trained(
+    home: Path, folder: Path, values: dict[str, Any], group: Group | None, control: Control | None = None,
+    on_event: Callable[[Event], None] = lambda _event: None,
+) -> tuple[dict[str, Any], list[Event]]:  # fmt: skip
+    seen: list[Event] = []
+
+    def saw(event: Event) -> None:
+        seen.append(event)
+        on_event(event)
+
+    plan = Plan(folder, settings.build(values), home)
+    return drive(train(plan, Models(home), control or Control(), group), saw).as_json(), seen

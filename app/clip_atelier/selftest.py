@@ -9,7 +9,6 @@ nothing of the user's is read or changed.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import shutil
 import sys
@@ -23,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 import clip_atelier
 from clip_atelier.cli import console
-from clip_atelier.cli.commands.doctor import no_network
+from clip_atelier.cli.offline_proof import no_network
+from clip_atelier.cli.sample_part import part_of_sample
 from clip_atelier.engine.core import _, drive, i18n, paths
 
 if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunFolder
     from clip_atelier.gui.main_window import MainWindow
 
-_PAIRS = {"train": 16, "validation": 8, "test": 8}  # of the sample; enough for two steps of every batch
 _PATIENCE = 600.0  # seconds; a busy machine imports torch slowly
 _QUERIES = {"en": "cherry blossom", "ko": "벚꽃"}
 _HANGUL = "한글을 봅니다"
@@ -134,29 +133,6 @@ def _none_of(attempts: list[str]) -> str:
     if attempts:
         raise _NotSo(f"{len(attempts)} connections were tried, the first to {attempts[0]}")
     return "no connection was tried"
-
-
-def part_of_sample(target: Path) -> int:
-    """Copies some pairs of the sample collection with their captions; returns how many pictures."""
-    sample = paths.sample_collection()
-    with (sample / "metadata.csv").open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        header, rows = list(reader.fieldnames or ()), list(reader)
-    left = dict(_PAIRS)
-    wanted: set[str] = set()
-    for row in rows:
-        if left.get(row["split"], 0) and row["pair"] not in wanted:
-            left[row["split"]] -= 1
-            wanted.add(row["pair"])
-    chosen = [row for row in rows if row["pair"] in wanted]
-    for row in chosen:
-        (target / row["file_name"]).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(sample / row["file_name"], target / row["file_name"])
-    with (target / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, header)
-        writer.writeheader()
-        writer.writerows(chosen)
-    return len(chosen)
 
 
 def _whole_job(report: Report, language: str, folder: Path) -> None:
@@ -297,6 +273,7 @@ def _trains(main_window: MainWindow) -> str:
     for name, value in (
         ("evaluation.folds", 0), ("train.steps", 0), ("train.preservation", 0.0), ("train.epochs", 1),
         ("train.batch_size", 16), ("train.checks", 1), ("train.warmup", 0.0), ("hardware.device", "cpu"),
+        ("hardware.own_process", i18n.language() == "en"),  # in one language there, in the other where all is watched
     ):  # fmt: skip
         app_model.state.set_value(name, value)
     _until(lambda: not app_model.lanes.busy and app_model.split is not None, "the folder to be read again")
@@ -364,7 +341,8 @@ def _exports(run: RunFolder, home: Path, out: Path) -> str:
     out.mkdir()
     written: list[str] = []
     for target, name in (("adapter", "adapter"), ("merged", "merged"), ("code", "train.py")):
-        work = exports.export(run, target, out / name, Models(home), Control())  # type: ignore[arg-type]
+        # Two steps seldom help, so what is kept may be the base.
+        work = exports.export(run, target, out / name, Models(home), Control(), even_the_base=True)  # type: ignore[arg-type]
         written += list(drive(work, lambda _event: None).files)
     compile((out / "train.py").read_text(encoding="utf-8"), "train.py", "exec")
     empty = [file for file in written if Path(file).stat().st_size == 0]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from installer import tree
 from installer.project import (
+    APP,
     COMMAND,
     LARGEST_INSTALLER,
     NAME,
     PACKAGING,
     RESOURCES,
+    ROOT,
     SUMMARY,
+    BuildError,
     epoch,
     run,
     version,
@@ -22,6 +29,13 @@ from installer.project import (
 
 _LINUX = PACKAGING / "linux"
 _MAINTAINER = "The CLIP Atelier authors <clip-atelier@localhost>"
+
+# shell -> where a package puts a program's completion, below /usr/share
+_COMPLETIONS = {
+    "bash": f"bash-completion/completions/{COMMAND}",
+    "zsh": f"zsh/vendor-completions/_{COMMAND}",
+    "fish": f"fish/vendor_completions.d/{COMMAND}.fish",
+}
 
 _CONTROL = """\
 Package: {command}
@@ -106,9 +120,27 @@ def _lay_out(program: Path, root: Path) -> None:
         target = root / place
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
+    manual = root / "usr" / "share" / "man" / "man1" / f"{COMMAND}.1.gz"
+    manual.parent.mkdir(parents=True)
+    manual.write_bytes(gzip.compress((ROOT / "docs" / f"{COMMAND}.1").read_bytes(), 9, mtime=0))
+    for shell, place in _COMPLETIONS.items():
+        target = root / "usr" / "share" / place
+        target.parent.mkdir(parents=True)
+        target.write_text(_completion(shell), encoding="utf-8")
     documents = root / "usr" / "share" / "doc" / COMMAND
     documents.mkdir(parents=True)
     (documents / "copyright").write_text(_COPYRIGHT.format(name=NAME, command=COMMAND), encoding="utf-8")
+
+
+def _completion(shell: str) -> str:
+    """The script for a shell, as the program being packed prints it."""
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "clip_atelier", "completion", shell, "--language", "en"],
+            env={**os.environ, "PYTHONPATH": str(APP)}, capture_output=True, encoding="utf-8", check=True,
+        ).stdout  # fmt: skip
+    except subprocess.CalledProcessError as error:
+        raise BuildError(f"completion for {shell}: {error.stderr}") from error
 
 
 def _sums(root: Path) -> str:

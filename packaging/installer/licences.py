@@ -18,7 +18,7 @@ from installer.project import BuildError
 ACCEPTED: Final = frozenset(
     {
         "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0",
-        "CNRI-Python", "FTL", "HPND", "ISC", "MIT", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Unlicense", "X11", "Zlib",
+        "CNRI-Python", "FTL", "HPND", "IJG", "ISC", "MIT", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Unlicense", "X11", "Zlib",
         "libpng-2.0", "OFL-1.1", "Unicode-3.0", "blessing", "bzip2-1.0.6", "AFL-2.1",
     }
 )  # fmt: skip
@@ -43,6 +43,8 @@ STATED: Final = {
     "safetensors": "Apache-2.0", "scipy": "BSD-3-Clause", "shellingham": "ISC", "sympy": "BSD-3-Clause",
     "tokenizers": "Apache-2.0", "transformers": "Apache-2.0", "altgraph": "MIT", "pywin32-ctypes": "BSD-3-Clause",
     "pefile": "MIT", "macholib": "MIT",
+    # PDFium and what is built into it; each text lies among the package's own licence files.
+    "pypdfium2": "BSD-3-Clause AND Apache-2.0 AND MIT AND FTL AND IJG AND libpng-2.0 AND Zlib AND Unicode-3.0",
     # Offered under the LGPL, the GPL or a commercial licence: used under the first.
     "PySide6-Essentials": "LGPL-3.0-only", "shiboken6": "LGPL-3.0-only",
 }  # fmt: skip

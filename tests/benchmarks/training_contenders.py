@@ -164,11 +164,12 @@ def ours(model: Path, folder: Path, kind: str, epochs: int) -> dict[str, Any]:
     """
     from clip_atelier.engine import settings
     from clip_atelier.engine.core import Control, drive
-    from clip_atelier.engine.data import ImageCache, scan
+    from clip_atelier.engine.data import IN_MEMORY, SEEN_ONCE, ImageCache, scan
     from clip_atelier.engine.models import Models, adapters
     from clip_atelier.engine.storage import BlobCache
     from clip_atelier.engine.training.batches import Batches
-    from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
+    from clip_atelier.engine.training.inputs import TrainingInputs
+    from clip_atelier.engine.training.steps import TrainStep
 
     chosen = settings.build(
         {
@@ -186,7 +187,8 @@ def ours(model: Path, folder: Path, kind: str, epochs: int) -> dict[str, Any]:
         adapter = adapters.attach(clip, chosen)
         moments = [clocks()]
         store = BlobCache(Path(home) / "f.sqlite", 4 << 30)
-        pictures = ImageCache(collection.root, collection.items, clip.image_size, chosen.data, 0, store)
+        room = SEEN_ONCE if kind == "projection" else IN_MEMORY  # as in a run
+        pictures = ImageCache(collection.root, collection.items, clip.frame, chosen.data, 0, store, room)
         drive(pictures.prepare(indices, Control()))
         inputs = TrainingInputs(clip, collection.items, indices, pictures)
         drive(inputs.prepare(indices, 1, Control()))

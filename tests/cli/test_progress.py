@@ -86,6 +86,8 @@ EXAMPLES: dict[type[events.Event], dict[str, Any]] = {
     events.PartMeasured: {
         "name": "learned_words", "question": "text_to_image", "value": 0.1, "low": 0.05, "high": 0.15,
     },
+    events.FoldStep: {"fold": 1, "folds": 5, "step": 3, "steps": 10, "loss": 0.5},
+    events.Preview: {"result": {}},
     events.Notice: {"text": "t"},
     events.Finished: {"status": "done"},
 }  # fmt: skip
@@ -114,3 +116,13 @@ def test_a_failed_cell_says_why_and_the_others_how_long_they_take() -> None:
         )
     )
     assert stream.getvalue() == "cell 2 of 8: lora.r=8  failed  out of memory  1 min 15 s left\n"
+
+
+def test_quiet_shows_nothing_on_the_way() -> None:
+    stream = io.StringIO()
+    with Reporter(stream, 80, quiet=True) as report:
+        report(events.Phase(name="scan", title="Reading"))
+        report(events.Progress(done=1, total=2))
+        report(events.ProblemFound(path="a.png", reason="no image"))
+        report(events.Notice(text="this may take long"))
+    assert stream.getvalue() == ""

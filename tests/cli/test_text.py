@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ def test_wrapping_keeps_every_word(text: str, columns: int) -> None:
     assert all(width(line) <= columns or " " not in line for line in lines)
 
 
+@pytest.mark.fault(25)
 @given(st.text(st.characters(exclude_categories=[]) | st.sampled_from("\udcff\udc80\ud800\x1b\n\u202e")))
 def test_nothing_shown_can_command_a_terminal_or_fail_to_print(text: str) -> None:
     shown = visible(text)

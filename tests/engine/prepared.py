@@ -12,7 +12,7 @@ from clip_atelier.engine.data import Collection, ImageCache, Split, scan, split
 from clip_atelier.engine.models import Adapter, Model, Models, adapters
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.storage import BlobCache
-from clip_atelier.engine.training.steps import TrainingInputs
+from clip_atelier.engine.training.inputs import TrainingInputs
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def prepared(home: Path, folder: Path, values: dict[str, Any]) -> Prepared:
     clip = Models(home).open(chosen.model.name, chosen.hardware)
     adapter = adapters.attach(clip, chosen)
     store = BlobCache(home / "cache" / "features.sqlite", 10**9)
-    pictures = ImageCache(collection.root, collection.items, clip.image_size, chosen.data, 0, store)
+    pictures = ImageCache(collection.root, collection.items, clip.frame, chosen.data, 0, store)
     drive(pictures.prepare(parts.train, Control(), chosen.data.views))
     inputs = TrainingInputs(clip, collection.items, parts.groups, pictures)
     drive(inputs.prepare(parts.train, chosen.data.views, Control()))

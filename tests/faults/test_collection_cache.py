@@ -34,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return target
 
 
+@pytest.mark.fault(48)
 @pytest.mark.parametrize(
     "content", [b"", b"not a database at all, but long enough to look at" * 50, b"SQLite format 3\0" * 9]
 )
@@ -64,6 +65,7 @@ def test_a_cache_of_another_version_is_forgotten(folder: Path, tmp_path: Path) -
     assert scanned(folder, cache) == scanned(folder, cache) == scanned(folder, None)
 
 
+@pytest.mark.fault(48)
 def test_a_locked_cache_is_done_without(folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "scan.sqlite"
     scanned(folder, cache)
@@ -84,6 +86,7 @@ def test_a_cache_that_cannot_be_made_is_done_without(folder: Path, tmp_path: Pat
     assert len(scanned(folder, cache).items) == 40
 
 
+@pytest.mark.fault(7)
 @pytest.mark.skipif(sys.platform == "win32", reason="resource limits")
 @pytest.mark.parametrize("limit", [0, 4096, 20_000])
 def test_a_full_disk_costs_the_cache_not_the_scan(folder: Path, tmp_path: Path, limit: int) -> None:

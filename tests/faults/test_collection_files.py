@@ -39,6 +39,7 @@ def reasons(collection: Collection) -> dict[str, str]:
     return {problem.path: problem.reason for problem in collection.problems}
 
 
+@pytest.mark.fault(19)
 def test_pipes_sockets_and_devices_do_not_block(tmp_path: Path) -> None:
     drawing(tmp_path / "a.png")
     for name in ("pipe.png", "a.txt", "metadata.csv"):
@@ -60,12 +61,14 @@ def test_pipes_sockets_and_devices_do_not_block(tmp_path: Path) -> None:
     assert found["zero.png"] == "This is a device, not a file."
 
 
+@pytest.mark.fault(19)
 def test_a_file_that_becomes_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(image_gate.ImageProblem, match="not a regular file"):
         image_gate.load(tmp_path / "a.png")
 
 
+@pytest.mark.fault(20)
 def test_link_loops_show_each_file_once(tmp_path: Path) -> None:
     (tmp_path / "sub" / "deep").mkdir(parents=True)
     drawing(tmp_path / "a.png", 1)
@@ -146,12 +149,14 @@ def drop_rights() -> None:
         os.seteuid(65534)
 
 
+@pytest.mark.fault(21)
 def test_unreadable_folders_are_noted(ordinary_user: Path) -> None:
     (ordinary_user / "shut").mkdir(mode=0o000)
     drop_rights()
     assert scanned(ordinary_user).notes == ("1 folder could not be read: shut",)
 
 
+@pytest.mark.fault(21)
 def test_several_unreadable_folders_and_a_file(ordinary_user: Path) -> None:
     for name in ("one", "two"):
         (ordinary_user / name).mkdir(mode=0o000)
@@ -163,6 +168,7 @@ def test_several_unreadable_folders_and_a_file(ordinary_user: Path) -> None:
     assert reasons(collection) == {"b.png": "The file may not be read. Change its permissions."}
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize("name", [
     b"\xff.png", b"a" * 251 + b".png", "🦊🎨.png".encode(), b"-rf.png", b" .png", b"a\nb.png", b"%s{label}.png", b"a\\b.png",
     b"<img src=x>.png", "\u202egnp.png".encode(), b"\xed\xa0\x80.png",
@@ -191,6 +197,7 @@ def test_odd_names_in_problems_can_be_shown(tmp_path: Path) -> None:
     assert str(caught.value).encode()
 
 
+@pytest.mark.fault(23)
 def test_a_path_that_is_too_long_is_noted(tmp_path: Path) -> None:
     drawing(tmp_path / "a.png")
     folder = os.open(tmp_path, os.O_RDONLY)
@@ -206,6 +213,7 @@ def test_a_path_that_is_too_long_is_noted(tmp_path: Path) -> None:
     assert len(collection.notes[0]) < 200
 
 
+@pytest.mark.fault(22)
 def test_nfc_and_nfd_side_by_side_are_reported(tmp_path: Path) -> None:
     composed, pieces = (unicodedata.normalize(form, "나무") for form in ("NFC", "NFD"))
     drawing(tmp_path / f"{composed}.png", 1)
@@ -216,6 +224,7 @@ def test_nfc_and_nfd_side_by_side_are_reported(tmp_path: Path) -> None:
     assert any("looks the same" in problem.reason for problem in collection.problems)
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize(("image", "caption"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_nfc_image_with_nfd_caption(tmp_path: Path, image: str, caption: str) -> None:
     drawing(tmp_path / unicodedata.normalize(image, "나무.png"), 1)

@@ -80,6 +80,7 @@ def scan_in_child(folder: Path) -> tuple[str, int]:
     return " ".join(said), int(peak)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory in KB")
 @pytest.mark.parametrize(
     "size", [(10_000, 10_000), (14_000, 14_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)]
@@ -95,6 +96,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, siz
     assert peak < 100
 
 
+@pytest.mark.fault(27)
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory in KB")
 def test_several_large_images_are_held_one_at_a_time(tmp_path: Path) -> None:
     content = flat_png(9_000, 4_000)  # 36 million pixels, 144 MB in memory
@@ -128,6 +130,7 @@ def test_large_images_are_shrunk_in_bands_that_show_no_seam(
         assert np.abs(np.asarray(small).astype(int) - np.asarray(whole.reduce(5))).max() <= 1
 
 
+@pytest.mark.fault(27)
 def test_a_jpeg_beyond_the_limit_is_decoded_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_gate, "MAX_PIXELS", 100_000)
     monkeypatch.setattr(image_gate, "MAX_REDUCED_PIXELS", 1_000_000)
@@ -141,6 +144,7 @@ def test_a_jpeg_beyond_the_limit_is_decoded_smaller(tmp_path: Path, monkeypatch:
         image_gate.load(tmp_path / "c.jpg")
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(("kind", "options"), [
     ("JPEG", {}), ("PNG", {}), ("WEBP", {}), ("GIF", {}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}),
     ("JPEG", {"progressive": True}),
@@ -156,6 +160,7 @@ def test_truncated_files_are_problems(
             image_gate.load(tmp_path / "a.png", target)
 
 
+@pytest.mark.fault(28)
 def test_the_first_three_are_named_and_the_good_one_is_read(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(encoded("JPEG")[:900])
     (tmp_path / "cut.png").write_bytes(encoded("PNG")[:900])
@@ -190,6 +195,7 @@ def test_flipped_bytes_give_an_image_or_a_problem(tmp_path: Path, kind: str) -> 
             assert image_gate.load(tmp_path / "a").mode == "RGB"
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("start", [b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xc5\xd0\xd3\xc6"])
 @pytest.mark.parametrize("suffix", ["eps", "png"])
 def test_postscript_is_never_opened(tmp_path: Path, start: bytes, suffix: str) -> None:
@@ -198,6 +204,7 @@ def test_postscript_is_never_opened(tmp_path: Path, start: bytes, suffix: str) -
         image_gate.load(tmp_path / f"a.{suffix}")
 
 
+@pytest.mark.fault(30)
 def test_of_a_tiff_with_many_frames_one_is_read(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), (n, 0, 0)) for n in range(200)]
     frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
@@ -213,6 +220,7 @@ def zipped(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFL
             archive.writestr(name, content)
 
 
+@pytest.mark.fault(31)
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory in KB")
 def test_a_zip_bomb_is_read_with_a_bound(tmp_path: Path) -> None:
     with (
@@ -227,6 +235,7 @@ def test_a_zip_bomb_is_read_with_a_bound(tmp_path: Path) -> None:
     assert peak < 2.5 * layered.MAX_BYTES / 2**20
 
 
+@pytest.mark.fault(31)
 def test_a_large_picture_in_a_small_zip_is_refused(tmp_path: Path) -> None:
     content = bytearray(flat_png(64, 64))
     struct.pack_into(">II", content, 16, 30_000, 30_000)
@@ -236,6 +245,7 @@ def test_a_large_picture_in_a_small_zip_is_refused(tmp_path: Path) -> None:
         image_gate.load(tmp_path / "a.kra")
 
 
+@pytest.mark.fault(31)
 def test_a_zip_that_lies_about_sizes(tmp_path: Path) -> None:
     zipped(tmp_path / "a.ora", {"mergedimage.png": encoded("PNG")})
     content = bytearray((tmp_path / "a.ora").read_bytes())
@@ -249,6 +259,7 @@ def test_a_zip_that_lies_about_sizes(tmp_path: Path) -> None:
     assert image_gate.load(tmp_path / "a.ora").size == (64, 48)
 
 
+@pytest.mark.fault(31)
 def test_nothing_is_extracted(tmp_path: Path) -> None:
     zipped(
         tmp_path / "a.kra",
@@ -260,6 +271,7 @@ def test_nothing_is_extracted(tmp_path: Path) -> None:
     assert sorted(tmp_path.parent.iterdir()) == before
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("members", [{}, {"../mergedimage.png": b"x"}, {"data/layer0.png": b"x"}])
 def test_no_preview(tmp_path: Path, members: dict[str, bytes]) -> None:
     zipped(tmp_path / "a.kra", {"mimetype": b"application/x-krita", **members})

@@ -65,6 +65,7 @@ def _child(home: Path, folder: Path, values: dict[str, Any]) -> subprocess.Popen
     )
 
 
+@pytest.mark.fault(1)
 def test_killed_at_any_event_a_run_opens_and_goes_on(home: Path, tiny_pairs: Path, quick: Quick) -> None:
     """[1, 2] kill -9 after a random number of events, again and again; then it ends as a straight run does."""
     values = quick(train__epochs=4, train__checks=8, train__patience=0)
@@ -102,6 +103,7 @@ def test_killed_at_any_event_a_run_opens_and_goes_on(home: Path, tiny_pairs: Pat
     }
 
 
+@pytest.mark.fault(11, 12)
 @pytest.mark.parametrize("file", ["adapter.safetensors", "optimizer.safetensors", "state.json"])
 @pytest.mark.parametrize("harm", ["cut", "flip"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, file: str, harm: str) -> None:
@@ -123,6 +125,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, file:
     assert "00000010" in problems[0]
 
 
+@pytest.mark.fault(13)
 def test_without_its_manifest_a_checkpoint_is_not_offered(tmp_path: Path) -> None:
     """[13]"""
     folder = tmp_path / "checkpoints"
@@ -131,6 +134,7 @@ def test_without_its_manifest_a_checkpoint_is_not_offered(tmp_path: Path) -> Non
     assert checkpoints.newest(folder) == (None, [])
 
 
+@pytest.mark.fault(14)
 def test_garbage_among_the_events_is_skipped_and_counted(home: Path, tiny_pairs: Path, quick: Quick) -> None:
     """[14]"""
     result = drive(
@@ -146,6 +150,7 @@ def test_garbage_among_the_events_is_skipped_and_counted(home: Path, tiny_pairs:
     assert run.status == "done"
 
 
+@pytest.mark.fault(15)
 def test_a_run_of_a_newer_version_is_read_only(home: Path, tiny_pairs: Path, quick: Quick) -> None:
     """[15]"""
     result = drive(
@@ -159,6 +164,7 @@ def test_a_run_of_a_newer_version_is_read_only(home: Path, tiny_pairs: Path, qui
         drive(resume(home, run.id, Models(home), Control()))
 
 
+@pytest.mark.fault(17)
 def test_resuming_after_an_image_changed_says_so(home: Path, tiny_pairs: Path, quick: Quick) -> None:
     """[17]"""
     control = Control()
@@ -176,6 +182,7 @@ def test_resuming_after_an_image_changed_says_so(home: Path, tiny_pairs: Path, q
     assert any("not exactly" in text for text in said)
 
 
+@pytest.mark.fault(8)
 def test_a_full_disk_is_an_error_with_the_path_and_keeps_the_old_file(tmp_path: Path) -> None:
     """[5, 8] writes beyond a size limit fail; the old state stays."""
     target = tmp_path / "state.json"
@@ -206,6 +213,7 @@ def test_a_full_disk_is_an_error_with_the_path_and_keeps_the_old_file(tmp_path: 
     assert checkpoints.steps(folder) == [5]
 
 
+@pytest.mark.fault(9)
 def test_a_home_that_cannot_be_written_is_refused_before_training(
     tmp_path: Path, tiny_pairs: Path, quick: Quick
 ) -> None:
@@ -229,6 +237,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.fault(49, 50)
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("file", ["run.json", "evaluation.json"])
 def test_a_damaged_run_is_listed_with_the_reason_and_harms_no_other(

@@ -37,7 +37,7 @@ def test_it_tells_what_is_in_the_folder_and_what_is_wrong(page: Any) -> None:
 def test_a_filter_shows_fewer_in_both_views(page: Any, qtbot: QtBot) -> None:
     qtbot.keyClicks(page.filter, "RED")
     qtbot.waitUntil(lambda: page.grid.tiles.rowCount() == 6, timeout=5000)
-    assert page.table.model().rowCount() == 6
+    assert page.captions.table.model().rowCount() == 6
     page.filter.clear()
     qtbot.waitUntil(lambda: page.grid.tiles.rowCount() == 25, timeout=5000)
 
@@ -46,7 +46,7 @@ def test_captions_are_edited_in_place_and_saved_on_request(
     page: Any, tiny_collection: Path, qtbot: QtBot
 ) -> None:
     page.tabs.choose("captions")
-    table = page.table
+    table = page.captions.table
     row = next(n for n in range(25) if table.model().index(n, 0).data() == "blue-ring.png")
     index = table.model().index(row, 1)
     table.setCurrentIndex(index)
@@ -54,16 +54,16 @@ def test_captions_are_edited_in_place_and_saved_on_request(
     editor = table.findChild(QPlainTextEdit)
     editor.setPlainText("파란 고리\na ring of <b>ink</b>, blue")
     page.tabs.setFocus()
-    assert not page.save_row.isHidden()
+    assert not page.captions.save_row.isHidden()
     assert table.model().index(row, 1).data() == "파란 고리\na ring of <b>ink</b>, blue"
     before = (tiny_collection / "metadata.csv").read_text()
     assert "ink" not in before
     readings = page.app_model.readings
-    qtbot.mouseClick(page.save, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.captions.save, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(
         lambda: page.app_model.readings > readings and not page.app_model.lanes.reading.busy, timeout=30_000
     )
-    assert page.save_row.isHidden()
+    assert page.captions.save_row.isHidden()
     item = next(i for i in page.app_model.collection.items if i.path == "blue-ring.png")
     assert item.captions == ("파란 고리", "a ring of <b>ink</b>, blue")
     with (tiny_collection / "metadata.csv").open(encoding="utf-8-sig", newline="") as stream:
@@ -71,11 +71,11 @@ def test_captions_are_edited_in_place_and_saved_on_request(
 
 
 def test_edits_can_be_discarded(page: Any) -> None:
-    captions = page.table.captions
+    captions = page.captions.table.captions
     captions.setData(captions.index(0, 1), "something else")
-    assert not page.save_row.isHidden()
-    page.discard.click()
-    assert page.save_row.isHidden()
+    assert not page.captions.save_row.isHidden()
+    page.captions.discard.click()
+    assert page.captions.save_row.isHidden()
     assert captions.edits == {}
 
 

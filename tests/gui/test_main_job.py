@@ -248,14 +248,14 @@ def test_a_run_can_be_taken_over_exported_and_deleted(
     window.app_model.state.set_value("lora.r", 12)
     training.menu.aboutToShow.emit()
     actions = [action.text() for action in training.menu.actions()]
-    assert actions[0] == "Use its settings"
+    assert actions[0] == "Train again with these settings"
     training.menu.actions()[0].trigger()
     assert window.app_model.state.value("lora.r") == 3
     assert window.app_model.state.get("page") == "settings"
 
     # What an earlier run lets expect stands there in full.
     shown = page(window, "settings").readouts.values
-    qtbot.waitUntil(lambda: "earlier runs" in shown["time"].text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "earlier trainings" in shown["time"].text(), timeout=10_000)
     window.resize(1280, 800)
     for value in shown.values():
         qtbot.waitUntil(lambda value=value: value.width() >= value.sizeHint().width(), timeout=5000)

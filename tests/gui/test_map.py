@@ -345,6 +345,64 @@ def test_the_base_alone_can_be_mapped_and_a_stop_leaves_nothing(
     assert "change" not in page.data.colourings
 
 
+@pytest.fixture
+def as_if_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few dozen images are drawn as tens of thousands are."""
+    for module in ("coarse", "layouts"):
+        monkeypatch.setattr(f"clip_atelier.engine.analysis.projection.{module}.SAMPLE", 20)
+
+
+@pytest.mark.usefixtures("as_if_large")
+def test_a_first_picture_is_shown_while_a_large_map_is_drawn(
+    open_window: WINDOW, home: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    run = changed_run(home, tiny_pairs, settings.build(quick()))
+    window = open_window(language="en", folder=str(tiny_pairs), run=run)
+    page = shown_map(window, qtbot)
+    page.perplexity.set_value(5)
+    seen: list[tuple[bool, bool, bool, str]] = []
+    show = page._show
+
+    def looked_at(result: FolderMap | None) -> None:
+        show(result)
+        if page.data is None:
+            return
+        said = " ".join(label.text() for label in page.reading.findChildren(type(page.count)))
+        seen.append((page.data.finished, page.data.adapted is not None, page.export.isEnabled(), said))
+
+    monkeypatch.setattr(page, "_show", looked_at)
+    page.draw_map()
+    qtbot.waitUntil(lambda: page.data is not None and page.data.finished, timeout=LONG)
+    assert len(seen) >= 2
+    assert all("first picture" in said for _done, _moved, _export, said in seen[:-1])
+    assert {one[:3] for one in seen[:-1]} == {(False, False, False)}
+    assert seen[-1][:3] == (True, True, True)
+    assert "trustworthiness" in seen[-1][3]
+    assert page.scatter.at == pytest.approx(page.data.adapted)
+
+
+@pytest.mark.usefixtures("as_if_large")
+def test_a_map_that_is_stopped_early_leaves_no_first_picture(
+    open_window: WINDOW, tiny_pairs: Path, quick: Callable[..., dict[str, Any]], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    window = open_window(language="en", folder=str(tiny_pairs), draft={"model.name": quick()["model.name"]})
+    window.show_page("map")
+    page = window.page("map")
+    assert isinstance(page, MapPage)
+    qtbot.waitUntil(page.measurement.start.isEnabled, timeout=10_000)
+    with monkeypatch.context() as patch:
+        patch.setattr("clip_atelier.engine.analysis.projection.layouts.FRESH", ((10**6, 1.0),))
+        page.draw_map()
+        qtbot.waitUntil(lambda: page.data is not None, timeout=LONG)
+        assert page.data is not None
+        assert not page.data.finished
+        qtbot.mouseClick(page.measurement.stop, LEFT)
+        qtbot.waitUntil(lambda: not page.measurement.busy, timeout=LONG)
+        assert page.data is None
+    page.draw_map()
+    qtbot.waitUntil(lambda: page.data is not None and page.data.finished, timeout=LONG)
+
+
 # The dial
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 from pytestqt.qtbot import QtBot
 
 from clip_atelier.engine.core import Check, Event, Finished, Phase, Started, Step
@@ -31,6 +32,7 @@ def long_run(steps: int) -> list[Event]:
     return events
 
 
+@pytest.mark.fault(40)
 def test_each_tick_of_a_long_replay_is_short(app_model: AppModel, qtbot: QtBot) -> None:
     view = RunView(app_model)
     qtbot.addWidget(view)
@@ -60,7 +62,7 @@ def test_it_says_how_the_run_stands(app_model: AppModel, qtbot: QtBot) -> None:
     assert view.phase.text().startswith("Interrupted")
     record.feed([Finished(status="failed", message="The disk is full.", hint="Make room.")])
     view.draw(record, Path(), "")
-    assert view.phase.text().startswith("The run failed")
+    assert view.phase.text().startswith("The training failed")
     assert view.notes.text() == "The disk is full. Make room."
 
 

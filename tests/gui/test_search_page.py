@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ def found(root: Path, fits: tuple[bool | None, ...]) -> Found:
     names = [f"{colour}-{shape}.png" for colour in ("red", "blue") for shape in ("ring", "circle", "cross")]
     base = tuple(Hit(name, 0.3 - n / 100) for n, name in enumerate(names))
     adapted = tuple(
-        Hit(name, 0.9 - n / 100, "", n + 1, fit, n % 2 == 0)
+        Hit(name, 0.9 - n / 100, (), n + 1, fit, n % 2 == 0)
         for n, (name, fit) in enumerate(zip(names, fits, strict=True))
     )
     return Found(root, 6, base, adapted, 1.0)
@@ -75,12 +76,12 @@ def test_drawings_learned_from_are_marked_and_the_mark_is_explained(
     page = search_page(window, qtbot, found(tiny_collection, (True,) * 6))
     view = page.adapted.view
     index = view.tiles.index(0)
-    assert index.data(TILE).mark == "The run learned from this drawing."
-    assert index.data(Qt.ItemDataRole.AccessibleDescriptionRole) == "The run learned from this drawing."
+    assert index.data(TILE).mark == "The training learned from this drawing."
+    assert index.data(Qt.ItemDataRole.AccessibleDescriptionRole) == "The training learned from this drawing."
     assert view.tiles.index(1).data(TILE).mark == ""
     assert page.base.view.tiles.index(0).data(TILE).mark == ""
     view._peek.show_tile(index.data(TILE), view.mapToGlobal(view.rect().center()))
-    assert view._peek._mark.text() == "The run learned from this drawing."
+    assert view._peek._mark.text() == "The training learned from this drawing."
     view._peek.show_tile(view.tiles.index(1).data(TILE), view.mapToGlobal(view.rect().center()))
     assert view._peek._mark.isHidden()
     view._peek.hide()
@@ -92,3 +93,36 @@ def test_the_table_says_what_fits_and_what_was_learned_from(tmp_path: Path) -> N
     rows = out.read_text("utf-8-sig").splitlines()
     assert rows[0].split(",")[-2:] == ["fits", "learned from"]
     assert [row.split(",")[-2:] for row in rows[1:4]] == [["yes", "yes"], ["no", "no"], ["", "yes"]]
+
+
+def test_what_was_not_searched_for_as_asked_is_said(
+    window: MainWindow, qtbot: QtBot, tiny_collection: Path
+) -> None:
+    answer = replace(
+        found(tiny_collection, (True,) * 6), remarks=("“🦊” is searched for by its name: fox face.",)
+    )
+    page = search_page(window, qtbot, answer)
+    assert page.message.isVisible()
+    assert page.message.text() == answer.remarks[0]
+    page._on_found(replace(answer, remarks=()))
+    assert not page.message.isVisible()
+
+
+def test_a_result_of_a_handful_of_drawings_shows_no_numbers(qtbot: QtBot) -> None:
+    from clip_atelier.engine.runs import Difference, TrainResult
+    from clip_atelier.gui.parts.result import Result
+
+    shown = Result()
+    qtbot.addWidget(shown)
+    numbers = {"text_to_image/R@1": 1.0}
+    result = TrainResult(
+        base=numbers, adapted=numbers, difference={"text_to_image/R@1": Difference(value=0.0)},
+        primary_metric="text_to_image/R@1", verdict="too few to measure",
+    )  # fmt: skip
+    shown.show_result(result)
+    assert shown.verdict.text() == "Too few drawings to measure: add drawings, or look at the results by eye."
+    assert shown.questions.isHidden()
+    assert shown.measure.isHidden()
+    shown.show_result(result.model_copy(update={"verdict": "gain"}))
+    assert not shown.questions.isHidden()
+    assert not shown.measure.isHidden()

@@ -95,14 +95,6 @@ def test_dropping_a_folder_anywhere_opens_it(window: MainWindow, tiny_collection
     assert window.app_model.state.get("recent") == [str(tiny_collection)]
 
 
-def test_dropping_a_picture_outside_the_search_opens_its_folder(
-    window: MainWindow, tiny_collection: Path, qtbot: QtBot
-) -> None:
-    assert drop(window, tiny_collection / "red-circle.png")
-    read_all(window, qtbot)
-    assert window.app_model.state.folder == str(tiny_collection)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 def test_names_are_shown_as_they_are_and_odd_bytes_survive(
     window: MainWindow, tmp_path: Path, qtbot: QtBot

@@ -50,6 +50,7 @@ def until(process: subprocess.Popen[str], word: str) -> list[str]:
     raise AssertionError("\n".join(lines))
 
 
+@pytest.mark.fault(38)
 @pytest.mark.skipif(os.name == "nt", reason="no SIGTERM to catch")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_window_is_there_before_anything_heavy_and_a_signal_closes_it(
@@ -64,6 +65,7 @@ def test_the_window_is_there_before_anything_heavy_and_a_signal_closes_it(
     assert json.loads((home / "window.json").read_text())["geometry"]
 
 
+@pytest.mark.fault(39)
 def test_a_second_window_on_the_same_home_is_refused_until_the_first_is_gone(home: Path) -> None:
     home.mkdir()
     with FileLock(home / "window.lock"), start(home) as process:

@@ -19,7 +19,7 @@ from clip_atelier.engine import experiments, settings, training
 from clip_atelier.engine.core import Cell, Control, Started, Step, Work, drive, i18n
 from clip_atelier.engine.evaluation import comparison
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.runs import Runs, TrainResult
+from clip_atelier.engine.runs import Runs, TrainResult, relabel
 from clip_atelier.gui import theme
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages.table import heatmap, pdf
@@ -170,7 +170,7 @@ def test_marks_and_the_sentence_are_what_the_engine_allows(filled: Any, home: Pa
 
 def test_names_are_shown_as_they_are(filled: Any, home: Path, qtbot: QtBot) -> None:
     run = Runs(home).list()[0]
-    run.rename("<b>bold</b> & <img src=x>")
+    relabel(run.path, name="<b>bold</b> & <img src=x>")
     filled.read()
     settle(filled, qtbot)
     assert "<b>bold</b> & <img src=x>" in names(filled)
@@ -185,13 +185,25 @@ def test_the_page_speaks_korean_at_once(filled: Any, qtbot: QtBot) -> None:
     window = filled.window()
     window.set_language("ko")
     settle(filled, qtbot)
-    assert "실행" in titles(filled)
+    assert "학습 기록" in titles(filled)
     assert any("가" <= letter <= "힣" for letter in filled.fill.text())
     window.resize(1280, 800)
     filled.refresh()
     assert filled.view.horizontalScrollBar().maximum() == 0  # Names give way, no number is cut off.
     window.set_language("en")
-    assert "Run" in titles(filled)
+    assert "Trainings" in titles(filled)
+
+
+def test_runs_of_several_collections_are_told_apart(
+    filled: Any, home: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    assert "Collection" not in titles(filled)
+    first = Runs(home).list()[0]
+    record = first.record
+    shutil.copytree(record.folder, tmp_path / "others")
+    first.write_record(record.model_copy(update={"folder": str(tmp_path / "others")}))
+    filled.read()
+    qtbot.waitUntil(lambda: "Collection" in titles(filled), timeout=30_000)
 
 
 # The parts below the table
@@ -230,6 +242,26 @@ def test_the_heat_map_averages_what_differs_otherwise_and_has_a_field_for_each_t
     assert both.sure
     assert both.marked
     assert not shown[1].cells[(16, 32.0)].sure
+
+
+def test_the_heat_map_never_averages_unlike_runs_and_says_what_is_held_equal(
+    filled: Any, home: Path, qtbot: QtBot
+) -> None:
+    filled.tabs.choose("heat")
+    rows = filled.view.table.rows
+    assert "left out because they differ: 0" in filled.heat_note.text()
+    folder = next(run for run in Runs(home).list() if run.id == rows[0].run)
+    record = folder.record
+    folder.write_record(
+        record.model_copy(update={"settings": {**record.settings, "train.learning_rate": 1e-5}})
+    )
+    filled.view.choose([rows[1].run])
+    filled.read()
+    qtbot.waitUntil(lambda: "differ: 1" in filled.heat_note.text(), timeout=30_000)
+    drawn = {run for panel in filled.heat._panels for heat in panel.cells.values() for run in heat.runs}
+    assert drawn == {row.run for row in rows[1:]}
+    filled.view.choose([rows[0].run])
+    assert filled.heat.rect_of(rows[1].run).isEmpty()
 
 
 def luminance(colour: QColor) -> float:
@@ -340,13 +372,13 @@ def test_the_delete_key_asks_too(filled: Any, home: Path, qtbot: QtBot) -> None:
     asked: list[str] = []
     QTimer.singleShot(200, answer)
     qtbot.keyClick(filled.view, Qt.Key.Key_Delete)
-    assert asked == ["Delete 2 runs?"]
+    assert asked == ["Delete 2 trainings?"]
     qtbot.waitUntil(lambda: len(names(filled)) == 2, timeout=10_000)
     assert len(Runs(home).list()) == 2
 
 
 def test_every_form_of_export_is_written(filled: Any, tmp_path: Path, qtbot: QtBot, home: Path) -> None:
-    Runs(home).list()[0].rename("=1+1")
+    relabel(Runs(home).list()[0].path, name="=1+1")
     filled.read()
     settle(filled, qtbot)
     for suffix, start in (
@@ -425,12 +457,12 @@ def test_the_panel_begins_with_the_eight_cells(ready: Any, qtbot: QtBot) -> None
     panel = ready.panel
     assert panel.isVisible()
     assert panel.vary() == {name: [str(value) for value in values] for name, values in brief().items()}
-    assert panel.sum.text() == "8 cells, 8 runs"
+    assert panel.sum.text() == "8 cells, 8 trainings"
     assert panel.start.isEnabled()
     assert "train.epochs = 1" in panel.held.text()
     panel.seeds.set_value(3)
     panel.seeds.edited.emit()
-    assert panel.sum.text() == "8 cells, 24 runs"
+    assert panel.sum.text() == "8 cells, 24 trainings"
     assert len(panel.request().seeds) == 3
 
 
@@ -456,7 +488,7 @@ def test_rows_of_the_panel_can_be_added_changed_and_taken_away(ready: Any, qtbot
     line._text.setText("q_proj+v_proj, visual_projection")
     line._text.edited.emit()
     assert panel.vary()["lora.target_modules"] == [["q_proj", "v_proj"], ["visual_projection"]]
-    assert panel.sum.text() == "16 cells, 16 runs"
+    assert panel.sum.text() == "16 cells, 16 trainings"
     line.setting.set_value("lora.bias")
     line.setting.edited.emit()
     assert line.values() == ["none"]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import gc
+import re
 
+import pytest
 from PySide6.QtCore import QEvent
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.gui.theme import Theme
+from clip_atelier.gui.theme import DARK, LIGHT, Theme, Tokens, style_sheet
 
 
 def test_nothing_is_collected_while_qt_walks_over_all_widgets(theme_of_tests: Theme, qtbot: QtBot) -> None:
@@ -27,3 +30,39 @@ def test_nothing_is_collected_while_qt_walks_over_all_widgets(theme_of_tests: Th
     assert seen
     assert not any(seen)
     assert gc.isenabled()
+
+
+_CONTROLS = re.compile(
+    r'^(QPushButton|QLineEdit|QPlainTextEdit|QAbstractSpinBox|QComboBox|QSlider::handle|QFrame\[role="preset"\])'
+)
+
+
+def _contrast(one: str, other: str) -> float:
+    """The ratio of WCAG 2.2, 1 to 21."""
+
+    def luminance(name: str) -> float:
+        red, green, blue = (
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in QColor(name).getRgbF()[:3]
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=["light", "dark"])
+def test_borders_and_focus_marks_of_controls_stand_out(tokens: Tokens) -> None:
+    """3 : 1 against what controls lie on (WCAG 1.4.11); controls that are off are exempt."""
+    seen: list[str] = []
+    weak: list[tuple[str, str, str]] = []
+    for selectors, rules in re.findall(r"([^{}]+)\{([^{}]*)\}", style_sheet(tokens)):
+        for selector in (one.strip() for one in selectors.split(",")):
+            if not _CONTROLS.match(selector) or ":disabled" in selector or "QAbstractItemView" in selector:
+                continue
+            for colour in re.findall(r"border(?:-bottom)?(?:-color)?:[^;]*(#[0-9a-f]{6})", rules):
+                seen.append(selector)
+                grounds = (tokens.window, tokens.surface)
+                weak.extend((selector, colour, ground) for ground in grounds if _contrast(colour, ground) < 3)
+    assert not weak
+    for expected in ("QPushButton", "QPushButton:focus", "QLineEdit", "QLineEdit:focus", "QComboBox:focus"):
+        assert expected in seen

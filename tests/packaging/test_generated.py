@@ -6,6 +6,8 @@ import argparse
 import gettext
 import importlib.util
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -107,9 +109,37 @@ def test_the_command_page_is_that_of_the_parsers() -> None:
     assert reference.TARGET.read_text("utf-8") == reference.page(), "run: python packaging/cli_reference.py"
 
 
+def test_the_manual_page_is_that_of_the_parsers_and_names_all_there_is() -> None:
+    manual = script("man_page")
+    page = manual.page()
+    assert manual.TARGET.read_text("ascii") == page, "run: python packaging/man_page.py"
+    for command in COMMANDS:
+        assert f'.SS "{manual._escaped(command.name)}"' in page
+    for name in settings.DECLARED:
+        assert f"\\fB\\-\\-{manual._escaped(name)}\\fR" in page
+
+
+def test_the_manual_page_can_be_read(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "clip-atelier.1"
+    for tool, *strict in (("groff", "-man", "-ww", "-z"), ("mandoc", "-T", "lint", "-W", "error")):
+        if shutil.which(tool):
+            said = subprocess.run(
+                [tool, *strict, page], capture_output=True, text=True, check=False, cwd=tmp_path
+            )
+            assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+    # A line that begins with a full stop or a quote is a command to roff: all of ours are known ones.
+    commands = {line.split()[0] for line in page.read_text("ascii").splitlines() if line[:1] in (".", "'")}
+    assert commands <= {'.\\"', ".TH", ".SH", ".SS", ".B", ".I", ".RI", ".br", ".PP", ".TP", ".RS", ".RE"}
+
+
 def test_the_glossary_page_is_that_of_the_window() -> None:
     glossary = script("glossary")
     assert glossary.TARGET.read_text("utf-8") == glossary.page(), "run: python packaging/glossary.py"
+
+
+def test_the_page_of_faults_is_that_of_the_marked_tests() -> None:
+    faults = script("faults")
+    assert faults.TARGET.read_text("utf-8") == faults.page(), "run: python packaging/faults.py"
 
 
 def test_the_schemas_are_those_of_the_records() -> None:

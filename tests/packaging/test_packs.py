@@ -109,6 +109,7 @@ def climb(members: dict[str, bytes]) -> None:
     members["../../evil.json"] = b"1"
 
 
+@pytest.mark.fault(55)
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -142,12 +143,14 @@ def test_what_is_not_a_whole_pack_is_refused_by_name(
     assert not list(home.parent.rglob("evil.json"))
 
 
+@pytest.mark.fault(55)
 def test_a_cut_file_is_refused_by_name(pack: Path, home: Path) -> None:
     pack.write_bytes(pack.read_bytes()[:-2000])
     with pytest.raises(UserError, match="작은 모델"):
         Models(home).add(pack)
 
 
+@pytest.mark.fault(55)
 def test_damage_inside_the_archive_is_refused_by_name(pack: Path, home: Path) -> None:
     content = bytearray(pack.read_bytes())
     with zipfile.ZipFile(pack) as archive:
@@ -207,6 +210,7 @@ def flip_adapter(members: dict[str, bytes]) -> None:
     members[name] = members[name][:-1] + bytes([members[name][-1] ^ 1])
 
 
+@pytest.mark.fault(53, 55)
 @pytest.mark.parametrize(
     ("change", "named"),
     [

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clip_atelier import selftest
+from clip_atelier.cli import sample_part
 from clip_atelier.engine.core import paths
 
 
@@ -39,10 +40,10 @@ def test_the_whole_job_in_both_languages(tmp_path: Path) -> None:
 
 
 def test_a_part_of_the_sample_is_a_collection_of_its_own(tmp_path: Path) -> None:
-    count = selftest.part_of_sample(tmp_path / "part")
+    count = sample_part.part_of_sample(tmp_path / "part")
     rows = (tmp_path / "part" / "metadata.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == count + 1
-    assert count == 2 * sum(selftest._PAIRS.values())
+    assert count == 2 * sum(sample_part.PAIRS.values())
     for row in rows[1:]:
         name = row.partition(",")[0]
         assert (tmp_path / "part" / name).read_bytes() == (paths.sample_collection() / name).read_bytes()

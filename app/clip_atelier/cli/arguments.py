@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+from clip_atelier import library
 from clip_atelier.cli.text import width as columns
 from clip_atelier.cli.text import wrap
 from clip_atelier.engine.core import N_, UserError, _
@@ -33,7 +34,7 @@ ARGPARSE_WORDS = (
     N_("%(prog)s: error: %(message)s\n"),
 )
 
-MOST_STRENGTH = 1.5
+MOST_STRENGTH = library.MOST_STRENGTH
 
 _BOOLEAN_WORDS = {"true", "false", "yes", "no", "on", "off", "1", "0", "t", "f", "y", "n"}
 
@@ -97,9 +98,9 @@ class Parser(argparse.ArgumentParser):
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """The options that stand before or after every sub-command."""
-    quiet: dict[str, Any] = {"default": argparse.SUPPRESS}
+    unset: dict[str, Any] = {"default": argparse.SUPPRESS}
     parser.add_argument(
-        "--json", action="store_true", help=_("print one JSON document on standard output"), **quiet
+        "--json", action="store_true", help=_("print one JSON document on standard output"), **unset
     )
     parser.add_argument(
         "--home",
@@ -107,11 +108,14 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help=_(
             "where runs, caches and models are kept (or CLIP_ATELIER_HOME; else the platform's user-data folder)"
         ),
-        **quiet,
+        **unset,
     )
-    parser.add_argument("--language", choices=("en", "ko"), help=_("language of what is shown"), **quiet)
     parser.add_argument(
-        "--debug", action="store_true", help=_("show the technical details of an error"), **quiet
+        "-q", "--quiet", action="store_true", help=_("show nothing but results and errors"), **unset
+    )
+    parser.add_argument("--language", choices=("en", "ko"), help=_("language of what is shown"), **unset)
+    parser.add_argument(
+        "--debug", action="store_true", help=_("show the technical details of an error"), **unset
     )
 
 

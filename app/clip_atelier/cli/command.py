@@ -41,6 +41,18 @@ class Outcome:
     code: int = DONE
 
 
+def versioned(document: Any) -> Any:
+    """A document for `--json`, with the version of its form; each row of a list has its own.
+
+    A record brings the version of its schema. Where a command puts a document together itself, its form is 1.
+    """
+    if isinstance(document, list | tuple):
+        return [versioned(row) for row in document]
+    if isinstance(document, dict) and "schema" not in document:
+        return {"schema": 1, **document}
+    return document
+
+
 @dataclass(frozen=True)
 class Command:
     """One sub-command.

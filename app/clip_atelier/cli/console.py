@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from clip_atelier.engine.core import plain
@@ -34,6 +35,20 @@ def document(value: Any) -> None:
     """One JSON document on stdout."""
     unicode_stream = sys.stdout is not None and (sys.stdout.encoding or "").lower().startswith("utf")
     out(json.dumps(plain(value), ensure_ascii=not unicode_stream, allow_nan=False, indent=2))
+
+
+def from_list(words: Iterable[str]) -> list[str]:
+    """The words, with “-” replaced by what standard input lists: one a line, or divided by NUL as `find -print0` does."""
+    found: list[str] = []
+    for word in words:
+        if word != "-":
+            found.append(word)
+        elif sys.stdin is not None:
+            text = sys.stdin.read()
+            found += [
+                line for line in (text.split("\0") if "\0" in text else text.splitlines()) if line.strip()
+            ]
+    return found
 
 
 def silence_stdout() -> None:

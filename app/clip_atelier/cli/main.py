@@ -11,12 +11,12 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import clip_atelier
 from clip_atelier import engine
 from clip_atelier.cli import console, window
 from clip_atelier.cli.arguments import Parser, add_common
-from clip_atelier.cli.command import FAILED, STOPPED, WRONG_INPUT, Outcome, Session
+from clip_atelier.cli.command import FAILED, STOPPED, WRONG_INPUT, Outcome, Session, versioned
 from clip_atelier.cli.commands import COMMANDS
+from clip_atelier.cli.parsers import program
 from clip_atelier.cli.progress import Reporter
 from clip_atelier.cli.signals import stopping
 from clip_atelier.engine.core import Control, Stopped, UserError, WorkError, _, i18n, launch, paths
@@ -29,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Deprecations inside libraries are no news for users; tests pass arguments and keep them.
     if argv is None and not sys.warnoptions and not common.debug:
         warnings.simplefilter("ignore")
+    if argv is None:
+        engine.keep_to_itself()
+        paths.keep_private(Path(common.home).expanduser().absolute() if common.home else paths.default_home())
     if not launch.leads() and not common.debug:
         # One of several processes speaks; what fails in the others it is told.
         sys.stdout = sys.stderr = None
@@ -44,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = STOPPED
         console.err(_("Stopped. What was done is kept."))
         if common.json:
-            console.document({"status": "stopped"})
+            console.document(versioned({"status": "stopped"}))
     except BrokenPipeError:
         code = FAILED
         console.silence_stdout()
@@ -67,6 +70,7 @@ def _common(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         look.add_argument(option, nargs="?")
     for option in ("--json", "--debug"):
         look.add_argument(option, action="store_true")
+    look.add_argument("-q", "--quiet", action="store_true")
     return look.parse_known_args(list(arguments))
 
 
@@ -75,14 +79,21 @@ def _run(arguments: Sequence[str], rest: Sequence[str]) -> int:
         from clip_atelier import selftest
 
         return selftest.main(arguments)
+    if rest[:1] == ["--trainer"]:  # started by a window, which speaks to it over pipes
+        from clip_atelier.engine.training import obey
+
+        engine.keep_below(Path(_common(arguments)[0].home or paths.default_home()))
+        return obey()
     names = [command.name for command in COMMANDS]
     word = next((argument for argument in rest if argument != "--"), "")
     if not word or (not word.startswith("-") and word not in names):
         return _open_window(arguments, rest, names)
-    args = _parser().parse_strictly(arguments)
+    args = program(COMMANDS).parse_strictly(arguments)
     control, home = Control(), _home(args)
     with stopping(control):
-        outcome: Outcome = args.command.run(args, Session(home, control, Reporter.for_stderr()))
+        outcome: Outcome = args.command.run(
+            args, Session(home, control, Reporter.for_stderr("quiet" in args))
+        )
     _show(outcome, as_json="json" in args)
     return outcome.code
 
@@ -110,7 +121,9 @@ def _open_window(arguments: Sequence[str], rest: Sequence[str], names: Sequence[
         )
     control = Control()
     with stopping(control):
-        outcome = window.main_job_in_terminal(Session(_home(args), control, Reporter.for_stderr()))
+        outcome = window.main_job_in_terminal(
+            Session(_home(args), control, Reporter.for_stderr("quiet" in args))
+        )
     _show(outcome, as_json="json" in args)
     return outcome.code
 
@@ -124,36 +137,9 @@ def _home(args: argparse.Namespace) -> Path:
 
 def _show(outcome: Outcome, as_json: bool) -> None:
     if as_json:
-        console.document(outcome.document)
+        console.document(versioned(outcome.document))
     elif outcome.text:
         console.out(outcome.text)
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="clip-atelier",
-        description=_(
-            "Teach CLIP an artist's own hand: LoRA adaptation and retrieval on your own drawings, without the network."
-        ),
-        epilog=_(
-            "Without a command the window opens, on FOLDER if one is given. Every command has its own --help.\n"
-            "Exit codes: 0 done, 1 failed, 2 wrong input, 130 stopped by you (work is kept)."
-        ),
-    )
-    add_common(parser)
-    version = f"clip-atelier {clip_atelier.__version__}"
-    parser.add_argument(
-        "--version", action="version", version=version, help=_("show program's version number and exit")
-    )
-    commands = parser.add_subparsers(title=_("commands"), metavar=_("COMMAND"), required=True)
-    for command in COMMANDS:
-        title = _(command.title)
-        description = f"{title}\n\n{_(command.detail)}" if command.detail else title
-        one = commands.add_parser(command.name, help=title, description=description)
-        add_common(one)
-        command.arguments(one)
-        one.set_defaults(command=command)
-    return parser
 
 
 def _system_words(error: OSError) -> tuple[str, str]:
@@ -176,4 +162,4 @@ def _complain(
     if common.debug:
         console.err("".join(traceback.format_exception(error)))
     if common.json:
-        console.document({"error": {"message": message, "hint": hint, "setting": setting}})
+        console.document(versioned({"error": {"message": message, "hint": hint, "setting": setting}}))

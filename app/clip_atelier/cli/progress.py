@@ -25,6 +25,7 @@ class Reporter:
         stream: Where to write; stderr by default.
         columns: Width of the terminal, None where the stream is not one.
         clock: Seconds, for throttling.
+        quiet: Shows nothing.
     """
 
     def __init__(
@@ -32,7 +33,9 @@ class Reporter:
         stream: TextIO | None = None,
         columns: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        quiet: bool = False,
     ) -> None:
+        self._quiet = quiet
         self._stream = sys.stderr if stream is None else stream
         self._columns = columns
         self._clock = clock
@@ -44,12 +47,12 @@ class Reporter:
         self._problems = 0
 
     @classmethod
-    def for_stderr(cls) -> Reporter:
+    def for_stderr(cls, quiet: bool = False) -> Reporter:
         """A reporter that suits where stderr goes."""
         import shutil
 
         terminal = console.is_terminal(sys.stderr)
-        return cls(columns=shutil.get_terminal_size().columns if terminal else None)
+        return cls(columns=shutil.get_terminal_size().columns if terminal else None, quiet=quiet)
 
     def __enter__(self) -> Reporter:
         return self
@@ -67,6 +70,8 @@ class Reporter:
 
     def __call__(self, event: events.Event) -> None:
         """Shows one event."""
+        if self._quiet:
+            return
         match event:
             case events.Phase():
                 if event.title == self._phase:

@@ -72,6 +72,8 @@ def run(result: TrainResult, everything: bool = False) -> str:
             count=result.trainable_parameters,
         ),
     ]
+    if result.verdict == "too few to measure" and not everything:
+        return "\n".join([*lines, "", verdict(result)])  # numbers of a handful of drawings would only mislead
     return "\n".join([*lines, "", metrics(result, everything), "", verdict(result)]).rstrip()
 
 
@@ -131,6 +133,7 @@ def verdict_word(verdict: str) -> str:
         "gain": _("a gain"),
         "loss": _("a loss"),
         "no measurable difference": _("no measurable difference"),
+        "too few to measure": _("too few to measure"),
     }
     return words.get(verdict, verdict)
 

@@ -6,9 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from clip_atelier.cli import console
 from clip_atelier.cli.command import STOPPED, Outcome, Session
-from clip_atelier.engine.core import WorkError, _
+from clip_atelier.engine.core import Notice, WorkError, _
 
 
 def has_display() -> bool:
@@ -49,12 +48,11 @@ def main_job_in_terminal(session: Session) -> Outcome:
     from clip_atelier.engine.search import ModelRef, parse_query, search
 
     folder = paths.sample_collection()
-    console.err(
-        _(
-            "There is no display, so the main job runs here in the terminal: the starter model learns the bundled sample "
-            "collection with the preset “attention”. With your own drawings: clip-atelier train FOLDER"
-        )
+    no_display = _(
+        "There is no display, so the main job runs here in the terminal: the starter model learns the bundled sample "
+        "collection with the preset “attention”. With your own drawings: clip-atelier train FOLDER"
     )
+    session.reporter(Notice(text=no_display))
     models = Models(session.home)
     plan = training.Plan(folder, settings.build({"evaluation.folds": 0}, "attention"), session.home, "sample")
     result = session.drive(training.train(plan, models, session.control))

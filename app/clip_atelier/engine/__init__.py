@@ -1,19 +1,27 @@
 """The engine: no Qt, no argparse, no print. Data flows one way through it.
 
 folder -> Collection -> Split -> (cached) features -> training events -> run folder -> evaluation -> index -> search
+
+Importing it changes nothing in the process. It fetches nothing, whatever the environment says: models are opened from
+folders with `local_files_only`.
 """
 
 import os
 from pathlib import Path
 
-# Read by huggingface_hub and transformers when they are first imported. Nothing in the engine may wait for a
-# network: saving an adapter would otherwise ask the hub about its base model, and conversion threads would start.
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
-os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+def keep_to_itself() -> None:
+    """For a process that is this program's own: its libraries stay off the network and off the terminal too.
+
+    huggingface_hub, transformers and tokenizers read these variables when they are first imported. A program that uses
+    this package as a library keeps its own environment.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def keep_below(home: Path) -> None:

@@ -16,12 +16,13 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QFileOpenEvent, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from clip_atelier.engine.core import _, i18n, paths
+from clip_atelier.engine.core import PrivateFormatter, _, i18n, paths
+from clip_atelier.gui import jobs
 from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.state import WindowState
 from clip_atelier.gui.theme import Theme
-from clip_atelier.gui.workers import Lanes
+from clip_atelier.gui.workers import Job, Lanes
 
 log = logging.getLogger("clip_atelier.gui")
 
@@ -55,7 +56,7 @@ def main(home: Path | None = None, folder: Path | None = None, language: str | N
         _say(_("The home folder cannot be written to."), f"{paths.shown(home)}\n{error.strerror or error}")
         return 2
     _log_to(home)
-    lanes = Lanes(home)
+    lanes = Lanes(home, ahead=True)
     app_model = AppModel(state, lanes, theme)
     main_window = MainWindow(app_model)
     _catch_all(app_model)
@@ -67,6 +68,7 @@ def main(home: Path | None = None, folder: Path | None = None, language: str | N
         main_window.open_path(folder.absolute())
     elif state.folder:
         QTimer.singleShot(0, app_model.rescan)
+    lanes.files.submit(Job("tidy", jobs.tidy, idle=True))
     code = app.exec()
     timer.stop()
     state.save()
@@ -110,7 +112,7 @@ def _log_to(home: Path) -> None:
     handler = logging.handlers.RotatingFileHandler(
         folder / "window.log", maxBytes=1_000_000, backupCount=2, encoding="utf-8", errors="backslashreplace"
     )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(PrivateFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("clip_atelier")
     root.addHandler(handler)
     root.setLevel(logging.INFO)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QTimer, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import Event, UserError, _, paths
+from clip_atelier.engine.core import Event, UserError, _, original, paths
 from clip_atelier.gui import jobs
+from clip_atelier.gui.parts import leaving
 from clip_atelier.gui.parts.pictures import PictureStore
+from clip_atelier.gui.parts.run_choice import trained_on
 from clip_atelier.gui.strength import Strength
 from clip_atelier.gui.workers import Job, Lanes
 
@@ -40,6 +43,8 @@ class AppModel(QObject):
     asked_to_train = Signal()
     asked_to_find = Signal(str)  # a picture's path
     asked_for_words = Signal(str)  # to be searched for
+    deleted = Signal(object)  # a list of what was put into the trash
+    restored = Signal(object)  # the kinds of what was taken out again
     words_taught = Signal(str)  # a run's own words changed; its id
 
     def __init__(self, state: WindowState, lanes: Lanes, theme: Theme) -> None:
@@ -55,7 +60,12 @@ class AppModel(QObject):
         self.scan_job: Job | None = None
         self._warm = False
         self.readings = 0  # how often a folder was read
+        self.asked_before_leaving: list[
+            Callable[[QWidget], bool]
+        ] = []  # each may keep the window from closing
         self.runs: list[RunSummary] = []
+        self.show_selected = leaving.show_selected
+        self.open_in_manager = leaving.open_folder
         self._scanned_with: list[Any] = []
         self._again = QTimer(self)
         self._again.setSingleShot(True)
@@ -139,6 +149,10 @@ class AppModel(QObject):
         self.page_wanted.emit("training")
         self.read_runs()
 
+    def may_leave(self, parent: QWidget) -> bool:
+        """Asks about what is unsaved; whether the window may close."""
+        return all(ask(parent) for ask in self.asked_before_leaving)
+
     @property
     def usable_runs(self) -> list[RunSummary]:
         """The runs that left an update to look at."""
@@ -163,15 +177,34 @@ class AppModel(QObject):
             self._warm = True
             self.lanes.compute.submit(Job("warm", jobs.warm_up, idle=True))
 
+    def get_trainer_ready(self) -> None:
+        """Has the process of the next training start, where there is a folder to train on and memory for it."""
+        if self.lanes.ahead and self.state.folder and self.state.value("hardware.own_process"):
+            self.lanes.compute.replace(Job("trainer", jobs.get_trainer_ready, idle=True))
+
     def reveal(self, path: Path) -> None:
-        """Shows a file's folder in the file manager."""
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
+        """Shows a file in the file manager, selected; its folder where no file manager takes a selection."""
+        path = original(path)
+        words = leaving.command(sys.platform, path)
+        job = Job("reveal", lambda _tools, _control: jobs.at_once(lambda: self.show_selected(words)))
+        job.done.connect(lambda shown: None if shown else self.open_in_manager(path.parent))
+        job.failed.connect(self.report)
+        self.lanes.files.submit(job)
 
     def report(self, error: Exception) -> None:
         """Tells the user what went wrong, wherever it happened."""
         self.trouble.emit(error)
 
+    def newest(self, runs: Sequence[RunSummary]) -> str:
+        """The newest of these runs that was trained on the open collection; empty where there is none."""
+        return next((run.run for run in reversed(runs) if trained_on(run, self.state.folder)), "")
+
     def _on_state(self, what: str) -> None:
+        if what == "folder":
+            # What is shown of a run is of the open collection, until another one is chosen by hand.
+            now = next((run for run in self.runs if run.run == self.state.get("run")), None)
+            if now is None or not trained_on(now, self.state.folder):
+                self.state.set("run", self.newest(self.runs))
         if what in ("draft", "preset") and self.state.folder:
             self._again.start()
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import Control, UserError, Work
+from clip_atelier.engine.core import Control, UserError, Work, _, write_whole
 from clip_atelier.engine.settings import Settings
 
 if TYPE_CHECKING:
     from clip_atelier.engine.data import Collection, Split
     from clip_atelier.engine.runs import RunSummary
+    from clip_atelier.engine.storage import TrashEntry
     from clip_atelier.gui.workers import Tools
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_ROOM = 3 << 30
+"""Bytes of free memory that a process may be started ahead of its need in: a tenth of it is what it takes."""
+
+Make = Callable[["Tools", Control], Work[Any]]
+"""What a `Job` is made of."""
 
 
 def at_once(call: Callable[[], T]) -> Work[T]:
@@ -64,6 +71,68 @@ def add_run(pack: Path, tools: Tools, _control: Control) -> Work[str]:
     from clip_atelier.engine.runs import run_packs
 
     return at_once(lambda: run_packs.add(pack, tools.home).id)
+
+
+def delete_runs(runs: Sequence[str], tools: Tools, control: Control) -> Work[list[TrashEntry]]:
+    """Puts runs into the trash."""
+    from clip_atelier.engine.runs import Runs
+
+    yield from ()
+    gone = []
+    for run in runs:
+        control.boundary()
+        gone.append(Runs(tools.home).delete(run))
+    return gone
+
+
+def restore(entries: Sequence[TrashEntry], tools: Tools, _control: Control) -> Work[list[Path]]:
+    """Puts things from the trash back where they were."""
+    from clip_atelier.engine.storage import Trash
+
+    return at_once(lambda: [Trash(tools.home).restore(entry) for entry in entries])
+
+
+def trash(tools: Tools, _control: Control) -> Work[list[TrashEntry]]:
+    """What is in the trash, the latest first."""
+    from clip_atelier.engine.storage import Trash
+
+    return at_once(lambda: Trash(tools.home).entries())
+
+
+def empty_trash(entries: Sequence[TrashEntry], tools: Tools, _control: Control) -> Work[int]:
+    """Deletes these for good; how many."""
+    from clip_atelier.engine.storage import Trash
+
+    return at_once(lambda: Trash(tools.home).empty(entries))
+
+
+def problem_text(tools: Tools, _control: Control) -> Work[str]:
+    """The report of a problem as it would be saved."""
+    from clip_atelier.engine.upkeep import problem_report
+
+    return at_once(lambda: problem_report(tools.home).text)
+
+
+def save_text(text: str, file: Path, _tools: Tools, _control: Control) -> Work[None]:
+    """Writes a text to a place that the user chose."""
+    content = text.encode("utf-8", "backslashreplace")
+    return at_once(lambda: write_whole(file, content, _("Choose another place for it.")))
+
+
+def tidy(tools: Tools, _control: Control) -> Work[None]:
+    """Takes out of the trash what has been there for long."""
+    from clip_atelier.engine.storage import Trash
+
+    return at_once(lambda: Trash(tools.home).tidy())
+
+
+def get_trainer_ready(tools: Tools, _control: Control) -> Work[None]:
+    """Starts the process of the next training; where memory is short, it begins when it is needed."""
+    import psutil
+
+    if psutil.virtual_memory().available > _ROOM:
+        tools.get_trainer_ready()
+    return at_once(lambda: None)
 
 
 def warm_up(_tools: Tools, _control: Control) -> Work[None]:

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QLibraryInfo, QTimer, QTranslator
+from PySide6.QtCore import QByteArray, QLibraryInfo, QSize, Qt, QTimer, QTranslator
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -17,16 +17,11 @@ from PySide6.QtGui import (
     QShortcut,
     QShowEvent,
 )
-from PySide6.QtWidgets import QApplication, QFrame, QProgressBar, QStackedWidget, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
 
 from clip_atelier.engine.core import (
     LANGUAGES,
     N_,
-    Event,
-    Phase,
-    Progress,
-    Started,
-    Step,
     UserError,
     _,
     i18n,
@@ -36,32 +31,28 @@ from clip_atelier.engine.models import MODEL
 from clip_atelier.engine.runs import RUN
 from clip_atelier.gui import theme
 from clip_atelier.gui.drops import dropped_paths
+from clip_atelier.gui.more_menu import MoreMenu
 from clip_atelier.gui.pages import PAGES
+from clip_atelier.gui.parts.drawing_question import what_about
+from clip_atelier.gui.parts.status import Status
+from clip_atelier.gui.undo import Undo
 from clip_atelier.gui.widgets.banners import Banner, Veil
 from clip_atelier.gui.widgets.inputs import Options
-from clip_atelier.gui.widgets.layout import box, column, row
+from clip_atelier.gui.widgets.layout import Pages, box, column, row
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Picture, retranslate
 
 if TYPE_CHECKING:
     from clip_atelier.gui.app_model import AppModel
-    from clip_atelier.gui.workers import Lane
 
 log = logging.getLogger(__name__)
 
 _CLOSE_MS = 4_500
 _RAIL = 204
 _NARROW_RAIL = 92
+_LEAST = (960, 540)  # a screen of 1920×1080 at twice the size; pages that need more scroll
+_ENOUGH = (932, 644)  # for every page
+_LOW = 640  # below this height the rail stands closer together
 _NARROW = 1120  # below this width the rail shows icons only
-_JOBS = {
-    "scan": N_("Reading the folder"),
-    "train": N_("Training"),
-    "estimate": N_("Measuring one step"),
-    "grid": N_("Filling the table"),
-    "export": N_("Exporting"),
-    "search": N_("Searching"),
-}
-
-
 _GLOSSARY = N_("Glossary")
 
 
@@ -85,16 +76,30 @@ class Rail(QFrame):
             icons={"light": "sun", "dark": "moon", "system": "monitor"},
         )
         self.glossary = Button(_GLOSSARY, "rail", "type", tip=_GLOSSARY)
+        self.more = Button("", "icon", "ellipsis", tip=N_("Trash, report a problem"))
+        words = row(self.glossary, self.more, gap=0)
+        words.setStretch(0, 1)
+        for code, name in LANGUAGES.items():  # each in its own language, whatever the window speaks
+            self.languages.button(code).say("{name}", name=name)
+            self.languages.button(code).tell("{name}", name=name)
         self.languages.set_value(app_model.state.get("language"))
         self.themes.set_value(app_model.state.get("theme"))
         self.name = Label(role="heading")
         self.name.show_literal(paths.APP_NAME)
+        self.logo = Picture("app", 26, "accent")
         layout = column(
-            row(theme.S, Picture("app", 26, "accent"), self.name, None), theme.L, *self.buttons.values(), None,
-            self.glossary, self.languages, self.themes, gap=theme.XS,
+            row(theme.S, self.logo, self.name, None), theme.L, *self.buttons.values(), None,
+            words, self.languages, self.themes, gap=theme.XS,
         )  # fmt: skip
         layout.setContentsMargins(theme.M, theme.L, theme.M, theme.L)
         self.setLayout(layout)
+
+    def set_low(self, on: bool) -> None:
+        """Stands closer together on a low screen, so that everything is seen."""
+        self.logo.setVisible(not on)
+        side, edge = (theme.S, theme.XS) if on else (theme.M, theme.L)
+        if (layout := self.layout()) is not None:
+            layout.setContentsMargins(side, edge, side, edge)
 
     def set_narrow(self, on: bool) -> None:
         """Shows icons only, or icons and words."""
@@ -105,52 +110,6 @@ class Rail(QFrame):
         self.glossary.say("" if on else _GLOSSARY)
 
 
-class Status(QWidget):
-    """What is being done, how far it is, and a way to stop it."""
-
-    def __init__(self, lane: Lane) -> None:
-        super().__init__()
-        self._steps = 0
-        self._training = False
-        self.words = Label(role="muted")
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedWidth(120)
-        self.stop = Button("", "icon", "x", tip=N_("Stop"))
-        self.setLayout(row(self.words, self.bar, self.stop))
-        self.stop.clicked.connect(lane.stop_all)
-        lane.current_changed.connect(self._on_current)
-        lane.events.connect(self._on_events)
-        self.hide()
-
-    def _on_current(self, job: object) -> None:
-        self.setVisible(job is not None)
-        if job is not None:
-            self._training = False
-            name = getattr(job, "name", "")
-            self.words.say(_JOBS.get(name, N_("Working")))
-            self.bar.setRange(0, 0)
-
-    def _on_events(self, events: list[Event]) -> None:
-        phase = next((e for e in reversed(events) if isinstance(e, Phase)), None)
-        progress = next((e for e in reversed(events) if isinstance(e, Progress)), None)
-        step = next((e for e in reversed(events) if isinstance(e, Step)), None)
-        started = next((e for e in reversed(events) if isinstance(e, Started)), None)
-        if started is not None:
-            self._steps = started.steps
-        if phase is not None:
-            self._training = phase.name == "train"
-            self.words.show_literal(phase.title)
-            self.bar.setRange(0, 0)
-        if step is not None and self._steps:
-            self.bar.setRange(0, self._steps)
-            self.bar.setValue(step.step)
-        # The checks within training have a progress of their own, which would jump to and fro here.
-        if progress is not None and progress.total > 0 and not self._training:
-            self.bar.setRange(0, 1000)
-            self.bar.setValue(round(1000 * progress.done / progress.total))
-
-
 class MainWindow(QWidget):
     """The window itself."""
 
@@ -159,7 +118,7 @@ class MainWindow(QWidget):
         self.app_model = app_model
         self.setWindowTitle(paths.APP_NAME)
         self.setAcceptDrops(True)
-        self.setMinimumSize(1024, 700)
+        self.setMinimumSize(*_LEAST)
         self._closing = False
         self._narrow = False
         self._translator: QTranslator | None = None
@@ -173,7 +132,12 @@ class MainWindow(QWidget):
         self.compute = Status(app_model.lanes.compute)
         self.trouble = Banner("alarm", "triangle-alert", "loss")
         self.news = Banner("news", "circle-check", "accent")
-        self.pages = QStackedWidget()
+        self.pages = Pages(QSize(*_ENOUGH))
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(self.pages)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._made: dict[str, QWidget] = {}
         bar = QFrame()
         bar.setProperty("role", "bar")
@@ -182,7 +146,7 @@ class MainWindow(QWidget):
         names.setStretch(0, 1)
         names.setContentsMargins(theme.XL, theme.S, theme.L, theme.S)
         bar.setLayout(names)
-        right = column(bar, self.trouble, self.news, self.pages, gap=0)
+        right = column(bar, self.trouble, self.news, area, gap=0)
         right.setStretch(3, 1)
         whole = row(self.rail, right, gap=0)
         whole.setStretch(1, 1)
@@ -194,12 +158,17 @@ class MainWindow(QWidget):
         self.rail.languages.chosen.connect(self.set_language)
         self.rail.themes.chosen.connect(self.set_theme)
         self.rail.glossary.clicked.connect(self.show_glossary)
+        self.more_menu = MoreMenu(app_model, self)
+        self.rail.more.clicked.connect(
+            lambda: self.more_menu.popup(self.rail.more.mapToGlobal(self.rail.more.rect().topRight()))
+        )
         app_model.trouble.connect(self.tell)
         app_model.news.connect(self.news.tell)
+        self.undo = Undo(app_model, self.news)
         app_model.page_wanted.connect(self.show_page)
         app_model.state.changed.connect(self._on_state)
         QShortcut(QKeySequence.StandardKey.Open, self, self.choose_folder)
-        QShortcut(QKeySequence.StandardKey.Quit, self, self.close)
+        QShortcut(QKeySequence.StandardKey.Quit, self, self.leave)
         QShortcut(QKeySequence.StandardKey.Refresh, self, app_model.rescan)
         QShortcut(QKeySequence.StandardKey.HelpContents, self, self.show_glossary)
         self._name_folder()
@@ -265,6 +234,7 @@ class MainWindow(QWidget):
             return
         if self._translator is not None:
             app.removeTranslator(self._translator)
+            self._translator.deleteLater()  # the window is its parent and would keep each of them
             self._translator = None
         if i18n.language() == "ko":
             translator = QTranslator(self)
@@ -317,7 +287,8 @@ class MainWindow(QWidget):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if dropped_paths(event):
             event.acceptProposedAction()
-            self.veil.cover(N_("Let go to open this folder"))
+            one = dropped_paths(event)[0].is_file()
+            self.veil.cover(N_("Let go to choose") if one else N_("Let go to open this folder"))
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         self.veil.hide()
@@ -339,8 +310,21 @@ class MainWindow(QWidget):
         if kind == RUN.suffix:
             self.app_model.add_run(path)
             return
-        self.app_model.open_folder(path if path.is_dir() else path.parent)
+        if path.is_file():
+            self._ask_about(path)
+            return
+        self.app_model.open_folder(path)
         self.show_page("collection")
+
+    def _ask_about(self, drawing: Path) -> None:
+        """A single drawing may be meant to be looked for, or for the folder around it."""
+        answer = what_about(self, drawing, may_find=bool(self.app_model.state.folder))
+        if answer == "find":
+            self.show_page("search")
+            self.app_model.asked_to_find.emit(str(drawing))
+        elif answer == "folder":
+            self.app_model.open_folder(drawing.parent)
+            self.show_page("collection")
 
     # Closing
 
@@ -351,14 +335,23 @@ class MainWindow(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.rail.set_low(self.height() < _LOW)
         narrow = self.width() < _NARROW
         if narrow != self._narrow:
             self._narrow = narrow
             self.rail.set_narrow(narrow)
 
+    def leave(self) -> None:
+        """Closes the window; asks about what is unsaved, which a signal of the system does not wait for."""
+        if self.app_model.may_leave(self):
+            self.close()
+
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stops the work at its next boundary first; the window goes when the work has, or after five seconds."""
         state = self.app_model.state
+        if event.spontaneous() and not self._closing and not self.app_model.may_leave(self):
+            event.ignore()
+            return
         if not self._closing:
             state.set("geometry", bytes(self.saveGeometry().toBase64().data()).decode())
             state.save()

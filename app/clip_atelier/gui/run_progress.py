@@ -10,6 +10,7 @@ from clip_atelier.engine.core import (
     Check,
     Event,
     Finished,
+    FoldStep,
     Notice,
     PartMeasured,
     Phase,
@@ -24,6 +25,14 @@ from clip_atelier.engine.runs import TrainResult
 _MOST_NOTES = 200
 
 
+class Fold:
+    """The curve of one fold: an update that only measures."""
+
+    def __init__(self) -> None:
+        self.steps = array("d")
+        self.losses = array("d")
+
+
 class RunRecord:
     """Curves, checks, pinned queries and the end of one run."""
 
@@ -33,6 +42,8 @@ class RunRecord:
         self.losses = array("d")
         self.rates = array("d")
         self.last: Step | None = None
+        self.folds: dict[int, Fold] = {}
+        self.last_of_fold: FoldStep | None = None
         self.checks: list[Check] = []
         self.rankings: dict[str, list[Ranking]] = {}
         self.strengths: list[Strength] = []
@@ -50,6 +61,17 @@ class RunRecord:
             handler = _HANDLERS.get(event.kind)
             if handler is not None:
                 handler(self, event)
+
+    @property
+    def fold(self) -> FoldStep | None:
+        """Where the fold is that is being trained now; None while none is."""
+        now = self.finished is None and self.phase is not None and self.phase.name == "folds"
+        return self.last_of_fold if now else None
+
+    @property
+    def by_folds(self) -> bool:
+        """Whether it is measured by folds: then nothing is kept aside for checks while it trains."""
+        return bool(self.folds or self.parts or (self.finished and self.finished.result.get("folds")))
 
     @property
     def primary_metric(self) -> str:
@@ -93,6 +115,15 @@ class RunRecord:
         self.losses.append(float("nan") if event.loss is None else event.loss)
         self.rates.append(event.learning_rate)
 
+    def _fold_step(self, event: FoldStep) -> None:
+        self.last_of_fold = event
+        fold = self.folds.setdefault(event.fold, Fold())
+        while fold.steps and fold.steps[-1] >= event.step:  # it was interrupted, and begins again
+            fold.steps.pop()
+            fold.losses.pop()
+        fold.steps.append(event.step)
+        fold.losses.append(float("nan") if event.loss is None else event.loss)
+
     def _check(self, event: Check) -> None:
         self.checks = [c for c in self.checks if c.step != event.step]
         self.checks.append(event)
@@ -128,6 +159,6 @@ class RunRecord:
 _HANDLERS: dict[str, Any] = {
     Started.kind: RunRecord._started, Step.kind: RunRecord._step, Check.kind: RunRecord._check,
     Ranking.kind: RunRecord._ranking, Strength.kind: RunRecord._strength, Notice.kind: RunRecord._notice,
-    PartMeasured.kind: RunRecord._part,
+    PartMeasured.kind: RunRecord._part, FoldStep.kind: RunRecord._fold_step,
     Phase.kind: RunRecord._phase, Progress.kind: RunRecord._progress, Finished.kind: RunRecord._finished,
 }  # fmt: skip

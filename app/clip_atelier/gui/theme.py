@@ -77,7 +77,7 @@ LIGHT: Final = Tokens(
     text="#23211e",
     muted="#6a645b",
     line="#e2ddd4",
-    strong_line="#bdb6aa",
+    strong_line="#8c8579",
     faint="#dcd6cb",
     accent="#3b55b5",
     accent_hover="#2f4699",
@@ -98,7 +98,7 @@ DARK: Final = Tokens(
     text="#ebe7e0",
     muted="#a9a297",
     line="#383530",
-    strong_line="#5f5a52",
+    strong_line="#7d776d",
     faint="#48443d",
     accent="#93a8f4",
     accent_hover="#abbcf8",
@@ -155,10 +155,11 @@ def style_sheet(t: Tokens) -> str:
     QLabel[role="heading-loss"] {{ color: {t.loss}; font-size: {SUBTITLE}px; font-weight: 600; }}
     QLabel[role="loss"] {{ color: {t.loss}; font-weight: 600; }}
     QFrame[role="card"] {{ background: {t.surface}; border: 1px solid {t.line}; border-radius: {RADIUS}px; }}
-    QFrame[role="preset"] {{ background: {t.surface}; border: 1px solid {t.line}; border-radius: {RADIUS}px; }}
-    QFrame[role="preset"]:hover, QFrame[role="preset"]:focus {{ border-color: {t.strong_line}; }}
+    QFrame[role="preset"] {{ background: {t.surface}; border: 1px solid {t.strong_line}; border-radius: {RADIUS}px; }}
+    QFrame[role="preset"]:hover {{ background: {t.raised}; }}
     QFrame[role="preset"]:focus {{ border-color: {t.accent}; }}
     QFrame[role="preset"][chosen="true"] {{ background: {t.accent_soft}; border: 1px solid {t.accent}; }}
+    QFrame[role="preset"][changed="true"] {{ background: {t.surface}; border: 1px dashed {t.accent}; }}
     QFrame[role="panel"] {{ background: {t.surface}; border: none; border-left: 1px solid {t.line}; }}
     QFrame[role="notice"] {{ background: {t.accent_soft}; border: none; border-radius: {RADIUS}px; }}
     QFrame[role="news"] {{ background: {t.accent_soft}; border: none; border-bottom: 1px solid {t.line}; }}
@@ -198,7 +199,7 @@ def style_sheet(t: Tokens) -> str:
     QPushButton[kind="tab"]:hover {{ color: {t.text}; }}
     QPushButton[kind="tab"]:focus {{ color: {t.accent}; }}
     QPushButton[kind="tab"]:checked {{ color: {t.text}; border-bottom-color: {t.accent}; }}
-    QPushButton[kind="chip"] {{ padding: 3px {S + 2}px; min-height: 18px; border-color: {t.line}; }}
+    QPushButton[kind="chip"] {{ padding: 3px {S + 2}px; min-height: 18px; }}
     QPushButton[kind="chip"]:checked {{ background: {t.accent_soft}; color: {t.accent}; border-color: {t.accent}; }}
     QPushButton[kind="chip"]:focus {{ border-color: {t.accent}; }}
 

@@ -32,6 +32,7 @@ class Tools:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.kept: dict[str, Any] = {}  # what one job leaves for the next: an open gallery
+        self._trainer: Any = None
 
     @cached_property
     def models(self) -> Any:
@@ -39,6 +40,30 @@ class Tools:
         from clip_atelier.engine.models import Models
 
         return Models(self.home)
+
+    def get_trainer_ready(self) -> None:
+        """Has a process started in which the next training begins at once."""
+        from clip_atelier.engine.training import Trainer
+
+        if self._trainer is None or not self._trainer.alive:
+            self.close()
+            self._trainer = Trainer(self.home)
+
+    def take_trainer(self) -> Any:
+        """The process that is ready, for one training; None where none is."""
+        trainer, self._trainer = self._trainer, None
+        return trainer
+
+    def close(self) -> None:
+        """Ends what would outlive the lane."""
+        trainer = self.take_trainer()
+        if trainer is not None:
+            trainer.close()
+
+    def release(self) -> None:
+        """Lets go of open models and galleries, before another process needs their memory."""
+        self.kept.clear()
+        self.__dict__.pop("models", None)
 
 
 class Job(QObject):
@@ -93,6 +118,7 @@ class _Worker(QThread):
                 self._inbox.append((job, "failed", error))
             else:
                 self._inbox.append((job, "done", result))
+        self.tools.close()
 
     def _drive(self, job: Job) -> Any:
         job.control.boundary()
@@ -228,14 +254,21 @@ class Lane(QObject):
 
 
 class Lanes(QObject):
-    """The window's lanes: `compute` owns the models; beside it `reading` scans folders and `files` reads old runs."""
+    """The window's lanes: `compute` owns the models, `reading` scans folders, `files` reads runs, `network` fetches.
 
-    def __init__(self, home: Path, parent: QObject | None = None) -> None:
+    Args:
+        home: HOME.
+        ahead: Whether a process may be started before it is known to be needed.
+    """
+
+    def __init__(self, home: Path, parent: QObject | None = None, *, ahead: bool = False) -> None:
         super().__init__(parent)
+        self.ahead = ahead
         self.home = home
         self.compute = Lane(home, "compute", self)
         self.reading = Lane(home, "reading", self)
         self.files = Lane(home, "files", self)
+        self.network = Lane(home, "network", self)
         self.pictures = ThumbnailLoader(self)
 
     @property
@@ -246,7 +279,7 @@ class Lanes(QObject):
     @property
     def all(self) -> tuple[Lane, ...]:
         """Every lane, the one that is quickest to end first."""
-        return (self.files, self.reading, self.compute)
+        return (self.files, self.reading, self.network, self.compute)
 
     def leave(self) -> None:
         """Asks all work for its end, as the program ends."""

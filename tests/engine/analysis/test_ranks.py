@@ -9,7 +9,7 @@ import pytest
 
 from clip_atelier.engine.analysis import own_ranks
 from clip_atelier.engine.core import Control, drive
-from clip_atelier.engine.models import Models, adapters, features
+from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.search import ModelRef, load_model, open_gallery
 
@@ -23,14 +23,12 @@ def test_places_are_what_counting_gives(
     chosen = Runs(home).open(run).settings
     assert models.open(chosen.model.name, chosen.hardware).adapter is None
     model_ref = load_model(ModelRef(run, 1.0), models)
-    assert model_ref.adapter is not None
     try:
         gallery = drive(open_gallery(tiny_pairs, model_ref, home, Control()))
         assert set(found) == {item.path for item in gallery.items}
         for side, strength, images in (("before", 0.0, gallery.base), ("after", 1.0, gallery.adapted)):
-            model_ref.adapter.set_adapter_scale(strength)
             for n, item in enumerate(gallery.items):
-                text = features.texts(model_ref.clip, [item.captions[0]])[0]
+                text = model_ref.texts([item.captions[0]], strength)[0]
                 ahead = sum(
                     float(images[m] @ text) > float(images[n] @ text)
                     for m, other in enumerate(gallery.items)
@@ -38,7 +36,7 @@ def test_places_are_what_counting_gives(
                 )
                 assert getattr(found[item.path], side) == ahead + 1, (item.path, side)
     finally:
-        adapters.detach(model_ref.clip)
+        model_ref.release()
     assert any(place.before != place.after for place in found.values())
     base = drive(
         own_ranks(tiny_pairs, ModelRef(model=str(tiny_clip), hardware=chosen.hardware), models, Control())

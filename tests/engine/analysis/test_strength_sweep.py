@@ -212,9 +212,10 @@ def test_a_collection_that_changed_since_is_said_to_have(
     (tiny_pairs / "sketches" / "blue circle.png").unlink()
     result, seen = curve(home, trained["run"], tiny_collection)
     assert result["changed"]
-    assert any("changed since this run" in e.text for e in seen if isinstance(e, events.Notice))
+    assert any("changed since this training" in e.text for e in seen if isinstance(e, events.Notice))
     assert (
-        "changed since this run" in findings.gained_and_forgotten(GainedForgotten.model_validate(result))[-1]
+        "changed since this training"
+        in findings.gained_and_forgotten(GainedForgotten.model_validate(result))[-1]
     )
 
 
@@ -260,7 +261,7 @@ def test_the_reading_names_a_gain_and_what_it_costs() -> None:
 def test_the_reading_admits_that_nothing_was_gained() -> None:
     one = _point(1.0, 0.41, 0.30, here="none", there="none")
     said = findings.gained_and_forgotten(_result(0.0, one))
-    assert "the run recommends 0: the untouched base" in said[0]
+    assert "the training recommends 0: the untouched base" in said[0]
     assert "no measurable difference" in said[1]
     assert "nothing measurable was forgotten" in said[2]
     assert len(said) == 3

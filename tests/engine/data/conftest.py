@@ -18,6 +18,12 @@ Draw = Callable[..., Path]
 
 
 @pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home beside the test's folder, which is the collection here."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
 def events() -> list[Event]:
     """What the last scan yielded."""
     return []

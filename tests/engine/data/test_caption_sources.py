@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clip_atelier.engine.core import UserError, WorkError
-from clip_atelier.engine.data import Collection, captions
-from clip_atelier.engine.data.caption_tables import captions_of, clean
+from clip_atelier.engine.data import Collection, save_captions
+from clip_atelier.engine.data.caption_text import CaptionReader, clean
 from clip_atelier.engine.data.names import words
+from clip_atelier.engine.data.table_text import caption_cell
+from clip_atelier.engine.settings import DataSettings
 
 Scan = Callable[..., Collection]
 Draw = Callable[..., Path]
@@ -153,10 +155,12 @@ def test_one_folder_is_no_class(scanned: Scan, draw: Draw) -> None:
     assert (collection.labels, collection.caption_source) == ((), "filename")
 
 
-def test_an_edited_caption_keeps_the_folders_label(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
+def test_an_edited_caption_keeps_the_folders_label(
+    scanned: Scan, draw: Draw, tmp_path: Path, home: Path
+) -> None:
     for name in ("cat/1.png", "cat/2.png", "dog/1.png"):
         draw(name, name)
-    captions.save(tmp_path, {"cat/1.png": ["my own cat"]})
+    save_captions(tmp_path, {"cat/1.png": ["my own cat"]}, home)
     collection = scanned()
     assert [item.label for item in collection.items] == ["cat", "cat", "dog"]
     assert collection.items[0].captions == ("my own cat",)
@@ -181,7 +185,7 @@ def test_file_names_in_words(name: str, expected: str) -> None:
     ("=1+1", ["=1+1"]), ("<b>&", ["<b>&"]),
 ])  # fmt: skip
 def test_cells(cell: object, expected: list[str]) -> None:
-    assert captions_of(cell) == expected
+    assert CaptionReader(DataSettings()).captions(cell) == expected
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -189,14 +193,14 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_saving_writes_only_what_was_edited(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
+def test_saving_writes_only_what_was_edited(scanned: Scan, draw: Draw, tmp_path: Path, home: Path) -> None:
     for name in ("a.png", "b.png", "c.png"):
         draw(name)
     (tmp_path / "metadata.csv").write_text(
         'note,file_name,text\n"keep, this",a.png,old\n=x,b.png,untouched\n'
     )
-    written = captions.save(tmp_path, {"a.png": ["new", KOREAN], "c.png": ["[odd] one"]})
-    assert written == tmp_path / "metadata.csv"
+    written = save_captions(tmp_path, {"a.png": ["new", KOREAN], "c.png": ["[odd] one"]}, home)
+    assert written.file == tmp_path / "metadata.csv"
     assert rows(tmp_path) == [
         {"note": "keep, this", "file_name": "a.png", "text": f'["new", "{KOREAN}"]'},
         {"note": "=x", "file_name": "b.png", "text": "untouched"},
@@ -206,35 +210,37 @@ def test_saving_writes_only_what_was_edited(scanned: Scan, draw: Draw, tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "c.png", "metadata.csv"]
 
 
-def test_saving_carries_a_jsonl_over(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
+def test_saving_carries_a_jsonl_over(scanned: Scan, draw: Draw, tmp_path: Path, home: Path) -> None:
     for name in ("a.png", "b.png"):
         draw(name)
     lines = [{"file_name": n, "text": ["x", "y"], "label": "l", "size": 3} for n in ("a.png", "b.png")]
     (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    captions.save(tmp_path, {"a.png": ["z"]})
+    save_captions(tmp_path, {"a.png": ["z"]}, home)
     collection = scanned()
     assert said(collection) == {"a.png": ("z",), "b.png": ("x", "y")}
     assert collection.labels == ("l",)
 
 
-def test_an_emptied_caption_falls_to_the_next_source(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
+def test_an_emptied_caption_falls_to_the_next_source(
+    scanned: Scan, draw: Draw, tmp_path: Path, home: Path
+) -> None:
     draw("green_hat.png")
-    captions.save(tmp_path, {"green_hat.png": ["x"]})
-    captions.save(tmp_path, {"green_hat.png": []})
+    save_captions(tmp_path, {"green_hat.png": ["x"]}, home)
+    save_captions(tmp_path, {"green_hat.png": []}, home)
     assert said(scanned()) == {"green_hat.png": ("green hat",)}
 
 
 def test_saving_for_an_image_in_a_sub_folder_with_its_own_table(
-    scanned: Scan, draw: Draw, tmp_path: Path
+    scanned: Scan, draw: Draw, tmp_path: Path, home: Path
 ) -> None:
     draw("sub/a.png")
     (tmp_path / "sub" / "metadata.csv").write_text("file_name,text\na.png,old\n")
-    captions.save(tmp_path, {"sub/a.png": ["new"]})
+    save_captions(tmp_path, {"sub/a.png": ["new"]}, home)
     assert said(scanned()) == {"sub/a.png": ("new",)}
 
 
 def test_a_failed_save_keeps_the_old_table(
-    draw: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    draw: Draw, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "metadata.csv").write_text("file_name,text\na.png,old\n")
 
@@ -243,7 +249,7 @@ def test_a_failed_save_keeps_the_old_table(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(WorkError, match="No space left"):
-        captions.save(tmp_path, {"a.png": ["new"]})
+        save_captions(tmp_path, {"a.png": ["new"]}, home)
     assert (tmp_path / "metadata.csv").read_text() == "file_name,text\na.png,old\n"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -259,23 +265,23 @@ def test_a_caption_with_commas_needs_no_quotes_in_the_last_column(
 
 
 def test_cells_beyond_the_header_are_named_and_never_lost_in_saving(
-    scanned: Scan, draw: Draw, tmp_path: Path
+    scanned: Scan, draw: Draw, tmp_path: Path, home: Path
 ) -> None:
     draw("a.png")
     table = "file_name,text,label\na.png,a cat, sitting,animal\n"
     (tmp_path / "metadata.csv").write_text(table)
     assert "more cells than the header: 2" in scanned().problems[0].reason
     with pytest.raises(WorkError, match="more cells"):
-        captions.save(tmp_path, {"a.png": ["x"]})
+        save_captions(tmp_path, {"a.png": ["x"]}, home)
     assert (tmp_path / "metadata.csv").read_text() == table
 
 
-def test_saving_through_a_link_writes_what_it_leads_to(draw: Draw, tmp_path: Path) -> None:
+def test_saving_through_a_link_writes_what_it_leads_to(draw: Draw, tmp_path: Path, home: Path) -> None:
     draw("set/a.png")
     real = tmp_path / "kept elsewhere.csv"
     real.write_text("file_name,text\na.png,old\n")
     (tmp_path / "set" / "metadata.csv").symlink_to(real)
-    captions.save(tmp_path / "set", {"a.png": ["new"]})
+    save_captions(tmp_path / "set", {"a.png": ["new"]}, home)
     assert (tmp_path / "set" / "metadata.csv").is_symlink()
     assert "a.png,new" in real.read_text(encoding="utf-8-sig")
 
@@ -283,7 +289,8 @@ def test_saving_through_a_link_writes_what_it_leads_to(draw: Draw, tmp_path: Pat
 @given(st.lists(st.text(max_size=40), max_size=4))
 def test_any_captions_come_back_from_a_cell(texts: list[str]) -> None:
     cleaned = list(dict.fromkeys(filter(None, map(clean, texts))))
-    assert captions_of(captions._cell(cleaned)) == cleaned
+    reader = CaptionReader(DataSettings(tags="as_written", caption_lines="each"))
+    assert reader.captions(caption_cell(cleaned)) == cleaned
 
 
 @given(st.text(min_size=1, max_size=60).filter(lambda text: "/" not in text and "\0" not in text))
@@ -294,10 +301,10 @@ def test_every_name_gives_words(name: str) -> None:
     assert found.encode()
 
 
-def test_a_column_without_a_name_means_nothing(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
+def test_a_column_without_a_name_means_nothing(scanned: Scan, draw: Draw, tmp_path: Path, home: Path) -> None:
     draw("a.png")
     (tmp_path / "metadata.csv").write_text(",file_name,text\n0,a.png,a cat\n")  # as pandas writes its index
     (item,) = scanned().items
     assert (item.label, item.pair, item.captions) == ("", "", ("a cat",))
-    captions.save(tmp_path, {"a.png": ["new"]})
+    save_captions(tmp_path, {"a.png": ["new"]}, home)
     assert rows(tmp_path) == [{"": "0", "file_name": "a.png", "text": "new"}]

@@ -43,9 +43,22 @@ def test_crop_takes_the_central_square() -> None:
     assert np.abs(square[:, 2:-2] - [0, 0, 255]).max() <= 2
 
 
+@pytest.mark.parametrize("size", [(300, 100), (100, 300)])
+def test_squash_keeps_all_and_not_the_shape(size: tuple[int, int]) -> None:
+    square = image_gate.fit(drawing(*size), 64, "squash")
+    assert square.shape == (64, 64, 3)
+    dark = square.max(axis=2) < 128
+    assert dark.any(axis=1).sum() >= 55
+    assert dark.any(axis=0).sum() >= 55
+    varied = pixels.view(drawing(*size), 64, "squash", index=3)
+    assert varied.shape == (64, 64, 3)
+    assert not np.array_equal(varied, square)
+
+
 def test_a_square_image_is_the_same_either_way() -> None:
     image = drawing(90, 90)
     assert np.array_equal(image_gate.fit(image, 32, "letterbox"), image_gate.fit(image, 32, "crop"))
+    assert np.array_equal(image_gate.fit(image, 32, "letterbox"), image_gate.fit(image, 32, "squash"))
 
 
 def test_paper_is_what_most_of_the_border_shows() -> None:

@@ -144,7 +144,11 @@ def test_what_may_be_said_about_several_runs(made: Callable[..., Row]) -> None:
         return comparison.conclusion(rows, KEY, comparison.marks(rows, KEY))
 
     assert "best is “b”; 1 more cannot be told from it" in said(best, close, behind)
-    assert "measurably ahead of all others" in said(best, behind)
+    assert "ahead of all others that helped (1)" in said(best, behind)
+    # A run that did not help is not beaten: nobody compared it with the best one.
+    assert "only “b” is measurably better than the untouched base" in said(best, none)
+    other = made("o", answers(40), seed=3)
+    assert "not compared with it" in said(best, none, other)
     assert "no run is measurably better" in said(none)
     assert "“b” is measurably better than the untouched base" in said(best)
     assert "2 different sets of questions" in said(best, made("s", answers(90), seed=3))

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import Control, Event, Step, drive
-from clip_atelier.engine.models import Layout, Model, Models, Tower, families, weights
+from clip_atelier.engine.core import Control, drive
+from clip_atelier.engine.models import Layout, Model, Models, TextReading, Tower, families, weights
 from clip_atelier.engine.models.device import Device
 from clip_atelier.engine.models.family import Attached
 from clip_atelier.engine.reports import export
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.search import ModelRef, parse_query, search
-from clip_atelier.engine.training import Plan, resume, train
+from resumed import trained_and_resumed
 
 SIZE, WIDTH, DIM, LAYERS, WORDS = 8, 24, 16, 2, 97
 
@@ -79,12 +79,14 @@ class Toy:
     family = "toy"
     layout = LAYOUT
     loss: Literal["softmax", "sigmoid"] = "softmax"
-    image_size, dim, context, pad = SIZE, DIM, 32, 0
+    frame, image_size, dim, context, pad = SIZE, SIZE, DIM, 32, 0
     recompute = False
+    highest_scale, logit_bias = 100.0, None
 
     def __init__(self, folder: Path, device: Device, name: str = "") -> None:
         self.folder, self.device, self.name = folder, device, name or folder.name
-        self.fingerprint = weights.fingerprint(folder)
+        self.files = weights.file_digests(folder)
+        self.fingerprint = weights.fingerprint_of(self.files)
         self.net: nn.Module = Net()
         self.net.load_state_dict(safetensors.torch.load_file(folder / "model.safetensors"))
         self.net.to(device.place).eval().requires_grad_(False)
@@ -143,6 +145,9 @@ class Toy:
     def image(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         return self._run("vision", x, start, stop)
 
+    def readings(self, texts: Sequence[str]) -> list[TextReading]:
+        return [TextReading(text) for text in texts]
+
     def tokens(self, texts: Sequence[str]) -> Tensor:
         rows = [[sum(word.encode()) % (WORDS - 1) + 1 for word in text.split()] or [1] for text in texts]
         longest = max(map(len, rows))
@@ -179,21 +184,8 @@ def test_it_trains_resumes_searches_and_exports(
     changes = {"model__name": str(toy), "lora__target_modules": targets, "hardware__precision": "fp32"}
     chosen = settings.build(quick(**changes, train__epochs=4))
     models = Models(home)
-    straight = drive(train(Plan(tiny_pairs, chosen, home), models, Control()))
-    assert straight.status == "done"
+    straight = trained_and_resumed(tiny_pairs, chosen, home, models)
     assert straight.trainable_parameters > 0
-    assert straight.base_untouched
-
-    control = Control()
-
-    def stop_at_two(event: Event) -> None:
-        if isinstance(event, Step) and event.step == 2:
-            control.stop()
-
-    stopped = drive(train(Plan(tiny_pairs, chosen, home), models, control), stop_at_two)
-    assert stopped.status == "stopped"
-    resumed = drive(resume(home, stopped.run, Models(home), Control()))
-    assert resumed.adapted == straight.adapted, "resumed bit for bit"
 
     found = drive(
         search(tiny_pairs, parse_query("red ring"), ModelRef(run=straight.run), models, Control(), top=5)
@@ -201,7 +193,7 @@ def test_it_trains_resumes_searches_and_exports(
     assert len(found.base) == len(found.adapted or ()) == 5
 
     run = Runs(home).open(straight.run)
-    files = drive(export(run, "adapter", tmp_path / "out", models, Control())).files
+    files = drive(export(run, "adapter", tmp_path / "out", models, Control(), even_the_base=True)).files
     saved = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert any(file.endswith("adapter_model.safetensors") for file in files)
     expected = {"visual_projection": {"picture_out"}}.get(

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import clip_atelier
+import family_folders
 from clip_atelier.engine import settings, training
-from clip_atelier.engine.core import Control, UserError, WorkError, drive
+from clip_atelier.engine.core import Control, UserError, WorkError, drive, write_document
 from clip_atelier.engine.models import Models, adapters
-from clip_atelier.engine.reports import exports
+from clip_atelier.engine.reports import exports, model_card, python_code
 from clip_atelier.engine.runs import RunFolder, Runs
 
 CONFIGURATIONS = [
@@ -19,6 +24,9 @@ CONFIGURATIONS = [
     {"lora.target_modules": "q_proj+text_projection", "train.towers": "text", "lora.lora_alpha": 1.5},
     {"lora.bias": "lora_only", "train.temperature": "trained", "train.seed": 3},
     {"train.method": "layernorm", "train.towers": "text"},
+    {"train.last_layers": 1, "lora.target_modules": "q_proj+fc2+visual_projection"},
+    {"train.last_layers": 1, "train.towers": "text", "lora.use_dora": True},
+    {"train.method": "layernorm", "train.last_layers": 1, "train.towers": "vision"},
 ]
 
 
@@ -30,7 +38,7 @@ def test_the_code_of_a_configuration_runs_and_makes_the_same_model(
     preset = values.pop("preset", None)
     built = settings.build(values, preset)
     left: dict[str, Any] = {}
-    exec(compile(exports.python_code(built, str(tiny_clip)), "code.py", "exec"), left)
+    exec(compile(python_code(built, str(tiny_clip)), "code.py", "exec"), left)
 
     models = Models(tmp_path)
     adapter = adapters.attach(models.open(built.model.name, built.hardware), built)
@@ -41,18 +49,53 @@ def test_the_code_of_a_configuration_runs_and_makes_the_same_model(
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
         assert tensor.equal(theirs[name].detach()), name
-    assert float(left["update_size"](left["model"]).detach()) == 0
+    assert float(left["update_size"](left["model"]).detach()) == pytest.approx(0, abs=1e-9)
     assert left["optimizer"].param_groups[0]["lr"] == built.train.learning_rate
 
 
+@pytest.mark.parametrize("targets", ["q_proj+v_proj+fc2", "visual_projection+text_projection+k_proj"])
+@pytest.mark.parametrize("family", [family for family in family_folders.FAMILIES if family != "clip"])
+def test_the_code_of_every_family_makes_the_same_update(family: str, targets: str, tmp_path: Path) -> None:
+    folder = family_folders.make(family, tmp_path / family)
+    for more in (
+        {"train.temperature": "trained", "lora.use_dora": True},
+        {"train.temperature": "fixed", "train.towers": "vision", "train.last_layers": 1},
+    ):
+        chosen = targets if "towers" not in str(more) else targets.replace("text_projection", "out_proj")
+        values = {
+            "model.name": str(folder),
+            "lora.target_modules": chosen,
+            "hardware.device": "cpu",
+            "hardware.threads": 1,
+        }
+        built = settings.build(values | more)
+        left: dict[str, Any] = {}
+        code = python_code(built, str(folder))
+        if (
+            find_spec("sentencepiece") is None
+        ):  # transformers' own SigLIP tokenizer needs it; the program does not
+            code = code.replace("\ntokenizer =", "\n#")
+        exec(compile(code, "code.py", "exec"), left)
+        ours = adapters.attach(Models(tmp_path).open(built.model.name, built.hardware), built).state()
+        theirs = {
+            n.removeprefix("base_model.model."): p
+            for n, p in left["model"].named_parameters()
+            if p.requires_grad
+        }
+        assert ours.keys() == theirs.keys()
+        for name, tensor in ours.items():
+            assert tensor.equal(theirs[name].detach()), name
+
+
+@pytest.mark.parametrize("dora", [False, True])
 def test_the_codes_update_size_is_the_one_that_training_weighs(
-    tiny_clip: Path, quick: Callable[..., dict[str, Any]], tmp_path: Path
+    dora: bool, tiny_clip: Path, quick: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     import torch
 
-    built = settings.build(quick(lora__use_rslora=True))
+    built = settings.build(quick(lora__use_rslora=True, lora__use_dora=dora))
     left: dict[str, Any] = {}
-    exec(exports.python_code(built, str(tiny_clip)), left)
+    exec(python_code(built, str(tiny_clip)), left)
     adapter = adapters.attach(Models(tmp_path).open(built.model.name, built.hardware), built)
     theirs = dict(left["model"].base_model.model.named_parameters())
     generator = torch.Generator().manual_seed(1)
@@ -64,7 +107,7 @@ def test_the_codes_update_size_is_the_one_that_training_weighs(
 
 
 def test_the_code_of_the_brief_is_what_the_brief_says() -> None:
-    code = exports.python_code(settings.build({}, "attention"))
+    code = python_code(settings.build({}, "attention"))
     for line in (
         "r=8,",
         "lora_alpha=16,",
@@ -73,7 +116,7 @@ def test_the_code_of_the_brief_is_what_the_brief_says() -> None:
         'bias="none",',
     ):
         assert f"    {line}\n" in code
-    code = exports.python_code(settings.build({}, "projection"))
+    code = python_code(settings.build({}, "projection"))
     for line in ("r=8,", "lora_alpha=32,", 'target_modules=["visual_projection"],', "lora_dropout=0.1,"):
         assert f"    {line}\n" in code
 
@@ -173,13 +216,6 @@ def test_a_merged_model_is_a_plain_clip_folder_with_the_same_embeddings(
     assert trained[1].add(out).dim == 24
 
 
-def test_the_exported_code_runs(trained: tuple[RunFolder, Models], tmp_path: Path) -> None:
-    (file,) = exported(trained, "code", tmp_path / "adapt.py")
-    left: dict[str, Any] = {}
-    exec(file.read_text("utf-8"), left)
-    assert left["model"].peft_config["default"].r == trained[0].settings.lora.r
-
-
 def test_onnx_gives_the_same_embeddings_or_names_what_is_missing(
     trained: tuple[RunFolder, Models], tiny_clip: Path, tmp_path: Path
 ) -> None:
@@ -203,6 +239,133 @@ def test_onnx_gives_the_same_embeddings_or_names_what_is_missing(
     expected = embeddings(adapted_by_peft(trained[0], tiny_clip, trained[0].path / "adapter"))
     expected = torch.nn.functional.normalize(expected, dim=-1).numpy()
     np.testing.assert_allclose(np.concatenate([images, texts]), expected, atol=1e-4)
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> Path:
+    """A drawing that is not square, on paper that is not white, with a part that is transparent."""
+    from PIL import Image
+
+    image = Image.effect_noise((90, 38), 80).convert("RGBA")
+    image.paste((250, 230, 180, 255), (0, 0, 90, 6))
+    image.paste((0, 0, 0, 0), (20, 10, 40, 30))
+    image.save(tmp_path / "drawing.png")
+    return tmp_path / "drawing.png"
+
+
+@pytest.mark.parametrize("to", ["adapter", "merged"])
+def test_the_code_of_an_exports_card_sees_a_drawing_as_the_program_does(
+    to: str, trained: tuple[RunFolder, Models], wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PEFT's AutoPeftModel and transformers' AutoModel open it, told nothing but the folder."""
+    import re
+
+    import torch
+
+    run, models = trained
+    exported(trained, to, tmp_path / "out")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)
+    assert code is not None
+    assert ("AutoPeftModel.from_pretrained" in code[1]) == (to == "adapter")
+    monkeypatch.chdir(wide.parent)
+    left: dict[str, Any] = {}
+    exec(code[1].replace('FOLDER = "."', f"FOLDER = {str(tmp_path / 'out')!r}"), left)
+    theirs = torch.nn.functional.normalize(torch.cat([left["image"], left["text"]])).numpy()
+    with clip_atelier.load(str(run.path), home=models.home) as embedder:
+        ours = [*embedder.images([wide]), *embedder.texts(["a horse"])]
+    with clip_atelier.load(str(run.path), home=models.home, strength=0.0) as embedder:
+        base = embedder.images([wide])
+    assert theirs == pytest.approx(np.stack(ours), abs=1e-5)
+    assert np.abs(theirs[:1] - base).max() > 1e-3
+
+
+def test_a_card_says_what_was_measured_and_how_it_is_to_be_used(
+    trained: tuple[RunFolder, Models], tiny_clip: Path, tmp_path: Path
+) -> None:
+    result = trained[0].result
+    assert result is not None
+    exported(trained, "adapter", tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert json.loads(card.split("base_model: ")[1].splitlines()[0]) == str(tiny_clip)
+    rows = {line.split(" | ")[0].strip("| "): line for line in card.splitlines() if line.startswith("| ")}
+    assert set(result.adapted) <= set(rows)
+    for name, change in result.difference.items():
+        assert (" … " in rows[name]) or change.value is None
+    assert "letterboxed" in card
+    assert "does not state one" in card
+    saved = json.loads((tmp_path / "out" / "adapter_config.json").read_text("utf-8"))
+    assert saved["base_model_name_or_path"] == str(tiny_clip)
+    assert saved["auto_mapping"]["base_model_class"] == "CLIPModel"
+
+
+def test_a_card_passes_on_the_licence_of_its_base(tmp_path: Path) -> None:
+    (tmp_path / "LICENSE.txt").write_text("For looking only.\n\nMore of it.", encoding="utf-8")
+    assert "> For looking only." in model_card._licence(tmp_path)
+    (tmp_path / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# A model", encoding="utf-8")
+    assert "`cc-by-4.0`" in model_card._licence(tmp_path)
+
+
+@pytest.mark.parametrize("to", ["adapter", "merged", "onnx", "open_clip"])
+def test_a_run_that_kept_the_base_has_nothing_to_export(
+    to: Any, trained: tuple[RunFolder, Models], tmp_path: Path
+) -> None:
+    import shutil
+
+    run = RunFolder(Path(shutil.copytree(trained[0].path, tmp_path / "run")))
+    result = trained[0].result
+    assert result is not None
+    write_document(run.path / "evaluation.json", result.model_copy(update={"strength": 0.0}))
+    with pytest.raises(UserError, match="nothing to export"):
+        drive(exports.export(run, to, tmp_path / "out", trained[1], Control()))
+    assert not (tmp_path / "out").exists()
+
+
+def test_embeddings_are_exact_whatever_search_compares_with(
+    trained: tuple[RunFolder, Models], tmp_path: Path
+) -> None:
+    run, models = trained
+    files = exported(trained, "embeddings", tmp_path / "out")
+    assert [file.name for file in files] == ["adapted.npy", "base.npy", "rows.jsonl"]
+    rows = [json.loads(line) for line in (tmp_path / "out" / "rows.jsonl").read_text("utf-8").splitlines()]
+    adapted, base = (np.load(tmp_path / "out" / f"{name}.npy") for name in ("adapted", "base"))
+    assert adapted.shape == base.shape == (len(rows), 24) == (24, 24)
+    assert adapted.dtype == np.float32
+    assert np.abs(adapted - base).max() > 1e-3
+    row = next(i for i, row in enumerate(rows) if row["file_name"] == "red/0.png")
+    file = run.folder / "red" / "0.png"
+    assert rows[row]["id"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert rows[row]["text"]
+    with clip_atelier.load(str(run.path), home=models.home) as embedder:
+        assert adapted[row] == pytest.approx(embedder.images([file])[0], abs=1e-5)
+
+
+def test_embeddings_as_parquet_or_what_is_missing_is_named(
+    trained: tuple[RunFolder, Models], tmp_path: Path
+) -> None:
+    if find_spec("pyarrow") is None:
+        with pytest.raises(WorkError, match="pyarrow"):
+            exported(trained, "embeddings", tmp_path / "all.parquet")
+        assert not (tmp_path / "all.parquet").exists()
+        return
+    import pyarrow.parquet
+
+    exported(trained, "embeddings", tmp_path / "all.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "all.parquet")
+    assert table.column_names == ["id", "file_name", "text", "adapted", "base"]
+    exported(trained, "embeddings", tmp_path / "plain")
+    stored = np.load(tmp_path / "plain" / "adapted.npy")
+    np.testing.assert_array_equal(np.array(table["adapted"].to_pylist(), np.float32), stored)
+
+
+def test_what_open_clip_would_compute_otherwise_is_refused(
+    trained: tuple[RunFolder, Models], tmp_path: Path
+) -> None:
+    """The tiny model's end token is not its highest, at which open_clip reads a text."""
+    with pytest.raises(UserError, match="eos_token_id = 3"):
+        exported(trained, "open_clip", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("to", exports.TARGETS)

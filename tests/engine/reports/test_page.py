@@ -14,11 +14,11 @@ from PIL import Image
 
 from clip_atelier.cli.main import main
 from clip_atelier.engine import settings, training
-from clip_atelier.engine.core import Control, UserError, WorkError, drive, i18n, signed
+from clip_atelier.engine.core import Control, UserError, WorkError, drive, i18n, signed, write_document
 from clip_atelier.engine.evaluation import METRICS, comparison
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.reports import page, plots
-from clip_atelier.engine.runs import RunFolder, Runs
+from clip_atelier.engine.runs import RunFolder, Runs, TrainResult
 
 ODD = '<img src=x onerror=alert(1)> & "quoted" \'=1+1'
 
@@ -95,6 +95,7 @@ def test_the_page_says_what_was_done_and_how_it_was_measured(trained: Runs, tmp_
         )  # the one that differs stands in the table, under its short name
 
 
+@pytest.mark.fault(25)
 def test_the_page_stands_alone_and_takes_names_literally(trained: Runs, tmp_path: Path) -> None:
     page = written(trained.list(), tmp_path / "report.html")
     seen = Reader(page)
@@ -197,3 +198,36 @@ def test_a_difference_is_never_a_negative_zero() -> None:
     assert signed(0.25, "a/R@1") == "+0.250"
     assert signed(-0.04, "a/median_rank") == "0.0"
     assert signed(float("nan"), "a/R@1") == "–"
+
+
+def test_a_run_measured_by_folds_says_each_question_and_what_each_part_does(
+    tmp_path: Path, tiny_pairs: Path
+) -> None:
+    run = Runs(tmp_path / "home").create("by folds", settings.build({}, "auto"), tiny_pairs)
+    change = {"value": 0.2, "low": 0.1, "high": 0.3}
+    numbers = {"base": {"R@1": 0.2, "mAP": 0.3}, "adapted": {"R@1": 0.4, "mAP": 0.5}}
+    asked = "text_to_image"
+    result = TrainResult.model_validate(
+        {
+            "run": run.id, "status": "done", "measured_on": "folds", "folds": 5, "primary_metric": f"{asked}/R@1",
+            "base": {f"{asked}/R@1": 0.2}, "adapted": {f"{asked}/R@1": 0.4}, "difference": {f"{asked}/R@1": change},
+            "questions": {
+                asked: {"queries": 100, **numbers, "difference": {"R@1": change, "mAP": change}, "verdict": "gain"}
+            },
+            "parts": [
+                {"name": "hub_correction", "question": asked, "gain": change, "kept": True},
+                {"name": "mean_removal", "question": asked, "gain": {"value": 0.0, "low": -0.1, "high": 0.1}},
+                {"name": "mean_removal", "question": "image_to_text", "gain": change},
+            ],
+            "skipped": [f"Less of {ODD}."], "summary": "Words → image: hub correction.",
+        }
+    )  # fmt: skip
+    write_document(run.path / "evaluation.json", result)
+    html = written([run], tmp_path / "report.html")
+    seen = Reader(html).text
+    for words in (
+        "Questions", "0.300 →", "+0.200 (+0.100 … +0.300)", "helped", "Words → image: hub correction.", f"Less of {ODD}.",
+        "What each part does", "hub correction", "kept", "Measured by 5 folds",
+    ):  # fmt: skip
+        assert words in seen, words
+    assert html.count('class="mark">kept') == 1

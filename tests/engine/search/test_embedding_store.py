@@ -200,6 +200,7 @@ def test_a_failed_batch_leaves_the_old_state(tmp_path):
         assert not store.missing(BASE, [digest(90)])
 
 
+@pytest.mark.fault(7)
 def test_a_full_disk_is_named_and_the_old_index_stays(tmp_path):
     path = tmp_path / "index.sqlite"
     with filled(path, 5) as store:
@@ -259,6 +260,7 @@ with Store(Path(sys.argv[1])) as store:
 """
 
 
+@pytest.mark.fault(4)
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
 def test_killed_at_any_time_the_index_holds_every_whole_batch(tmp_path):
     path = tmp_path / "index.sqlite"
@@ -289,6 +291,7 @@ def test_two_writers_do_not_disturb_each_other(tmp_path):
         assert one.missing(BASE, [digest(10)]) == other.missing(BASE, [digest(10)]) == []
 
 
+@pytest.mark.fault(48)
 def test_a_file_that_is_no_database_is_moved_aside(tmp_path):
     path = tmp_path / "index.sqlite"
     path.write_bytes(b"this was once an index" * 100)
@@ -327,6 +330,7 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path):
     assert "index.sqlite" in caught.value.message
 
 
+@pytest.mark.fault(6, 7)
 @pytest.mark.skipif(
     not (hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("unshare")), reason="root only"
 )

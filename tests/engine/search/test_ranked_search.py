@@ -126,6 +126,7 @@ def test_progress_counts_all_images_once(
     assert done == [(10, 24), (20, 24), (24, 24)]
 
 
+@pytest.mark.fault(18)
 def test_an_image_that_disappears_meanwhile_is_named_and_left_out(
     home: Path, tiny_collection: Path, do_index: Callable[..., dict[str, Any]]
 ) -> None:
@@ -261,7 +262,8 @@ def test_a_search_leaves_the_model_untouched(
     opened = drive(open_search(tiny_pairs, ModelRef(run, 1.0, hardware=CPU), models, Control()))
     clip = opened.loaded.clip
     assert clip.adapter is not None
-    drive(search(tiny_pairs, Query.of("ring"), ModelRef(run, hardware=CPU), models, Control()))
+    drawing = tiny_pairs / "artworks" / "red ring.png"
+    drive(search(tiny_pairs, Query.of(drawing), ModelRef(run, hardware=CPU), models, Control()))
     assert clip.adapter is None
 
 
@@ -270,10 +272,11 @@ def test_an_open_search_survives_other_work_with_its_model(
 ) -> None:
     run, models = adapted_run(tiny_pairs), Models(home)
     opened = drive(open_search(tiny_pairs, ModelRef(run, 1.0, hardware=CPU), models, Control()))
-    before = opened.find(Query.of("a green ring"))
-    models.open(str(tiny_clip), CPU)  # takes the update off
-    assert opened.loaded.clip.adapter is None
-    assert opened.find(Query.of("a green ring")) == before
+    drawing = tiny_pairs / "artworks" / "red ring.png"
+    queries = Query.of("a green ring"), Query.of(drawing)
+    before = [opened.find(query) for query in queries]
+    assert models.open(str(tiny_clip), CPU).adapter is None  # takes the update off
+    assert [opened.find(query) for query in queries] == before
     shutil.rmtree(home / "runs" / run)
     models.open(str(tiny_clip), CPU)
     with pytest.raises(UserError):
@@ -291,7 +294,7 @@ def test_a_folder_without_images_or_run_is_named(
         find(tiny_collection, "ring", run="no such run")
 
 
-@pytest.mark.parametrize("how", ["letterbox", "crop"])
+@pytest.mark.parametrize("how", ["letterbox", "crop", "squash"])
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tiff", "bmp", "gif"])
 @pytest.mark.parametrize("size", [32, 224, 336])
 def test_what_a_scan_fits_is_what_would_be_decoded(tmp_path: Path, kind: str, size: int, how: Fit) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clip_atelier.engine.analysis import strength_sweep, word_changes
 from clip_atelier.engine.core import Control, drive, write_document
 from clip_atelier.engine.data import ImageCache, scan
 from clip_atelier.engine.models import Models, adapters, features
@@ -23,6 +24,7 @@ from clip_atelier.engine.parts import (
     Variants,
     distinct_captions,
     embedded_variants,
+    run_evaluation,
     teaching,
 )
 from clip_atelier.engine.parts.picture_head import PictureHead, PictureSetting
@@ -57,7 +59,7 @@ def embedded(
     models = Models(home)
     found = drive(scan(folder, DataSettings(), Control(), home / "scan.sqlite"))
     opened = open_run(Runs(home).open(run), models, hardware=EXACT)
-    pictures = ImageCache(found.root, found.items, opened.clip.image_size, DataSettings())
+    pictures = ImageCache(found.root, found.items, opened.clip.frame, DataSettings())
     places = range(len(found.items))
     drive(pictures.prepare(places, Control()))
     work = embedded_variants(
@@ -188,12 +190,13 @@ def test_the_dial_is_relative_to_the_recommended_strength(
     run, models = adapted_run(tiny_collection), Models(home)
     for recommended, asked, dial in ((0.5, None, 1.0), (0.5, 0.25, 0.5), (0.0, 0.75, 0.75), (0.0, None, 1.0)):
         write_document(
-            Runs(home).open(run).path / "evaluation.json", TrainResult(best_step=1, strength=recommended)
+            Runs(home).open(run).path / "evaluation.json",
+            TrainResult(best_step=1, steps=99, strength=recommended),
         )
         opened = load_model(ModelRef(run, asked, hardware=EXACT), models)
         assert opened.dial == dial
         assert opened.wanted == (recommended if asked is None else asked)
-        adapters.detach(opened.clip)
+        opened.release()
 
 
 def test_several_views_are_kept_in_a_space_of_their_own(
@@ -364,3 +367,40 @@ def test_a_taught_word_is_ranked_as_the_parts_do_and_its_drawings_fit(
     wanted = dict(zip(paths, scores, strict=True))
     for hit in result["adapted"]:
         assert hit["score"] == pytest.approx(wanted[hit["path"]], abs=2e-4)
+
+
+def test_words_and_strengths_are_measured_with_the_parts(
+    home: Path, tiny_collection: Path, tiny_pairs: Path, adapted_run: Callable[..., str]
+) -> None:
+    run, models = adapted_run(tiny_collection), Models(home)
+    folder = Runs(home).open(run).folder
+
+    def measured(strength: float) -> dict[str, Any]:
+        work = run_evaluation.evaluate(home, run, folder, models, Control(), strength)
+        return drive(work).as_json()["adapted"]
+
+    without = measured(1.0)
+    setting = replace(LEARNED, variant=Variant(0.5, True))
+    parts = keep(home, tiny_collection, run, {"text_to_image": setting}, strength=0.5)
+
+    changes = drive(
+        word_changes.words(home, run, models, Control(), folder=tiny_pairs, templates=("{}",))
+    ).as_json()
+    variants, _digests, _paths = embedded(home, tiny_pairs, run, setting.variant)
+    seen = variants[setting.variant]
+    places = {entry["word"]: entry["after"] for entry in changes["words"]}
+    assert set(seen.strings) <= set(places)
+    for row, word in enumerate(seen.strings):
+        scores = parts.word_scores("text_to_image", seen.texts[[row]], [word], seen.images, seen.roles)[0]
+        highest = scores[seen.relevance[row]].max()
+        # Half and double precision of the whole way lie a little apart.
+        assert 1 + (scores > highest + 2e-4).sum() <= places[word] <= 1 + (scores > highest - 2e-4).sum()
+    assert any(entry["moved"] for entry in changes["words"])
+
+    curve = drive(
+        strength_sweep.curve(home, run, models, Control(), wanted=(1.0,), control_set=tiny_pairs)
+    ).as_json()
+    assert measured(1.0) != without
+    for point in curve["points"]:
+        assert point["gained"] == pytest.approx(measured(point["strength"])[curve["primary_metric"]])
+    assert drive(strength_sweep.strength_sweep_of(home, run, models, Control())) is None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,7 @@ def test_replacing_a_blob_counts_it_once(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.fault(7)
 def test_a_full_disk_is_an_error_with_the_path_and_keeps_what_was_there(tmp_path: Path) -> None:
     file = tmp_path / "x.sqlite"
     store = BlobCache(file, 10**9)
@@ -71,7 +74,36 @@ def test_a_full_disk_is_an_error_with_the_path_and_keeps_what_was_there(tmp_path
     again.close()
 
 
-def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.sqlite").write_bytes(b"this is not a database, whatever its name says" * 100)
-    with pytest.raises(WorkError, match=r"x\.sqlite"):
-        BlobCache(tmp_path / "x.sqlite", 1000)
+@pytest.mark.fault(48)
+def test_a_file_that_is_no_database_is_named_set_aside_and_made_anew(tmp_path: Path) -> None:
+    content = b"this is not a database, whatever its name says" * 100
+    (tmp_path / "x.sqlite").write_bytes(content)
+    store = BlobCache(tmp_path / "x.sqlite", 1000)
+    assert "x.damaged" in store.notice
+    store.put({"a": b"1"})
+    assert store.get(["a"]) == {"a": b"1"}
+    store.close()
+    assert (tmp_path / "x.damaged").read_bytes() == content
+
+
+def test_a_file_of_the_first_version_is_gone_on_with(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None)) as database:
+        database.executescript(
+            "CREATE TABLE blobs (key TEXT PRIMARY KEY, used REAL NOT NULL, size INTEGER NOT NULL, data BLOB NOT NULL)"
+            " WITHOUT ROWID; INSERT INTO blobs VALUES ('a', 0, 1, x'31'); PRAGMA user_version = 1;"
+        )
+    store = BlobCache(tmp_path / "x.sqlite", 1000)
+    store.put({"b": b"2"})
+    assert store.get(["a", "b"]) == {"a": b"1", "b": b"2"}
+    assert store.notice == ""
+    store.close()
+    assert BlobCache.fault_of(tmp_path / "x.sqlite") == ""
+
+
+def test_a_blob_that_is_not_as_it_was_written_is_not_there(tmp_path: Path) -> None:
+    store = BlobCache(tmp_path / "x.sqlite", 1000)
+    store.put({"a": b"1", "b": b"2"})
+    store._db.execute("UPDATE blobs SET data = x'33' WHERE key = 'a'")
+    assert store.get(["a", "b"]) == {"b": b"2"}
+    store.close()
+    assert BlobCache.fault_of(tmp_path / "x.sqlite") == "blobs: 1"

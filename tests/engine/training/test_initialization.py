@@ -14,7 +14,7 @@ from prepared import prepared
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, Work, drive
 from clip_atelier.engine.models import Features
-from clip_atelier.engine.reports import exports
+from clip_atelier.engine.reports import python_code
 from clip_atelier.engine.training import initialization
 
 Quick = Callable[..., dict[str, Any]]
@@ -124,7 +124,7 @@ def test_the_exported_code_starts_from_the_same_pairs(
     values = quick(lora__target_modules="visual_projection", lora__r=3, hardware__precision="fp32")
     fresh = Fresh(home, tiny_pairs, values)
     left: dict[str, Any] = {}
-    exec(exports.python_code(settings.build(values), str(tiny_clip)), left)
+    exec(python_code(settings.build(values), str(tiny_clip)), left)
     items = fresh.collection.items
     rows = {(items[i].pair, items[i].role): i for i in fresh.train}
     sketches, artworks = (

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,9 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prepared import prepared
 
+from clip_atelier.engine.models.device import Device
 from clip_atelier.engine.training.batches import Batches
-from clip_atelier.engine.training.losses import Relations, contrast, objective
-from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
+from clip_atelier.engine.training.inputs import TrainingInputs
+from clip_atelier.engine.training.losses import (
+    SIMILARITY_TEMPERATURE,
+    Relations,
+    contrast,
+    objective,
+    sigmoid_contrast,
+)
+from clip_atelier.engine.training.steps import TrainStep
 
 
 def test_one_positive_each_is_clips_own_loss() -> None:
@@ -26,6 +35,37 @@ def test_one_positive_each_is_clips_own_loss() -> None:
     target = torch.arange(6)
     clip = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
     torch.testing.assert_close(contrast(a, b, torch.eye(6, dtype=torch.bool), 20.0), clip)
+
+
+def test_one_positive_each_is_siglips_own_loss() -> None:
+    from transformers import SiglipConfig, SiglipModel
+
+    tower = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = tower | {"vocab_size": 20, "max_position_embeddings": 4, "projection_size": 16, "bos_token_id": 0, "eos_token_id": 1}  # fmt: skip
+    config = SiglipConfig(text_config=text, vision_config=tower | {"image_size": 8, "patch_size": 4})
+    net: Any = SiglipModel(config).eval()
+    net.logit_scale.data.fill_(2.0)
+    net.logit_bias.data.fill_(-3.0)
+    with torch.no_grad():
+        theirs = net(
+            input_ids=torch.randint(20, (5, 4)), pixel_values=torch.randn(5, 3, 8, 8), return_loss=True
+        )
+    positives = torch.eye(5, dtype=torch.bool)
+    ours = sigmoid_contrast(theirs.image_embeds, theirs.text_embeds, positives, math.exp(2.0), -3.0)
+    torch.testing.assert_close(ours, theirs.loss)
+
+
+def test_a_bias_makes_captions_independent_pairs_and_leaves_drawings_to_the_softmax() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images, texts = torch.randn(4, 8, generator=generator), torch.randn(3, 8, generator=generator)
+    right = torch.tensor([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=torch.bool)
+    sketches, artworks = torch.tensor([0, 2]), torch.tensor([1, 3])
+    same = torch.eye(2, dtype=torch.bool)
+    relations = Relations(right, sketches, artworks, same)
+    words = sigmoid_contrast(images, texts, right, 110.0, -16.0)
+    pairs = contrast(images[sketches], images[artworks], same, 100.0)
+    found = objective(images, texts, relations, 110.0, 1.0, 1.0, bias=-16.0)
+    torch.testing.assert_close(found, (words + pairs) / 2)
 
 
 @given(st.integers(2, 6), st.integers(2, 6), st.integers(0, 2**32 - 1))
@@ -47,6 +87,36 @@ def test_several_positives_share_the_target(n: int, m: int, seed: int) -> None:
 
     expected = (one_way(a, b, right) + one_way(b, a, right.T)) / 2
     assert float(contrast(a, b, right, 7.0)) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_the_written_out_derivative_is_what_automatic_differentiation_finds(smoothing: float) -> None:
+    generator = torch.Generator().manual_seed(3)
+    a, b = torch.randn(7, 5, generator=generator), torch.randn(4, 5, generator=generator)
+    right = torch.rand(7, 4, generator=generator) < 0.4
+    right[2], right[:, 1] = False, False
+    alike = torch.randn(7, 4, generator=generator), torch.randn(4, 7, generator=generator)
+
+    def plainly(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        logits = scale * F.normalize(x, dim=1) @ F.normalize(y, dim=1).T
+        sides = []
+        for scores, positives, like in ((logits, right, alike[0]), (logits.T, right.T, alike[1])):
+            any_right = positives.any(dim=1)
+            even = positives[any_right] / positives[any_right].sum(dim=1, keepdim=True)
+            soft = F.softmax(like[any_right] / SIMILARITY_TEMPERATURE, dim=1)
+            targets = (1 - smoothing) * even + smoothing * soft
+            sides.append(F.cross_entropy(scores[any_right], targets))
+        return (sides[0] + sides[1]) / 2
+
+    values, gradients = [], []
+    for loss in (plainly, lambda x, y, scale: contrast(x, y, right, scale, alike, smoothing)):
+        inputs = [t.clone().requires_grad_() for t in (a, b, torch.tensor(9.0))]
+        value = loss(*inputs)
+        (3 * value).backward()
+        values.append(value.detach())
+        gradients.append([t.grad for t in inputs])
+    torch.testing.assert_close(values[1], values[0])
+    torch.testing.assert_close(gradients[1], gradients[0])
 
 
 def test_without_any_positive_the_loss_is_zero_with_a_gradient() -> None:
@@ -116,12 +186,25 @@ def test_what_is_computed_once_changes_neither_loss_nor_gradients(
     stored = _gradients(train_step, batches)
     # The plain computation: both towers whole, from pixels and token ids.
     material.image_cut = material.text_cut = 0
-    captions = list(material._text_rows)
-    material._ids = [material.clip.tokens([caption])[0] for caption in captions]
+    material.tokenise(list(material._text_rows))
     plain = _gradients(train_step, batches)
     assert stored[0] == pytest.approx(plain[0], rel=1e-5)
     for name, gradient in plain[1].items():
         torch.testing.assert_close(stored[1][name], gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_pictures_kept_on_a_card_give_the_same_gradients(
+    home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_step, batches, _ = _stepper(home, tiny_pairs, quick(**EXACT, data__views=2))
+    expected = _gradients(train_step, batches)
+    # A card with room for all of them; the processor stands in for it.
+    monkeypatch.setattr(Device, "free_memory", lambda _device: 1 << 40)
+    train_step, batches, kept = _stepper(home, tiny_pairs, quick(**EXACT, data__views=2))
+    monkeypatch.setattr(kept.pictures, "batch", None)  # not asked again
+    found = _gradients(train_step, batches)
+    assert found[0] == expected[0]
+    assert all(torch.equal(found[1][name], gradient) for name, gradient in expected[1].items())
 
 
 @pytest.mark.parametrize("size", [2, 5])
@@ -152,3 +235,63 @@ def test_the_schedule_warms_up_and_falls(home: Path, tiny_pairs: Path, quick: Qu
     assert rates[0] < rates[9] < rates[10] == max(rates)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0 < rates[-1] < 0.01 * rates[10]
+
+
+def test_relations_of_a_batch_are_those_of_the_plain_rule(tiny_pairs: Path) -> None:
+    from clip_atelier.engine.core import Control, drive
+    from clip_atelier.engine.data import scan
+    from clip_atelier.engine.evaluation import positives
+    from clip_atelier.engine.settings import DataSettings
+    from clip_atelier.engine.training.relations import CollectionRelations
+
+    items = drive(scan(tiny_pairs, DataSettings(), Control())).items
+    # Halves of a pair in one group, and two strangers in another one.
+    number = {pair: n for n, pair in enumerate(sorted({item.pair for item in items}), 1)}
+    groups = [0 if n in (1, 4) else number[item.pair] for n, item in enumerate(items)]
+    known = CollectionRelations(items, groups)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        indices = [int(i) for i in rng.permutation(len(items))[:7]]
+        captions = [items[i].captions[-1] for i in indices]
+        found = known.of(indices, captions)
+        assert found.captions == list(dict.fromkeys(captions))
+        np.testing.assert_array_equal(found.image_text, positives(items, indices, groups, found.captions))
+
+
+def test_flat_optimiser_takes_the_steps_of_plain_adamw() -> None:
+    from clip_atelier.engine.settings import TrainSettings
+    from clip_atelier.engine.training.optimizer import Optimizer
+
+    train = TrainSettings(weight_decay=0.1, max_grad_norm=1.0, learning_rate=0.01)
+    generator = torch.Generator().manual_seed(3)
+    shapes = {"a": (4, 6), "b": (6, 4), "norm": (6,), "scale": ()}
+    mine = {n: torch.nn.Parameter(torch.randn(s, generator=generator)) for n, s in shapes.items()}
+    plain = {n: torch.nn.Parameter(p.detach().clone()) for n, p in mine.items()}
+    adamw = torch.optim.AdamW(
+        [
+            {"params": [plain["a"], plain["b"]], "weight_decay": 0.1},
+            {"params": [plain["norm"], plain["scale"]], "weight_decay": 0.0},
+        ],
+        lr=0.01,
+    )
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    flat = Optimizer(mine, train, "cpu")
+    for step in range(6):
+        if step == 3:  # as if resumed
+            state = flat.state()
+            assert set(state) >= {"moment/exp_avg/a", "moment/exp_avg_sq/scale", "moment/step/norm"}
+            mine = {n: torch.nn.Parameter(p.detach().clone()) for n, p in mine.items()}
+            flat = Optimizer(mine, train, "cpu")
+            flat.load_state(state)
+        flat.begin(0.01 / (step + 1))
+        adamw.zero_grad()
+        for group in adamw.param_groups:
+            group["lr"] = 0.01 / (step + 1)
+        for params in (mine, plain):
+            loss = (params["a"] @ params["b"]).square().sum() + (params["norm"] * params["scale"]).sum()
+            loss.backward()
+        torch.nn.utils.clip_grad_norm_(list(plain.values()), 1.0)
+        adamw.step()
+        flat.step(scaler)
+        for name, parameter in mine.items():
+            torch.testing.assert_close(parameter, plain[name], rtol=1e-5, atol=1e-7)

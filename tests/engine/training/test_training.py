@@ -131,6 +131,7 @@ class _StopAfter(Control):
             self.stop()
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize("stop_at", [1, 3, 4])
 @pytest.mark.parametrize(
     "changes", [{}, {"lora__target_modules": "visual_projection", "lora__lora_dropout": 0.5}]
@@ -155,6 +156,36 @@ def test_a_resumed_run_is_bit_equal_to_a_straight_one(
     assert all(torch.equal(a[n], b[n]) for n in a)
 
 
+@pytest.mark.parametrize("begun", [None, {"threads": 3}, {"precision": "bf16", "attention": "sdpa"}])
+def test_a_resumed_run_keeps_to_how_it_was_computed_and_says_where_it_cannot(
+    home: Path, tiny_pairs: Path, quick: Quick, begun: dict[str, Any] | None
+) -> None:
+    control = _StopAfter(2)
+    plan = Plan(
+        tiny_pairs, settings.build(quick(train__epochs=3, train__batch_size=8, hardware__threads=0)), home
+    )
+    stopped = drive(train(plan, Models(home), control), control.saw)
+    written = Runs(home).open(stopped.run).path / "run.json"
+    record = json.loads(written.read_text())
+    assert record["numeric_path"]["threads"] == torch.get_num_threads()
+    record["numeric_path"] = begun and record["numeric_path"] | begun
+    written.write_text(json.dumps(record))
+    seen: list[Any] = []
+    threads = torch.get_num_threads()
+    try:
+        drive(resume(home, stopped.run, Models(home), Control()), seen.append)
+        after = json.loads(written.read_text())["numeric_path"]
+        told = [e.text for e in seen if isinstance(e, events.Notice) and "rounded otherwise" in e.text]
+        if begun and "threads" in begun:
+            assert (after["threads"], told) == (3, [])  # chosen automatically, so kept as it was
+        else:
+            assert len(told) == 1
+            assert ("earlier version" in told[0]) == (begun is None)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.fault(38)
 def test_leaving_keeps_a_checkpoint_and_skips_the_comparison(
     home: Path, tiny_pairs: Path, quick: Quick
 ) -> None:
@@ -195,9 +226,10 @@ def test_shuffled_captions_gain_nothing_and_say_so(home: Path, tiny_collection: 
     order = np.random.default_rng(0).permutation(len(names))
     rows = [f"{name},{captions[order[n]]}" for n, name in enumerate(names)]
     (tiny_collection / "metadata.csv").write_text("\n".join([lines[0], *rows]) + "\n")
-    result, _ = run(home, tiny_collection, quick(train__epochs=6))
-    assert result["verdict"] == "no measurable difference"
-    assert "Nothing measurable was gained" in result["verdict_text"]
+    result, _ = run(home, tiny_collection, quick(train__epochs=6, data__test=0.5))
+    # Few of the drawings that are kept aside are independent of each other; either answer claims nothing.
+    assert result["verdict"] in ("no measurable difference", "too few to measure")
+    assert "helped" not in result["verdict_text"]
     key = "text_to_image/mAP"
     assert result["validation"]["adapted"][key] >= result["validation"]["base"][key]
 
@@ -221,6 +253,7 @@ def test_an_image_replaced_after_the_scan_is_skipped_and_named(
     assert sum(result["split"].values()) == 47
 
 
+@pytest.mark.fault(35)
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +278,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     assert drive(resume(home, Runs(home).list()[0].id, Models(home), Control())).as_json()["status"] == "done"
 
 
+@pytest.mark.fault(36)
 def test_out_of_memory_proposes_a_chunk_size_and_changes_nothing(
     home: Path, tiny_pairs: Path, quick: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +334,7 @@ def test_early_stopping_says_why(home: Path, tiny_collection: Path, quick: Quick
     assert checks[0].step == 0
 
 
+@pytest.mark.fault(10)
 def test_a_run_deleted_while_it_trains_ends_cleanly(home: Path, tiny_pairs: Path, quick: Quick) -> None:
     import shutil
 

@@ -2,6 +2,9 @@
 
 from clip_atelier.cli.command import Command
 from clip_atelier.cli.commands import (
+    adapters,
+    captions,
+    completion,
     crossval,
     dial,
     doctor,
@@ -12,6 +15,9 @@ from clip_atelier.cli.commands import (
     index,
     mapping,
     models,
+    problem,
+    protocol,
+    repair,
     report,
     resume,
     runs,
@@ -19,18 +25,23 @@ from clip_atelier.cli.commands import (
     search,
     teach,
     train,
+    trash,
+    verify,
     words,
 )
 
 COMMANDS: tuple[Command, ...] = (
     scan.COMMAND,
+    captions.COMMAND,
     estimate.COMMAND,
     crossval.COMMAND,
     train.COMMAND,
     resume.COMMAND,
     runs.COMMAND,
+    trash.COMMAND,
     evaluate.COMMAND,
     grid.COMMAND,
+    protocol.COMMAND,
     index.COMMAND,
     search.COMMAND,
     teach.COMMAND,
@@ -40,5 +51,10 @@ COMMANDS: tuple[Command, ...] = (
     export.COMMAND,
     report.COMMAND,
     models.COMMAND,
+    adapters.COMMAND,
     doctor.COMMAND,
+    verify.COMMAND,
+    repair.COMMAND,
+    problem.COMMAND,
+    completion.COMMAND,
 )

@@ -5,20 +5,23 @@ from __future__ import annotations
 import argparse
 import platform
 import shutil
-import socket
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING
 
 import clip_atelier
 from clip_atelier.cli.command import DONE, FAILED, Command, Outcome, Session
+from clip_atelier.cli.offline_proof import no_network, receipt, text_of
 from clip_atelier.cli.text import table, visible
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, UserError, _, i18n, paths
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.models import Features, Model
 
 # Distribution names; the last is the only one that only the window needs.
 PACKAGES = ("torch", "transformers", "peft", "numpy", "pillow", "pydantic", "PySide6-Essentials")
@@ -39,11 +42,35 @@ class _Found(Exception):  # noqa: N818 - carries a check's negative answer out o
     pass
 
 
-def _python(_home: Path) -> str:
+class Subject:
+    """What the checks look at.
+
+    Attributes:
+        home: The home folder.
+        attempts: Connections that were tried while the starter model was opened.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.attempts: list[str] = []
+
+    @cached_property
+    def starter(self) -> Model:
+        """The starter model, opened once, with every connection refused."""
+        from clip_atelier.engine.models import STARTER, Models
+
+        with no_network() as attempts:
+            try:
+                return Models(self.home).open(STARTER, settings.HardwareSettings(device="cpu"))
+            finally:
+                self.attempts += attempts
+
+
+def _python(_looked_at: Subject) -> str:
     return f"{platform.python_version()}, {platform.platform()}, clip-atelier {clip_atelier.__version__}"
 
 
-def _packages(_home: Path) -> str:
+def _packages(_looked_at: Subject) -> str:
     found, missing = [], []
     for name in PACKAGES:
         try:
@@ -55,7 +82,7 @@ def _packages(_home: Path) -> str:
     return ", ".join(found)
 
 
-def _device(_home: Path) -> str:
+def _device(_looked_at: Subject) -> str:
     from clip_atelier.engine.models import device
 
     chosen = device.choose(settings.HardwareSettings())
@@ -64,7 +91,8 @@ def _device(_home: Path) -> str:
     )
 
 
-def _home_folder(home: Path) -> str:
+def _home_folder(looked_at: Subject) -> str:
+    home = looked_at.home
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=home) as probe:
         probe.write(b"probe")
@@ -75,10 +103,10 @@ def _home_folder(home: Path) -> str:
     return text
 
 
-def _starter(home: Path) -> str:
+def _starter(looked_at: Subject) -> str:
     import numpy as np
 
-    clip = _open_starter(home)
+    clip = looked_at.starter
     one = _embed(clip)
     if not np.isfinite(one).all() or not np.allclose(np.linalg.norm(one, axis=1), 1, atol=1e-4):
         raise _Found(_("its embeddings are not finite, or not of length 1"))
@@ -87,13 +115,7 @@ def _starter(home: Path) -> str:
     )
 
 
-def _open_starter(home: Path) -> Any:
-    from clip_atelier.engine.models import STARTER, Models
-
-    return Models(home).open(STARTER, settings.HardwareSettings(device="cpu"))
-
-
-def _embed(clip: Any) -> Any:
+def _embed(clip: Model) -> Features:
     """Embeddings [2, dim] of one drawing and one sentence."""
     import numpy as np
 
@@ -101,11 +123,11 @@ def _embed(clip: Any) -> Any:
     from clip_atelier.engine.models import features
 
     first = next(path for path in sorted(paths.sample_collection().rglob("*.png")))
-    picture = image_gate.fit(image_gate.load(first, clip.image_size), clip.image_size)
+    picture = image_gate.fit(image_gate.load(first, clip.frame), clip.frame)
     return np.concatenate([features.image_now(clip, picture), features.texts(clip, ["a drawing of a cat"])])
 
 
-def _sample(_home: Path) -> str:
+def _sample(_looked_at: Subject) -> str:
     folder = paths.sample_collection()
     count = sum(1 for path in folder.rglob("*") if path.suffix in (".png", ".webp", ".jpg"))
     if not count:
@@ -113,7 +135,7 @@ def _sample(_home: Path) -> str:
     return _("{count} images").format(count=count)
 
 
-def _translations(_home: Path) -> str:
+def _translations(_looked_at: Subject) -> str:
     from clip_atelier.cli.commands import COMMANDS
 
     texts = [
@@ -139,53 +161,29 @@ def _translations(_home: Path) -> str:
     return ", ".join(i18n.LANGUAGES.values())
 
 
-def _font(_home: Path) -> str:
+def _font(_looked_at: Subject) -> str:
     fonts = sorted((paths.resources() / "fonts").glob("*.[ot]tf"))
     if not fonts:
         raise _Found(_("the window's own font, which has Korean, is missing"))
     return ", ".join(font.stem for font in fonts)
 
 
-def _network_off(home: Path) -> str:
-    """Embeds and saves an adapter while every connection raises."""
+def _network_off(looked_at: Subject) -> str:
+    """Embeds and saves an adapter while every connection raises, as it did when the model was opened."""
     from clip_atelier.engine.models import adapters
 
+    clip = looked_at.starter
     with no_network() as attempts, tempfile.TemporaryDirectory() as scratch:
-        clip = _open_starter(home)
         _embed(clip)
         adapter = adapters.attach(clip, settings.Settings())
         adapter.save(Path(scratch) / "adapter")
         adapters.detach(clip)
-    if attempts:
+    if attempts := [*looked_at.attempts, *attempts]:
         raise _Found(_("a connection was tried: {address}").format(address=attempts[0]))
     return _("opened a model, embedded and saved an adapter without any connection")
 
 
-@contextmanager
-def no_network() -> Iterator[list[str]]:
-    """While open, no socket connects and no name is looked up; yields what was tried."""
-    attempts: list[str] = []
-
-    def refuse(*args: object, **_options: object) -> NoReturn:
-        attempts.append(", ".join(str(a) for a in args if not isinstance(a, socket.socket)))
-        raise OSError("the network is off for this check")
-
-    doors: tuple[tuple[object, str], ...] = (
-        (socket.socket, "connect"),
-        (socket.socket, "connect_ex"),
-        (socket, "getaddrinfo"),
-    )
-    before = [getattr(owner, name) for owner, name in doors]
-    for owner, name in doors:
-        setattr(owner, name, refuse)
-    try:
-        yield attempts
-    finally:
-        for (owner, name), door in zip(doors, before, strict=True):
-            setattr(owner, name, door)
-
-
-CHECKS: tuple[tuple[str, Callable[[Path], str]], ...] = (
+CHECKS: tuple[tuple[str, Callable[[Subject], str]], ...] = (
     (N_("Python"), _python),
     (N_("packages"), _packages),
     (N_("device"), _device),
@@ -198,10 +196,10 @@ CHECKS: tuple[tuple[str, Callable[[Path], str]], ...] = (
 )
 
 
-def examine(home: Path, name: str, check: Callable[[Path], str]) -> Check:
+def examine(looked_at: Subject, name: str, check: Callable[[Subject], str]) -> Check:
     """Makes one check; whatever goes wrong in it is its answer."""
     try:
-        return Check(name, True, check(home))
+        return Check(name, True, check(looked_at))
     except _Found as answer:
         return Check(name, False, str(answer))
     except UserError as error:
@@ -210,15 +208,22 @@ def examine(home: Path, name: str, check: Callable[[Path], str]) -> Check:
         return Check(name, False, f"{type(error).__name__}: {error}")
 
 
-def _arguments(_parser: argparse.ArgumentParser) -> None:
-    pass
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--offline-proof",
+        action="store_true",
+        help=_("do the main job with every connection blocked, and print a receipt"),
+    )
 
 
-def _run(_args: argparse.Namespace, session: Session) -> Outcome:
-    checks = []
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    if args.offline_proof:
+        found = receipt(session)
+        return Outcome(found.as_json(), text_of(found), DONE if found.proven else FAILED)
+    checks, looked_at = [], Subject(session.home)
     for name, check in CHECKS:
         session.control.boundary()
-        checks.append(examine(session.home, name, check))
+        checks.append(examine(looked_at, name, check))
     ok = all(check.ok for check in checks)
     rows = [("✓" if check.ok else "✗", _(check.name), visible(check.detail)) for check in checks]
     verdict = _("Everything is in order.") if ok else _("Something is wrong; see the lines marked ✗.")

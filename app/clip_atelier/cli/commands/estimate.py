@@ -27,6 +27,14 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         _("About {seconds:.0f} seconds for {steps} steps on {device}, measuring not included.").format(
             **found.as_json()
         ),
+    ]
+    if found.trainings > 1:
+        lines.append(
+            _("These are {count} trainings of {steps} steps: one for each of {folds} folds, and one on everything.").format(
+                count=found.trainings, steps=found.steps // found.trainings, folds=found.trainings - 1
+            )
+        )  # fmt: skip
+    lines += [
         _("Memory at the peak of a step: {memory:.1f} GB of {available:.1f} GB.").format(
             memory=found.memory / 1e9, available=found.available / 1e9
         ),

@@ -14,10 +14,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         required=True,
-        choices=("adapter", "merged", "onnx", "code"),
+        choices=("adapter", "merged", "onnx", "open_clip", "embeddings", "code"),
         help=_(
             "adapter: a PEFT folder; merged: a Hugging Face CLIP folder with the update added; onnx: a folder with two "
-            "encoders; code: the Python program of this configuration"
+            "encoders; open_clip: a folder for open_clip; embeddings: the run's collection as .npy files, or as one Parquet "
+            "file where OUT ends in .parquet; code: a Python file that repeats the run with transformers and PEFT alone, and "
+            "beside it the table of drawings and losses that it reads"
         ),
     )
     parser.add_argument(

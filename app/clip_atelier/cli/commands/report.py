@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from clip_atelier.cli import console
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.engine.core import N_, UserError, _
 
@@ -14,7 +15,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "runs",
         nargs="*",
         metavar=_("RUN"),
-        help=_("the runs, as `runs` lists them [every run that has been measured]"),
+        help=_(
+            "the runs, as `runs` lists them [every run that has been measured]; - reads a list of them from standard input"
+        ),
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.html", help=_("the page to write"))
     parser.add_argument(
@@ -31,7 +34,9 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
 
     page.check_name(args.out)
     home = Runs(session.home)
-    runs = [home.open(run) for run in args.runs] or [run for run in home.list() if run.result]
+    runs = [home.open(run) for run in console.from_list(args.runs)]
+    if not args.runs:
+        runs = [run for run in home.list() if run.result]
     if args.measure and not any(args.measure in run.result.base for run in runs if run.result):
         raise UserError(
             _("No run was measured by “{measure}”.").format(measure=args.measure),

@@ -37,7 +37,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     if summary.problems:
         rows = [(problem.path, problem.reason) for problem in summary.problems]
         parts.append(table((_("left out"), _("reason")), rows))
-    parts += [visible(note) for note in collection.notes]
+    parts += [visible(note) for note in summary.notes]
     return Outcome(summary.as_json(), "\n\n".join(parts))
 
 

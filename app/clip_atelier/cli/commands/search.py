@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clip_atelier.cli.arguments import add_lens, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.cli.text import table
-from clip_atelier.engine.core import N_, UserError, _, measured
+from clip_atelier.cli.text import table, visible
+from clip_atelier.engine.core import N_, UserError, _, measured, shown
 
 if TYPE_CHECKING:
     from clip_atelier.engine.search import SearchResult
@@ -30,6 +31,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help=_("words; horse + stripes and apple - fruit add and take away"),
     )
     parser.add_argument(
+        "--without",
+        default="",
+        metavar=_("TEXT"),
+        help=_("words of what is not wanted, divided by commas; it is pushed down the ranking"),
+    )
+    parser.add_argument(
         "--image",
         type=Path,
         action="append",
@@ -37,23 +44,68 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar=_("FILE"),
         help=_("an image; may be given with words"),
     )
+    parser.add_argument(
+        "--batch",
+        type=Path,
+        metavar=_("FILE"),
+        help=_(
+            "a text file with one search by words on each line, all answered together; - reads them from standard input"
+        ),
+    )
     parser.add_argument("--top", type=int, default=10, metavar="N", help=_("how many results [10]"))
     add_lens(parser)
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    if not args.text.strip() and not args.image:
+    lines = _lines(args)
+    if not args.text.strip() and not args.image and lines is None:
         raise UserError(_("There is nothing to search for."), _("Give --text or --image."))
     if args.top < 1:
         raise UserError(_("--top must be at least 1."))
     looked = model_ref(args)
     from clip_atelier.engine.models import Models
-    from clip_atelier.engine.search import parse_query, search
+    from clip_atelier.engine.search import parse_query, search, search_batch
 
-    query = parse_query(args.text, args.image)
+    if lines is not None:
+        many = search_batch(args.folder, lines, looked, Models(session.home), session.control, top=args.top)
+        answered = session.drive(many)
+        texts = [
+            f"{answer.text}\n{listing(answer.found) if answer.found else answer.error}"
+            for answer in answered.answers
+        ]
+        return Outcome(answered.as_json(), "\n\n".join(texts))
+    query = parse_query(args.text, args.image, args.without)
     work = search(args.folder, query, looked, Models(session.home), session.control, top=args.top)
     found = session.drive(work)
-    return Outcome(found.as_json(), listing(found))
+    return Outcome(found.as_json(), "\n\n".join([*map(visible, found.remarks), listing(found)]))
+
+
+def _lines(args: argparse.Namespace) -> list[str] | None:
+    """The lines of `--batch` that hold something; None without it.
+
+    Raises:
+        UserError: the file cannot be read or holds nothing, or something else is asked for too.
+    """
+    if args.batch is None:
+        return None
+    if args.text.strip() or args.image:
+        raise UserError(_("--batch brings its own words; it excludes --text and --image."), "", "batch")
+    try:
+        text = sys.stdin.read() if str(args.batch) == "-" else args.batch.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UserError(
+            _("“{path}” cannot be read: {reason}.").format(path=shown(args.batch), reason=error),
+            _("Give a text file in UTF-8 with one search on each line."),
+            "batch",
+        ) from error
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise UserError(
+            _("There is nothing to search for."),
+            _("Give a text file in UTF-8 with one search on each line."),
+            "batch",
+        )
+    return lines
 
 
 def listing(found: SearchResult) -> str:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clip_atelier.cli import console
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import table
 from clip_atelier.engine.core import N_, UserError, _
@@ -21,7 +22,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--word",
         nargs="+",
         metavar=(_("WORD"), _("IMAGE")),
-        help=_("the word, then the drawings it names; three or more make it sure"),
+        help=_(
+            "the word, then the drawings it names; three or more make it sure; - reads a list of them from standard input"
+        ),
     )
     what.add_argument("--list", action="store_true", help=_("list the words (the default)"))
     what.add_argument("--rename", nargs=2, metavar=(_("OLD"), _("NEW")), help=_("give a word another name"))
@@ -37,6 +40,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         from clip_atelier.engine.parts import teaching
 
         word, *images = args.word
+        images = console.from_list(images)
         if not images and Path(word).is_file():
             raise UserError(
                 _("--word: “{word}” is a file, and there is no word.").format(word=word),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from clip_atelier.cli import report
 from clip_atelier.cli.arguments import add_preset, add_settings, given
 from clip_atelier.cli.command import STOPPED, Command, Outcome, Session
+from clip_atelier.cli.settings_file import stored
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.core import N_, UserError, _
 
 if TYPE_CHECKING:
     from clip_atelier.engine.core import Work
@@ -23,27 +24,57 @@ if TYPE_CHECKING:
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar=_("FOLDER"), help=_("the folder of drawings"))
     parser.add_argument("--name", default="", metavar=_("NAME"), help=_("a name for the run"))
+    parser.add_argument(
+        "--base",
+        metavar=_("RUN"),
+        help=_("train on from a run: its update is added to its model, and the result is the model to adapt"),
+    )
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        metavar=_("FILE"),
+        help=_("settings from a TOML or JSON file, or from a run's run.json; flags come before it"),
+    )
+    parser.add_argument(
+        "--from-run", metavar=_("RUN"), help=_("the settings of an earlier run; flags come before them")
+    )
     add_preset(parser)
     add_settings(parser)
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    chosen = settings.build(given(args), args.preset)
+    values = stored(args, session.home) | given(args)
+    if args.base and "model.name" in values:
+        raise UserError(_("Both a run to train on from and a model are given."), _("Leave one out."), "base")
+    chosen = settings.build(values, args.preset)
     from clip_atelier.engine import training
 
-    plan = training.Plan(args.folder, chosen, session.home, args.name)
-    return shared(session, lambda models, group: training.train(plan, models, session.control, group))
+    def work(models: Models, group: Group | None) -> Work[TrainResult]:
+        found = chosen
+        if args.base:
+            from clip_atelier.engine.reports import merged_as_base
+            from clip_atelier.engine.runs import Runs
+
+            run = Runs(session.home).open(args.base)
+            base = yield from merged_as_base(run, models, session.control)
+            found = settings.build(values | {"model.name": base.name}, args.preset)
+        plan = training.Plan(args.folder, found, session.home, args.name)
+        return (yield from training.train(plan, models, session.control, group))
+
+    return shared(session, work)
 
 
 def shared(session: Session, work: Callable[[Models, Group | None], Work[TrainResult]]) -> Outcome:
     """Training by this process, and by all others that a launcher started with it."""
     from clip_atelier.engine.models import Models
-    from clip_atelier.engine.training import follow, joined
+    from clip_atelier.engine.training import joined
 
     models = Models(session.home)
     with joined(session.control) as group:
         if group is None or group.leads:
             return finished(session.drive(work(models, group)))
+        from clip_atelier.engine.training import follow
+
         follow(group, session.home, models, session.control)
     return Outcome(None, "")
 

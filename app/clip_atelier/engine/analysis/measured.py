@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import Field, SerializeAsAny
 
@@ -15,9 +15,12 @@ from clip_atelier.engine.analysis.subject import Subject
 from clip_atelier.engine.core import (
     Control,
     DamagedFile,
+    Event,
+    Preview,
     Record,
     Work,
     WorkError,
+    mapped,
     read_document,
     write_document,
 )
@@ -89,7 +92,13 @@ def map_with_ranks(
     from clip_atelier.engine.analysis.projection.folder_map import map_folder
     from clip_atelier.engine.analysis.ranks import own_ranks
 
-    found = yield from map_folder(folder, model_ref, models, control, perplexity=perplexity)
+    def placed(event: Event) -> Event:
+        if isinstance(event, Preview):
+            return replace(event, result=event.result.model_copy(update={"folder": str(folder)}))
+        return event
+
+    work = map_folder(folder, model_ref, models, control, perplexity=perplexity)
+    found = yield from mapped(work, placed)
     ranks = yield from own_ranks(folder, model_ref, models, control)
 
     def told(point: MapPoint) -> MapPoint:
@@ -97,6 +106,26 @@ def map_with_ranks(
         return point if rank is None else point.model_copy(update=asdict(rank))
 
     return found.model_copy(update={"points": tuple(map(told, found.points)), "folder": str(folder)})
+
+
+_KINDS: dict[str, type[Measured[Any]]] = {
+    "dial": Measured[GainedForgotten],
+    "words": Measured[WordChanges],
+    "map": Measured[FolderMap],
+    "strengths": Measured[StrengthReadings],
+}
+
+
+def check_kept(file: Path) -> None:
+    """Reads a kept result as the kind that its name says, to see whether it can be read.
+
+    Raises:
+        DamagedFile: it cannot be understood.
+        OSError: it cannot be read.
+    """
+    kind = _KINDS.get(file.name.partition("-")[0])
+    if kind is not None:
+        read_document(file, kind)
 
 
 def _read(file: Path, kind: type[Measured[R]]) -> Measured[R] | None:

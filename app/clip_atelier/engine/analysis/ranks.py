@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from clip_atelier.engine.core import Control, Phase, Progress, Work, _
 from clip_atelier.engine.evaluation import caption_key
-from clip_atelier.engine.models import Features, Model, Models, adapters, features
-from clip_atelier.engine.search import ModelRef, load_model, open_gallery
+from clip_atelier.engine.models import Features, Models
+from clip_atelier.engine.search import LoadedModel, ModelRef, load_model, open_gallery
+
+_TEXTS: Final = 256  # captions embedded between two looks at whether to stop
 
 MOST: Final = 10_000
 """Above this many images no places are counted: encoding as many captions would take longer than the map itself."""
@@ -51,31 +53,29 @@ def own_ranks(folder: Path, model_ref: ModelRef, models: Models, control: Contro
         distinct = list(dict(zip(keys, captions, strict=True)).values())
         column = {caption_key(caption): n for n, caption in enumerate(distinct)}
         asked = np.array([column[key] for key in keys])
-        if opened.adapter is None:
-            texts = yield from _texts(opened.clip, distinct, control, 0, len(distinct))
-            before, after = _places(gallery.base, texts, asked, control), None
-        else:
-            used, both = opened.strength, 2 * len(distinct)
-            opened.adapter.set_adapter_scale(0.0)
-            texts = yield from _texts(opened.clip, distinct, control, 0, both)
-            before = _places(gallery.base, texts, asked, control)
-            opened.adapter.set_adapter_scale(used)
-            texts = yield from _texts(opened.clip, distinct, control, len(distinct), both)
+        alone = model_ref.run is None
+        total = len(distinct) if alone else 2 * len(distinct)
+        texts = yield from _texts(opened, 0.0, distinct, control, 0, total)
+        before, after = _places(gallery.base, texts, asked, control), None
+        if not alone:
+            texts = yield from _texts(opened, opened.strength, distinct, control, len(distinct), total)
             after = _places(gallery.adapted, texts, asked, control)
     finally:
-        adapters.detach(opened.clip)
+        opened.release()
     return {
         name: Rank(captions[n], int(before[n]), None if after is None else int(after[n]))
         for n, name in enumerate(names)
     }
 
 
-def _texts(clip: Model, captions: Sequence[str], control: Control, done: int, total: int) -> Work[Features]:
+def _texts(
+    opened: LoadedModel, strength: float, captions: Sequence[str], control: Control, done: int, total: int
+) -> Work[Features]:
     parts = []
-    for start in range(0, len(captions), features.TEXT_BATCH):
+    for start in range(0, len(captions), _TEXTS):
         control.boundary()
-        part = captions[start : start + features.TEXT_BATCH]
-        parts.append(features.texts(clip, part))
+        part = captions[start : start + _TEXTS]
+        parts.append(opened.texts(part, strength))
         yield Progress(done=done + start + len(part), total=total)
     return np.concatenate(parts)
 

@@ -21,15 +21,15 @@ from clip_atelier.engine.evaluation import (
     SweepPoint,
     Values,
     bootstrap,
-    embed,
     evaluation_set_of,
     open_on,
     select_by,
     significance,
     strengths,
 )
-from clip_atelier.engine.models import Adapter, Features, Model, Models, Tower, features
-from clip_atelier.engine.runs import Difference
+from clip_atelier.engine.models import Adapter, Features, Models, Tower, features
+from clip_atelier.engine.parts import FittedParts, run_evaluation
+from clip_atelier.engine.runs import AdaptedModel, Difference
 from clip_atelier.engine.settings import DataSettings
 
 STRENGTHS: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -62,7 +62,9 @@ def measure(
 def strength_sweep_of(
     home: Path, run_id: str, models: Models, control: Control
 ) -> Work[StrengthSweep | None]:
-    """What answers the held-out questions at any strength at once; None where the update is not behind frozen features.
+    """What answers the held-out questions at any strength at once.
+
+    None where the update is not behind frozen features, or the run keeps parts beside it.
 
     Raises:
         UserError: as for `measure`.
@@ -70,6 +72,8 @@ def strength_sweep_of(
     held = yield from open_on(home, run_id, models, control)
     try:
         clip, adapter = held.clip, held.adapter
+        if FittedParts.read(held.run.path) is not None:
+            return None
         towers: tuple[Tower, ...] = ("vision", "text")
         if any(adapter.first_stage(tower) not in (None, clip.last_cut(tower) - 1) for tower in towers):
             return None
@@ -139,7 +143,7 @@ def curve(
         settings, clip, parts = held.run.settings, held.clip, held.parts
         yield Phase(name="encode", title=_("Preparing the images"))
         other = ImageCache(
-            general.root, general.items, clip.image_size, settings.data, settings.train.seed, held.store
+            general.root, general.items, clip.frame, settings.data, settings.train.seed, held.store
         )
         reported = yield from held.evaluation_set(control)
         chosen_on = reported
@@ -158,12 +162,11 @@ def curve(
         elsewhere = ""
         points = []
         for strength in ordered:
-            held.adapter.set_adapter_scale(strength)
-            here = yield from _values(clip, held.pictures, reported, control, whole)
-            there = yield from _values(clip, other, forgotten, control, whole)
+            here = yield from _values(held.opened, held.pictures, reported, strength, control, whole)
+            there = yield from _values(held.opened, other, forgotten, strength, control, whole)
             chosen = here
             if chosen_on is not reported:
-                chosen = yield from _values(clip, held.pictures, chosen_on, control, whole)
+                chosen = yield from _values(held.opened, held.pictures, chosen_on, strength, control, whole)
             if before is None:
                 before, elsewhere = (here, there), _measure(there)
             validation = _mean(chosen, chosen_name)
@@ -201,17 +204,20 @@ def curve(
 
 
 def _at(held: HeldOut, evaluation_set: EvaluationSet, strength: float, control: Control) -> Work[Values]:
-    held.adapter.set_adapter_scale(strength)
-    return evaluation_set.values(*(yield from embed(held.clip, held.pictures, evaluation_set, control)))
+    return run_evaluation.values_at(held.opened, held.pictures, evaluation_set, strength, control)
 
 
 def _values(
-    clip: Model, pictures: ImageCache, evaluation_set: EvaluationSet, control: Control, whole: Whole
+    opened: AdaptedModel,
+    pictures: ImageCache,
+    evaluation_set: EvaluationSet,
+    strength: float,
+    control: Control,
+    whole: Whole,
 ) -> Work[Values]:
-    embedded = yield from whole.part(
-        embed(clip, pictures, evaluation_set, control), len(evaluation_set.indices)
-    )
-    return evaluation_set.values(*embedded)
+    """As the run answers at a strength, its parts included."""
+    work = run_evaluation.values_at(opened, pictures, evaluation_set, strength, control)
+    return (yield from whole.part(work, len(evaluation_set.indices)))
 
 
 def _measure(general: Values) -> str:

@@ -20,6 +20,7 @@ from clip_atelier.engine.core import Control, Phase, Progress, Whole, Work, _
 from clip_atelier.engine.data import Item
 from clip_atelier.engine.evaluation import (
     EvaluationSet,
+    HeldOut,
     WordChange,
     WordChanges,
     Wording,
@@ -30,6 +31,7 @@ from clip_atelier.engine.evaluation import (
     open_on,
 )
 from clip_atelier.engine.models import Features, Model, Models, features
+from clip_atelier.engine.parts import FittedParts, Variant, image_embeddings, questions
 
 TEMPLATES: Final = (
     "{}", "a drawing of {}", "a sketch of {}", "a painting of {}", "a photo of {}", "an icon of {}", "{} 그림",
@@ -82,7 +84,7 @@ def words(
     """
     held = yield from open_on(home, run_id, models, control, folder)
     try:
-        clip, adapter, recommended = held.clip, held.adapter, held.opened.recommended
+        recommended = held.opened.recommended
         used = strength if strength is not None else recommended or 1.0
         yield Phase(name="encode", title=_("Preparing the images"))
         evaluation_set = yield from held.evaluation_set(control)
@@ -93,18 +95,16 @@ def words(
         yield Phase(name="evaluate", title=_("Asking for every word"))
         whole = Whole(2 * (len(evaluation_set.indices) + len(asked.queries) + sum(map(len, worded))))
         found: list[tuple[NDArray[np.float64], list[float]]] = []
+        parts = FittedParts.read(held.run.path)
         for strength in (0.0, used):
-            adapter.set_adapter_scale(strength)
-            images = yield from whole.part(
-                features.images(clip, held.pictures, evaluation_set.indices, control),
-                len(evaluation_set.indices),
-            )
-            texts = yield from whole.part(_texts(clip, asked.queries, control), len(asked.queries))
-            places = _places(images, texts, asked.right)
+            asking = Asking(held, evaluation_set.indices, parts if strength else None, strength)
+            yield from whole.part(asking.prepare(control), len(evaluation_set.indices))
+            scores = yield from whole.part(asking.scores(asked.queries, control), len(asked.queries))
+            places = _places(scores, asked.right)
             firsts = []
             for sentences in worded:
-                texts = yield from whole.part(_texts(clip, sentences, control), len(sentences))
-                firsts.append(float(np.mean(_places(images, texts, evaluation_set.image_text.T[tried]) == 1)))
+                scores = yield from whole.part(asking.scores(sentences, control), len(sentences))
+                firsts.append(float(np.mean(_places(scores, evaluation_set.image_text.T[tried]) == 1)))
             found.append((places, firsts))
     finally:
         held.close()
@@ -161,8 +161,51 @@ def vocabulary(evaluation_set: EvaluationSet, bare: Sequence[str]) -> Vocabulary
 def _bare(evaluation_set: EvaluationSet, items: Sequence[Item], template: str) -> list[str]:
     """The captions without the sentence that a class folder's name was put into."""
     labels = {items[i].label for i in evaluation_set.indices} - {""}
-    name_of = {caption_key(template.format(label=label)): label for label in labels}
+    name_of = {caption_key(template.replace("{label}", label)): label for label in labels}
     return [name_of.get(caption_key(caption), caption) for caption in evaluation_set.captions]
+
+
+class Asking:
+    """Drawings that are asked for in words, as a run answers at a strength.
+
+    Args:
+        held: The run on its collection.
+        indices: N drawings.
+        parts: What the run keeps beside its update, if anything.
+        strength: Position of the strength dial.
+    """
+
+    def __init__(
+        self, held: HeldOut, indices: Sequence[int], parts: FittedParts | None, strength: float
+    ) -> None:
+        self._held = held
+        self._indices = indices
+        self._parts = parts
+        self._dial = held.opened.dial(strength)
+        self._variant = (
+            parts.setting(questions.TEXT_TO_IMAGE, self._dial).variant if parts else Variant(strength, False)
+        )
+        self._images: Features = np.zeros((0, 0), np.float32)
+
+    def prepare(self, control: Control) -> Work[None]:
+        """Embeds the drawings, [N, dim]; the update stays at the strength that the captions need too."""
+        held = self._held
+        held.adapter.set_adapter_scale(self._variant.strength)
+        self._images = yield from image_embeddings(
+            held.clip, held.pictures, self._indices, self._variant.views, control
+        )
+
+    def scores(self, sentences: Sequence[str], control: Control) -> Work[NDArray[np.floating]]:
+        """Scores [M, N] of sentences."""
+        texts = yield from _texts(self._held.clip, sentences, control)
+        if self._parts is None:
+            return texts @ self._images.T
+        items = [self._held.collection.items[i] for i in self._indices]
+        roles = [item.role for item in items] if any(item.pair and item.role for item in items) else None
+        images = np.asarray(self._images, np.float64)
+        return self._parts.word_scores(
+            questions.TEXT_TO_IMAGE, np.asarray(texts, np.float64), sentences, images, roles, self._dial
+        )
 
 
 def _texts(clip: Model, sentences: Sequence[str], control: Control) -> Work[Features]:
@@ -174,6 +217,6 @@ def _texts(clip: Model, sentences: Sequence[str], control: Control) -> Work[Feat
     return np.concatenate(parts)
 
 
-def _places(images: Features, texts: Features, right: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Place of each text's first right image [V]."""
-    return metrics.per_query(texts @ images.T, right, names=("median_rank",))["median_rank"]
+def _places(scores: NDArray[np.floating], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Place of each text's first right image [V], from scores [V, N]."""
+    return metrics.per_query(scores, right, names=("median_rank",))["median_rank"]

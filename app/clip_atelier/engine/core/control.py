@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from clip_atelier.engine.core.errors import Stopped
+
+
+def _to_nobody() -> None:
+    """What watches a control that nobody watches."""
 
 
 class Control:
@@ -16,11 +21,17 @@ class Control:
         self._go.set()
         self._evaluate = threading.Event()
         self._leaving = threading.Event()
+        self._told: Callable[[], object] = _to_nobody
+
+    def watch(self, told: Callable[[], object]) -> None:
+        """Has `told()` called after whatever is asked for from now on, in the thread that asks."""
+        self._told = told
 
     def stop(self) -> None:
         """Asks the work to end at the next boundary and keep what was done; also ends a pause."""
         self._stop.set()
         self._go.set()
+        self._told()
 
     def leave(self) -> None:
         """Asks the work to end now: as `stop`, but without the comparison that follows a stopped training."""
@@ -37,14 +48,17 @@ class Control:
         # Looked at last, so that a stop in another thread always wins; `stop` sets in that order.
         if self._stop.is_set():
             self._go.set()
+        self._told()
 
     def resume(self) -> None:
         """Lets paused work go on."""
         self._go.set()
+        self._told()
 
     def evaluate_now(self) -> None:
         """Asks training for an evaluation at the next step."""
         self._evaluate.set()
+        self._told()
 
     def toggle(self) -> None:
         """Pauses work that goes on, lets paused work go on."""

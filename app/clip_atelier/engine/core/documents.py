@@ -6,8 +6,11 @@ version's file of the same schema can be read; keys that are missing take their 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import math
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -16,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, Val
 
 from clip_atelier.engine.core.errors import UserError
 from clip_atelier.engine.core.events import plain
-from clip_atelier.engine.core.files import write_whole
+from clip_atelier.engine.core.files import cannot_write, write_whole
 from clip_atelier.engine.core.i18n import _
 
 MAX_BYTES = 64 << 20
@@ -83,16 +86,26 @@ def read_json(path: Path) -> Any:
     """
     with path.open("rb") as stream:
         content = stream.read(MAX_BYTES + 1)
+    try:
+        return bounded_json(content)
+    except ValueError as error:
+        raise DamagedFile(path, str(error)) from error
+
+
+def bounded_json(content: bytes | str) -> Any:
+    """The JSON value of a text from anywhere: of bounded length and depth, with finite numbers only.
+
+    Raises:
+        ValueError: it is not such a text; says why.
+    """
     if len(content) > MAX_BYTES:
-        raise DamagedFile(path, _("it is too large."))
+        raise ValueError(_("it is too large."))
     try:
         value = json.loads(content, parse_constant=_no_number)
     except RecursionError as error:
-        raise DamagedFile(path, _("it is nested too deeply.")) from error
-    except ValueError as error:
-        raise DamagedFile(path, str(error)) from error
+        raise ValueError(_("it is nested too deeply.")) from error
     if _depth(value) > MAX_DEPTH:
-        raise DamagedFile(path, _("it is nested too deeply."))
+        raise ValueError(_("it is nested too deeply."))
     return value
 
 
@@ -120,17 +133,89 @@ def document_of(value: Any, kind: type[D], path: Path) -> D:
         raise DamagedFile(path, f"{key}: {first['msg']}.") from error
 
 
-def write_document(path: Path, document: Record) -> None:
-    """Writes a document whole or not at all.
+def read_kept(path: Path, kind: type[D]) -> D | None:
+    """A document that is written with a copy beside it; None where there is none.
+
+    A damaged one is set aside, not deleted; its copy is taken where that is whole.
+
+    Raises:
+        DamagedFile: neither can be understood; it lies beside its place then, named ".damaged".
+    """
+    try:
+        return read_document(path, kind)
+    except OSError:
+        return None
+    except DamagedFile as error:
+        aside = path.with_suffix(".damaged")
+        with contextlib.suppress(OSError):
+            os.replace(path, aside)
+        with contextlib.suppress(OSError, DamagedFile):
+            return read_document(copy_of(path), kind)
+        raise DamagedFile(aside, error.reason) from error
+
+
+def remove_kept(path: Path) -> None:
+    """Takes away a document and the copy beside it, where they are.
+
+    Raises:
+        WorkError: they cannot be taken away.
+    """
+    try:
+        for one in (path, copy_of(path)):
+            one.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def copy_of(path: Path) -> Path:
+    """Where the copy of a document is kept that cannot be computed again."""
+    return path.with_name(f".{path.name}")
+
+
+def write_document(path: Path, document: Record, copy: bool = False) -> None:
+    """Writes a document whole or not at all, with a seal (see `sealed`).
 
     Names of files keep their bytes: what is no Unicode is written as an escape, and read back as it was.
+
+    Args:
+        path: The file.
+        document: What is written.
+        copy: Whether a copy is kept beside it, from which `repair` mends it.
 
     Raises:
         WorkError: it cannot be written.
     """
     text = json.dumps(document.model_dump(by_alias=True), ensure_ascii=False, indent=1, allow_nan=False)
     escaped = re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
-    write_whole(path, escaped.encode("utf-8"))
+    content = sealed(escaped)
+    write_whole(path, content)
+    if copy:
+        write_whole(copy_of(path), content)
+
+
+_SEAL = re.compile(rb',\n "sha256": "([0-9a-f]{64})"\n\}\Z')
+
+
+def sealed(text: str) -> bytes:
+    """A JSON object, written with an indent of 1, with the SHA-256 of all before it as its last key.
+
+    Readers that know nothing of the key leave it out; `seal_fault` tells whether the file is still as it was written.
+    """
+    body = text.removesuffix("\n}").encode("utf-8")
+    return body + f',\n "sha256": "{hashlib.sha256(body).hexdigest()}"\n}}'.encode()
+
+
+def seal_fault(path: Path) -> str:
+    """What is wrong with a sealed document, "" where it is as it was written, or was written without a seal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    content = path.read_bytes()
+    found = _SEAL.search(content)
+    if found is None or hashlib.sha256(content[: found.start()]).hexdigest().encode() == found[1]:
+        return ""
+    return _("it is not as it was written.")
 
 
 def _no_number(name: str) -> Any:

@@ -26,5 +26,17 @@ class WorkError(UserError):
     """Work that was well asked for but failed on the way (disk full, a device error): exit code 1, not 2."""
 
 
+class NotWritten(WorkError):  # noqa: N818 - told to people like its base
+    """A file could not be written: no room, or its drive is gone. What was there before is whole.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, message: str, hint: str = "", path: str = "") -> None:
+        super().__init__(message, hint)
+        self.path = path
+
+
 class Stopped(Exception):  # noqa: N818 - not an error: the user asked
     """Raised at a step or batch boundary after `Control.stop()`; what was done is kept."""

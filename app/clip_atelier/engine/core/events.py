@@ -7,8 +7,11 @@ opening an old run replays them through the same code as a live one. A new event
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+import re
 import time
+import zlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
@@ -16,6 +19,9 @@ from typing import Any, ClassVar, TypeVar
 from clip_atelier.engine.core.paths import shown
 
 T = TypeVar("T")
+
+_LONGEST = 16 << 20
+"""Characters of a line of events; a longer one is none of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +104,21 @@ class Step(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoldStep(Event):
+    """Optimiser steps of one fold: an update that only measures, and is not kept. `fold` counts from 1.
+
+    `loss` is the mean since the event before, None where it was not finite.
+    """
+
+    kind: ClassVar[str] = "fold_step"
+    fold: int
+    folds: int
+    step: int
+    steps: int
+    loss: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Check(Event):
     """Retrieval and loss on the validation split after `step`; step 0 is the untouched base."""
 
@@ -173,6 +194,14 @@ class PartMeasured(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Preview(Event):
+    """The result as far as it is known, to be looked at until the finished one comes: a record or its JSON document."""
+
+    kind: ClassVar[str] = "preview"
+    result: Any
+
+
+@dataclass(frozen=True, kw_only=True)
 class Notice(Event):
     """Something worth telling that is neither progress nor failure; in the user's language."""
 
@@ -195,8 +224,7 @@ EVENTS: Mapping[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         Phase, Progress, ProblemFound, Scanned, Started, Step, Check, Ranking, Saved, Strength, Cell,
-        PartMeasured, Notice,
-        Finished,
+        PartMeasured, FoldStep, Preview, Notice, Finished,
     )
 }  # fmt: skip
 
@@ -216,6 +244,8 @@ def plain(value: Any) -> Any:
         return {plain(str(k)): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(v) for v in value]
+    if hasattr(value, "as_json"):  # a record
+        return plain(value.as_json())
     if hasattr(value, "item"):  # a numpy scalar
         return plain(value.item())
     raise TypeError(f"{type(value).__name__} does not belong in an event")
@@ -249,6 +279,36 @@ def from_json(record: Mapping[str, Any]) -> Event:
         return cls(**values)
     except TypeError as error:
         raise ValueError(f"incomplete {cls.kind} event: {error}") from error
+
+
+_CHECKED = re.compile(r', "crc": "([0-9a-f]{8})"\}\Z')
+
+
+def to_line(event: Event) -> str:
+    """The event as a line of `events.jsonl`, with a checksum of the line at its end."""
+    text = json.dumps(to_json(event), ensure_ascii=False, allow_nan=False)
+    return f'{text[:-1]}, "crc": "{zlib.crc32(text.encode()):08x}"}}'
+
+
+def from_line(line: str) -> Event:
+    """The event of a line; lines that were written without a checksum are read too.
+
+    Raises:
+        ValueError: it is no event, or not as it was written.
+    """
+    line = line.strip()
+    found = _CHECKED.search(line)
+    if found is not None and zlib.crc32(f"{line[: found.start()]}}}".encode()) != int(found[1], 16):
+        raise ValueError("not as it was written")
+    if len(line) > _LONGEST:
+        raise ValueError("too long")
+    try:
+        record = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(record, dict):
+        raise ValueError("no object")
+    return from_json(record)
 
 
 def mapped(work: Work[T], change: Callable[[Event], Event | None]) -> Work[T]:

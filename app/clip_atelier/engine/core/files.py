@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from clip_atelier.engine.core.errors import WorkError
+from clip_atelier.engine.core.errors import NotWritten
 from clip_atelier.engine.core.i18n import _
+from clip_atelier.engine.core.paths import share
 
 
-def cannot_write(path: Path, error: OSError, hint: str = "") -> WorkError:
+def cannot_write(path: Path, error: OSError, hint: str = "") -> NotWritten:
     """The error for a failed write: the path, the reason in words, and the remedy."""
-    return WorkError(
+    return NotWritten(
         _("“{path}” cannot be written: {reason}.").format(path=path, reason=error.strerror or error),
         hint or _("Free some disk space, or choose another home folder with --home or CLIP_ATELIER_HOME."),
+        str(path),
     )
 
 
@@ -24,6 +27,7 @@ def replacing(path: Path, hint: str = "") -> Iterator[Path]:
     """Gives a temporary path beside `path` to write to, which takes its place at the end of the block.
 
     After a crash the old file or the new one is there, never half of one. An error in the block leaves the old file.
+    It keeps its permissions; what is written anew below the home is its user's alone (see `paths.keep_private`).
 
     Args:
         path: The file to write; its folder is made where it is missing.
@@ -39,6 +43,10 @@ def replacing(path: Path, hint: str = "") -> Iterator[Path]:
             yield partial
             with partial.open("rb+") as stream:
                 os.fsync(stream.fileno())
+            if path.exists():
+                shutil.copymode(path, partial)
+            elif hint:  # not below the home: it is for others too
+                share(partial)
             os.replace(partial, path)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -26,6 +27,42 @@ def default_home() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir(APP_NAME, appauthor=False))
+
+
+_shared_mask: int | None = None
+
+
+def keep_private(home: Path) -> None:
+    """Has all that this process writes from now on be its user's alone, and a home that others may read be closed.
+
+    What is written for others, outside of the home, is given the usual permissions by `share`. Windows keeps a user's
+    folders from others by itself.
+    """
+    global _shared_mask  # noqa: PLW0603 - the process has one mask, and had another one before
+    if os.name != "posix":
+        return
+    mask = os.umask(0o077)
+    if _shared_mask is None:
+        _shared_mask = mask
+    try:
+        if not home.is_dir() or not stat.S_IMODE(home.stat().st_mode) & 0o077:
+            return
+        for folder, _folders, files in os.walk(home):
+            for name in files:
+                if not os.path.islink(os.path.join(folder, name)):
+                    os.chmod(os.path.join(folder, name), 0o600)
+            os.chmod(folder, 0o700)
+    except OSError:
+        return  # another user's, or a file system without permissions
+
+
+def share(path: Path) -> None:
+    """Gives what was written for others the permissions that files usually have; a folder with all that lies in it."""
+    if _shared_mask is None:
+        return
+    for one in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        if not one.is_symlink():
+            one.chmod((0o777 if one.is_dir() else 0o666) & ~_shared_mask)
 
 
 def sample_collection() -> Path:

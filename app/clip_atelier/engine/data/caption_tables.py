@@ -1,32 +1,34 @@
 """metadata.csv and metadata.jsonl, as in Hugging Face's image folder, read from bytes of any usual encoding.
 
 A table lies in the collection's folder or in a sub-folder; its `file_name` column is relative to itself. Other columns,
-all optional: `text` (one caption, several lines, or a JSON list), `label`, `pair`, `role`, `split`.
+all optional: `text` (one caption, several lines, or a JSON list), `label`, `pair`, `role`, `split`. A row is read whole or
+named by its line.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import posixpath
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from clip_atelier.engine.core import _
-from clip_atelier.engine.data import image_gate
-from clip_atelier.engine.data.names import Lookup, nfc
+from clip_atelier.engine.core import N_, _, shown
+from clip_atelier.engine.data import image_gate, table_text
+from clip_atelier.engine.data.caption_text import CaptionReader, clean
+from clip_atelier.engine.data.names import Lookup
 from clip_atelier.engine.data.records import Problem, SplitName
+from clip_atelier.engine.data.table_text import Cell, CsvTable, JsonLines, Row, Table
+from clip_atelier.engine.data.text_encoding import SURROGATE, Encoding, UnreadableText, decoded
 
 NAMES: Final = ("metadata.csv", "metadata.jsonl")
 MAX_BYTES: Final = 256 * 1024 * 1024
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "file_name": ("file_name", "filename", "file", "image", "path"),
-    "text": ("text", "caption", "captions"),
+    "text": ("text", "caption", "captions", "prompt"),
     "label": ("label", "class", "category"),
     "pair": ("pair", "pair_id"),
     "role": ("role",),
@@ -35,9 +37,13 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 """Columns and the other names they go by; the first name is the one we write."""
 _SPLITS: Final[Mapping[str, SplitName]] = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
-    "dev": "validation", "test": "test",
+    "dev": "validation", "test": "test", "unused": "unused",
 }  # fmt: skip
-_BEYOND: Final = "\0"  # no column can be called this: such characters are taken out
+_ODD_LETTERS: Final = N_(
+    "Lines with letters that cannot be read: {lines}. They are not used; save the table as UTF-8."
+)
+_NO_TEXT: Final = N_("Lines whose text is neither a text nor a list of texts: {lines}. They are not used.")
+_NAMELESS: Final = N_("Lines that name no file in a column “file_name”: {lines}.")
 
 
 @dataclass
@@ -56,33 +62,6 @@ def split_name(text: str) -> SplitName:
     return _SPLITS.get(text.strip().lower(), "")
 
 
-def clean(text: str) -> str:
-    """A caption in composed Unicode form on one line, without control characters."""
-    kept = "".join(c if unicodedata.category(c) not in ("Cc", "Cs") else " " for c in nfc(text))
-    return " ".join(kept.split())
-
-
-def captions_of(cell: object) -> list[str]:
-    """The captions in a `text` cell: a list, a JSON list, or one a line."""
-    if isinstance(cell, str) and cell.lstrip().startswith("["):
-        with contextlib.suppress(ValueError):  # a caption may happen to begin with a bracket
-            cell = json.loads(cell)
-    lines = cell if isinstance(cell, list) else str(cell or "").splitlines()
-    return list(dict.fromkeys(filter(None, (clean(str(line)) for line in lines if line is not None))))
-
-
-def decoded(content: bytes) -> str:
-    """Text of bytes in UTF-8 (with or without mark), UTF-16 with mark, or Korean cp949."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", "replace")
-    for encoding in ("utf-8-sig", "cp949"):
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return content.decode("utf-8-sig", "surrogateescape")  # file names may hold any byte
-
-
 def content_of(path: Path, limit: int) -> bytes:
     """The bytes of a regular file.
 
@@ -96,79 +75,32 @@ def content_of(path: Path, limit: int) -> bytes:
     return content
 
 
-def rows(path: Path, problems: list[Problem], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a table with their line numbers; keys are as written in the file.
+def parsed(content: bytes, name: str) -> tuple[Table, Encoding]:
+    """A table, and how it is encoded.
 
-    Args:
-        path: A .csv or .jsonl file.
-        problems: Gets what cannot be read.
-        name: What the table is called in problems.
+    Raises:
+        UnreadableText: it is no text.
     """
-    try:
-        text = decoded(content_of(path, MAX_BYTES))
-    except image_gate.ImageProblem as problem:
-        problems.append(Problem(name, problem.reason))
-        return
-    if path.suffix.lower() == ".csv":
-        yield from _csv_rows(text, problems, name)
-        return
-    bad: list[int] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if isinstance(row, dict):
-            yield number, row
-        else:
-            bad.append(number)
-    if bad:
-        problems.append(
-            Problem(name, _("Lines that are not JSON objects: {lines}.").format(lines=_listed(bad)))
-        )
+    text, encoding = decoded(content)
+    return parsed_text(text, name), encoding
 
 
-def _listed(numbers: list[int]) -> str:
-    """The first few; a file of another kind would fill the screen with line numbers."""
-    return ", ".join(map(str, numbers[:5])) + (" …" if len(numbers) > 5 else "")
+def parsed_text(text: str, name: str) -> Table:
+    """A table of its text."""
+    return JsonLines(text) if name.lower().endswith(".jsonl") else CsvTable(text, frozenset(COLUMNS["text"]))
 
 
-def _csv_rows(text: str, problems: list[Problem], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    text = text.replace("\0", "")
-    first = text.split("\n", 1)[0]
-    # Spreadsheets in some languages separate by semicolon or tab.
-    separator = max((",", ";", "\t"), key=first.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, restkey=_BEYOND)
-    try:
-        header = reader.fieldnames or [""]
-        names, last = columns(dict.fromkeys(header)), header[-1]
-        if "file_name" not in names:
-            problems.append(Problem(name, _("The table has no column “file_name”.")))
-            return
-        longer: list[int] = []
-        for row in reader:
-            rest = row.pop(_BEYOND, None)
-            if rest and last == names.get("text"):
-                # A caption with commas, written without quotes.
-                row[last] = separator.join([row[last], *rest])
-            elif rest:
-                longer.append(reader.line_num)
-            yield reader.line_num, row
-        if longer:
-            reason = _("Lines with more cells than the header: {lines}. Put text with commas in quotes.")
-            problems.append(Problem(name, reason.format(lines=_listed(longer))))
-    except csv.Error as error:
-        reason = _("The table is damaged near line {line} ({error}).").format(
-            line=reader.line_num, error=error
-        )
-        problems.append(Problem(name, reason))
+def told_faults(faults: Mapping[str, list[int]]) -> Iterator[str]:
+    """The faults of a table as sentences."""
+    for reason, lines in faults.items():
+        yield _(reason).format(lines=table_text.listed(lines))
 
 
-def columns(row: Mapping[str, Any]) -> dict[str, str]:
-    """Which of the row's keys hold which of our columns."""
-    written = {key.strip().lower(): key for key in row}
+def columns(names: Iterable[str]) -> dict[str, str]:
+    """Which of a table's names, as written, stand for which of our columns."""
+    written: dict[str, str] = {}
+    for name in names:
+        written.setdefault(name.strip().lower(), name)
     return {
         column: written[alias]
         for column, aliases in COLUMNS.items()
@@ -177,8 +109,26 @@ def columns(row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def cells_of(row: Row) -> dict[str, list[Cell]]:
+    """The cells of a row by our columns; more than one where the table has a column twice."""
+    written: dict[str, list[Cell]] = defaultdict(list)
+    for name, cells in table_text.pairs(row):
+        written[name] += cells
+    return {
+        column: written[alias]
+        for column, aliases in COLUMNS.items()
+        for alias in reversed(aliases)
+        if alias in written
+    }
+
+
+def name_in(cells: Mapping[str, list[Cell]]) -> str:
+    """The image that a row names, with forward slashes; "" if none."""
+    return _text(cells, "file_name").strip().replace("\\", "/")
+
+
 def read_tables(
-    root: Path, side_files: set[str], paths: Lookup, problems: list[Problem]
+    root: Path, side_files: set[str], paths: Lookup, problems: list[Problem], reader: CaptionReader
 ) -> dict[str, CaptionRow]:
     """Every table of a folder. Where tables disagree, the one nearer the root wins.
 
@@ -187,6 +137,7 @@ def read_tables(
         side_files: All files that may be tables, relative to it.
         paths: The images.
         problems: Gets rows that name no image, and tables that cannot be read.
+        reader: Takes captions out of cells.
     """
     entries: dict[str, CaptionRow] = {}
     tables = sorted(path for path in side_files if posixpath.basename(path) in NAMES)
@@ -197,62 +148,137 @@ def read_tables(
         if folder in folders:
             continue  # metadata.csv comes before metadata.jsonl: edits are saved there
         folders.add(folder)
-        fresh: dict[str, CaptionRow] = {}
-        nameless: list[int] = []
-        for line, row in rows(root / table, problems, table):
-            if not _take(row, line, table, paths, fresh, problems):
-                nameless.append(line)
-        if nameless:
-            reason = _("Lines that name no file in a column “file_name”: {lines}.")
-            problems.append(Problem(table, reason.format(lines=_listed(nameless))))
-        for path, entry in fresh.items():
-            entries[path] = _merged(entries[path], entry) if path in entries else entry
+        for path, entry in read_table(root / table, table, paths, problems, reader).items():
+            entries[path] = merged(entries[path], entry) if path in entries else entry
     return entries
 
 
-def _take(
-    row: Mapping[str, Any],
-    line: int,
-    table: str,
-    paths: Lookup,
-    entries: dict[str, CaptionRow],
-    problems: list[Problem],
-) -> bool:
-    """Adds what a row says to `entries`; False if it names no file at all."""
-    found = columns(row)
-    name = _text(row, found, "file_name").strip()
-    if not name:
-        return False
-    wanted = posixpath.normpath(posixpath.join(posixpath.dirname(table), name.replace("\\", "/")))
-    matches = paths.find(wanted)
-    if not matches:
-        reason = _("Named on line {line} of {table}, but there is no such image.").format(
-            line=line, table=table
-        )
-        problems.append(Problem(wanted, reason))
-        return True
-    if len(matches) > 1:
-        reason = _(
-            "More than one file is spelled like this; the caption goes to the first. Rename the others."
-        )
-        problems.append(Problem(wanted, reason))
-    entry = entries.setdefault(matches[0], CaptionRow())
-    entry.captions += [
-        c for c in captions_of(row[found["text"]] if "text" in found else None) if c not in entry.captions
-    ]
-    entry.label = entry.label or clean(_text(row, found, "label"))
-    entry.pair = entry.pair or clean(_text(row, found, "pair"))
-    entry.role = entry.role or clean(_text(row, found, "role"))
-    entry.split = entry.split or split_name(_text(row, found, "split"))
-    return True
+def read_table(
+    file: Path, name: str, paths: Lookup, problems: list[Problem], reader: CaptionReader
+) -> dict[str, CaptionRow]:
+    """What one table says about the images; `name` is its path in the collection, which its rows are relative to."""
+    return _Reading(name, paths, problems, reader).entries(file)
 
 
-def _text(row: Mapping[str, Any], found: Mapping[str, str], column: str) -> str:
-    value = row[found[column]] if column in found else None
-    return "" if value is None else str(value)  # a class may be called 0
+class _Reading:
+    """One table on its way to entries."""
+
+    def __init__(self, name: str, paths: Lookup, problems: list[Problem], reader: CaptionReader) -> None:
+        self.name = name
+        self.paths = paths
+        self.problems = problems
+        self.reader = reader
+        self.encoding = Encoding("utf-8")
+        self.found: dict[str, CaptionRow] = {}
+
+    def entries(self, file: Path) -> dict[str, CaptionRow]:
+        try:
+            table, self.encoding = parsed(content_of(file, MAX_BYTES), self.name)
+        except image_gate.ImageProblem as problem:
+            self._problem(problem.reason)
+            return {}
+        except UnreadableText as problem:
+            self._problem(str(problem))
+            return {}
+        if isinstance(table, CsvTable) and "file_name" not in columns(table.names):
+            self._problem(_("The table has no column “file_name”."))
+            return {}
+        unknown = [name for name in table.names if name.strip()]
+        if table.rows and len(unknown) > 1 and set(columns(unknown)) == {"file_name"}:
+            reason = _(
+                "No column of the table holds captions that are understood (it has {names}). Name it “text”."
+            )
+            self._problem(reason.format(names=", ".join(map(shown, unknown[:8]))))
+        if self.encoding.guessed:
+            reason = _(
+                "Read as Western European text (Windows-1252). If letters look wrong, save it as UTF-8."
+            )
+            self._problem(reason)
+        faults = {reason: list(lines) for reason, lines in table.faults.items()}
+        for row in table.rows:
+            fault = self._take(row)
+            if fault:
+                faults.setdefault(fault, []).append(row.line)
+        for reason in told_faults(faults):
+            self._problem(reason)
+        return self.found
+
+    def _problem(self, reason: str) -> None:
+        self.problems.append(Problem(self.name, reason))
+
+    def _take(self, row: Row) -> str:
+        """Adds what a row says; a reason, to be told with its line, if it says nothing that can be used."""
+        cells = cells_of(row)
+        name = name_in(cells)
+        if not name:
+            return _NAMELESS
+        for column, found in cells.items():
+            if column != "text" and len({_plain(cell) for cell in found} - {""}) > 1:
+                return table_text.TWICE
+            if column != "file_name" and any(_has_odd(cell.value) for cell in found):
+                return _ODD_LETTERS
+        if not all(_is_text(cell.value) for cell in cells.get("text", ())):
+            return _NO_TEXT
+        path = self._path(row.line, name)
+        if path:
+            entry = self.found.setdefault(path, CaptionRow())
+            for cell in cells.get("text", ()):
+                told = self.reader.captions(cell.value)
+                entry.captions += [caption for caption in told if caption not in entry.captions]
+            entry.label = entry.label or clean(_text(cells, "label"))
+            entry.pair = entry.pair or clean(_text(cells, "pair"))
+            entry.role = entry.role or clean(_text(cells, "role"))
+            entry.split = entry.split or split_name(_text(cells, "split"))
+        return ""
+
+    def _path(self, line: int, name: str) -> str:
+        """The image that is meant, "" if there is none."""
+        folder = posixpath.dirname(self.name)
+        wanted = posixpath.normpath(posixpath.join(folder, name))
+        matches = self.paths.find(wanted)
+        if not matches:  # a name of bytes that are no letters
+            other = posixpath.normpath(posixpath.join(folder, self.encoding.as_file_name(name)))
+            matches = self.paths.find(other)
+        if not matches:
+            reason = _("Named on line {line} of {table}, but there is no such image.").format(
+                line=line, table=shown(self.name)
+            )
+            self.problems.append(Problem(wanted, reason))
+            return ""
+        if len(matches) > 1:
+            reason = _(
+                "More than one file is spelled like this; the caption goes to the first. Rename the others."
+            )
+            self.problems.append(Problem(wanted, reason))
+        return matches[0]
 
 
-def _merged(first: CaptionRow, second: CaptionRow) -> CaptionRow:
+def _plain(cell: Cell) -> str:
+    return "" if cell.value is None else str(cell.value)  # a class may be called 0
+
+
+def _text(cells: Mapping[str, list[Cell]], column: str) -> str:
+    return next(filter(None, map(_plain, cells.get(column, ()))), "")
+
+
+def _is_text(value: Any) -> bool:
+    simple = (str, int, float, type(None))
+    return isinstance(value, simple) or (
+        isinstance(value, list) and all(isinstance(one, simple) for one in value)
+    )
+
+
+def _has_odd(value: Any) -> bool:
+    """Whether a text, or one of a list, holds half a letter; a CSV's list may hold it as an escape."""
+    if isinstance(value, str) and value.lstrip().startswith("[") and "\\u" in value:
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    texts = value if isinstance(value, list) else (value,)
+    return any(SURROGATE.search(text) for text in texts if isinstance(text, str))
+
+
+def merged(first: CaptionRow, second: CaptionRow) -> CaptionRow:
+    """What two tables say about one image; the first comes before the second."""
     return CaptionRow(
         first.captions or second.captions,
         first.label or second.label,

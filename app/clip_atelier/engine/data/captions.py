@@ -1,30 +1,29 @@
-"""Where each image's words come from, and how edited words are saved."""
+"""Where each image's words come from."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import os
 import posixpath
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from clip_atelier.engine.core import N_, UserError, WorkError, _, shown
-from clip_atelier.engine.data import caption_tables, image_gate
+from clip_atelier.engine.core import N_, UserError, _, document_of_page, shown
+from clip_atelier.engine.data import caption_tables, eagle, image_gate, trainers, xmp
 from clip_atelier.engine.data.caption_tables import CaptionRow
+from clip_atelier.engine.data.caption_text import CaptionReader, clean
 from clip_atelier.engine.data.names import Lookup, nfc, stem, words
 from clip_atelier.engine.data.pairs import PairSide, is_role_folder
 from clip_atelier.engine.data.records import Problem, Source
+from clip_atelier.engine.data.text_encoding import SURROGATE, UnreadableText, decoded
 from clip_atelier.engine.settings import DataSettings
 
-SIDECAR_SUFFIXES: Final = (".txt", ".caption")
+SIDECAR_SUFFIXES: Final = (".txt", ".caption", ".xmp")
 MAX_SIDECAR_BYTES: Final = 1024 * 1024
-_ORDER: Final[tuple[Source, ...]] = ("metadata", "sidecar", "folder", "filename")
+_OWN: Final[tuple[Source, ...]] = ("metadata", "sidecar", "embedded")
+"""Sources that speak of one image, not of its folder or name."""
+_ORDER: Final[tuple[Source, ...]] = ("metadata", "sidecar", "embedded", "folder", "filename")
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,9 @@ def find_words(
     side_files: set[str],
     entries: Mapping[str, CaptionRow],
     places: Mapping[str, PairSide],
-    data: DataSettings,
+    reader: CaptionReader,
     problems: list[Problem],
+    inside: Mapping[str, tuple[str, ...]],
 ) -> dict[str, Words]:
     """The words of every image: from the chosen source, else from the sources after it, at last from the file's name.
 
@@ -53,30 +53,34 @@ def find_words(
         side_files: Files that may be captions, relative.
         entries: What the tables say.
         places: The pairs; partners share what a table or a text file says about one of them.
-        data: Which source is chosen, and the template for class folders.
+        reader: Takes captions out of text files; its settings say which source is chosen, and the template for class
+            folders.
         problems: Gets caption files that cannot be read.
+        inside: What the image files themselves say.
 
     Raises:
         UserError: the chosen source is not present.
     """
+    data = reader.data
     found: dict[Source, dict[str, tuple[str, ...]]] = {
         "metadata": _from_tables(entries, data),
-        "sidecar": _from_sidecars(root, paths, side_files, problems),
+        "sidecar": _from_sidecars(root, paths, side_files, reader, problems),
+        "embedded": _from_files(inside, reader),
         "folder": {},
         "filename": {},
     }
     order = _ORDER if data.captions == "auto" else _ORDER[_ORDER.index(data.captions) :]
     own: dict[str, tuple[Source, tuple[str, ...]]] = {}
     for path in paths:
-        for source in order[:2]:
-            if source in ("metadata", "sidecar") and path in found[source]:
+        for source in order:
+            if source in _OWN and path in found[source]:
                 own.setdefault(path, (source, found[source][path]))
     _share_in_pairs(own, places)
     classes = class_folders(paths, data if places else None)
     found["folder"] = {path: (_sentence(data, label),) for path, label in classes.items()}
     found["filename"] = {path: (words(path),) for path in paths if path not in own}
     chosen = data.captions
-    if chosen in ("metadata", "sidecar", "folder") and not found[chosen]:
+    if chosen != "auto" and chosen != "filename" and not found[chosen]:
         raise UserError(
             _(_ABSENT[chosen]).format(folder=shown(root)),
             _("Choose another source of captions, or “automatic”."),
@@ -101,6 +105,7 @@ def find_words(
 _ABSENT: Final[Mapping[str, str]] = {
     "metadata": N_("“{folder}” has no metadata.csv or metadata.jsonl with captions."),
     "sidecar": N_("“{folder}” has no text files beside its images."),
+    "embedded": N_("No image in “{folder}” holds a caption (XMP, IPTC or EXIF)."),
     "folder": N_("“{folder}” has no two sub-folders with images that could be classes."),
 }
 
@@ -112,7 +117,7 @@ def overall(found: Mapping[str, Words]) -> Source:
 
 
 def _sentence(data: DataSettings, label: str) -> str:
-    return caption_tables.clean(data.template.format(label=label))
+    return clean(data.template.replace("{label}", label))
 
 
 def _from_tables(entries: Mapping[str, CaptionRow], data: DataSettings) -> dict[str, tuple[str, ...]]:
@@ -125,7 +130,7 @@ def _from_tables(entries: Mapping[str, CaptionRow], data: DataSettings) -> dict[
 
 
 def _from_sidecars(
-    root: Path, paths: Sequence[str], side_files: set[str], problems: list[Problem]
+    root: Path, paths: Sequence[str], side_files: set[str], reader: CaptionReader, problems: list[Problem]
 ) -> dict[str, tuple[str, ...]]:
     texts = [path for path in side_files if path.lower().endswith(SIDECAR_SUFFIXES)]
     found: dict[str, tuple[str, ...]] = {}
@@ -134,8 +139,9 @@ def _from_sidecars(
     lookup = Lookup(texts)
     read: dict[str, tuple[str, ...]] = {}
     for path in paths:
-        for suffix in SIDECAR_SUFFIXES:
-            matches = lookup.find(stem(path) + suffix)
+        told = ""
+        for name in _sidecar_names(path):
+            matches = lookup.find(name)
             if not matches:
                 continue
             if len(matches) > 1:
@@ -144,26 +150,56 @@ def _from_sidecars(
                 )
                 problems.append(Problem(path, reason.format(name=shown(matches[0]))))
             if matches[0] not in read:
-                read[matches[0]] = _sidecar(root, matches[0], problems)
-            if read[matches[0]]:
-                found[path] = read[matches[0]]
+                read[matches[0]] = _sidecar(root, matches[0], reader, problems)
+            if not read[matches[0]] or (told and read[matches[0]] == read[told]):
+                continue
+            if told:
+                reason = _("Two caption files are about this image; “{name}” is used, “{other}” is not.")
+                problems.append(Problem(path, reason.format(name=shown(told), other=shown(matches[0]))))
                 break
+            told, found[path] = matches[0], read[matches[0]]
     return found
 
 
-def _sidecar(root: Path, path: str, problems: list[Problem]) -> tuple[str, ...]:
+def _sidecar_names(path: str) -> tuple[str, ...]:
+    """Files that may caption an image, the more exact name first: other programs write "b.jpg.txt" for "b.jpg"."""
+    return tuple(start + suffix for suffix in SIDECAR_SUFFIXES for start in dict.fromkeys((path, stem(path))))
+
+
+def _sidecar(root: Path, path: str, reader: CaptionReader, problems: list[Problem]) -> tuple[str, ...]:
     try:
-        content = caption_tables.content_of(root / path, MAX_SIDECAR_BYTES)
+        text, _encoding = decoded(caption_tables.content_of(root / path, MAX_SIDECAR_BYTES))
     except image_gate.ImageProblem as problem:
         problems.append(Problem(path, problem.reason))
         return ()
-    text = caption_tables.decoded(content)
-    if "\0" in text:
-        problems.append(
-            Problem(path, _("This is not a text file, so it gives no caption. Save it as plain text."))
-        )
+    except UnreadableText as problem:
+        problems.append(Problem(path, str(problem)))
         return ()
-    return tuple(caption_tables.captions_of(text))
+    if "\0" in text:
+        reason = _("This is not a text file, so it gives no caption. Save it as plain text.")
+        problems.append(Problem(path, reason))
+        return ()
+    if SURROGATE.search(text):
+        reason = _("Some letters cannot be read, so it gives no caption. Save it as UTF-8.")
+        problems.append(Problem(path, reason))
+        return ()
+    if path.lower().endswith(".xmp"):
+        try:
+            return _read(xmp.captions(text), reader)
+        except xmp.NoXmp as error:
+            problems.append(Problem(path, _("It is not XMP: {reason}").format(reason=error)))
+            return ()
+    return tuple(reader.captions(text))
+
+
+def _from_files(inside: Mapping[str, tuple[str, ...]], reader: CaptionReader) -> dict[str, tuple[str, ...]]:
+    found = {path: _read(told, reader) for path, told in inside.items() if told}
+    return {path: captions for path, captions in found.items() if captions}
+
+
+def _read(texts: Sequence[str], reader: CaptionReader) -> tuple[str, ...]:
+    """Captions of texts that are whole by themselves."""
+    return tuple(dict.fromkeys(caption for text in texts for caption in reader.captions([text])))
 
 
 def _share_in_pairs(own: dict[str, tuple[Source, tuple[str, ...]]], places: Mapping[str, PairSide]) -> None:
@@ -185,100 +221,10 @@ def class_folders(paths: Sequence[str], paired: DataSettings | None = None) -> d
     """
     found = {}
     for path in paths:
-        folder = posixpath.dirname(path)
+        folder = posixpath.dirname(document_of_page(path) or path)
         parent = posixpath.basename(folder)
         if paired is not None and is_role_folder(folder, paired):
             continue
-        if parent and not caption_tables.split_name(parent):
-            found[path] = caption_tables.clean(nfc(parent).replace("_", " ")) or parent
+        if parent and not caption_tables.split_name(parent) and not parent.endswith(eagle.INFO):
+            found[path] = clean(nfc(trainers.without_repeats(parent)).replace("_", " ")) or parent
     return found if len(set(found.values())) >= 2 else {}
-
-
-def save(root: Path, edits: Mapping[str, Sequence[str]]) -> Path:
-    """Writes edited captions to metadata.csv in the collection's folder, all at once or not at all.
-
-    Other rows and columns stay as they are; a metadata.jsonl in the same folder is carried over.
-
-    Args:
-        root: The collection's folder.
-        edits: path (relative) -> its captions; an empty list removes them.
-
-    Returns:
-        The file written.
-
-    Raises:
-        WorkError: the file cannot be read or written; the old one is kept.
-    """
-    target = root / caption_tables.NAMES[0]
-    source = (
-        target
-        if target.exists() or not (root / caption_tables.NAMES[1]).exists()
-        else root / caption_tables.NAMES[1]
-    )
-    problems: list[Problem] = []
-    kept = (
-        [row for _line, row in caption_tables.rows(source, problems, source.name)] if source.exists() else []
-    )
-    if problems:
-        raise WorkError(
-            _("“{file}” cannot be changed: {reason}").format(file=shown(source), reason=problems[0].reason),
-            _("Mend or remove it first; nothing was changed."),
-        )
-    content = _table(kept, {nfc(path): list(captions) for path, captions in edits.items()}, edits)
-    try:
-        _replace(target.resolve(), content)
-    except OSError as error:
-        raise WorkError(
-            _("“{file}” cannot be written ({error}).").format(
-                file=shown(target), error=error.strerror or error
-            ),
-            _("Free some space or change the folder's permissions; nothing was changed."),
-        ) from error
-    return target
-
-
-def _table(kept: list[dict[str, Any]], edits: dict[str, list[str]], spelled: Mapping[str, object]) -> str:
-    header: dict[str, None] = {}
-    for row in kept:
-        header.update(dict.fromkeys(row))
-    names = caption_tables.columns(header)
-    file_name, text = names.get("file_name", "file_name"), names.get("text", "text")
-    header = {**({} if file_name in header else {file_name: None}), **header, text: None}
-    left = dict(edits)
-    for row in kept:
-        name = nfc(str(row.get(file_name) or "").strip().replace("\\", "/").removeprefix("./"))
-        if name in edits:
-            # Several rows of one image: the first takes the captions, the others keep their further columns.
-            row[text] = _cell(left.pop(name, []))
-    kept += [{file_name: path, text: _cell(left[nfc(path)])} for path in spelled if nfc(path) in left]
-    out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, list(header), restval="")
-    writer.writeheader()
-    writer.writerows({key: _plain(value) for key, value in row.items()} for row in kept)
-    return out.getvalue()
-
-
-def _cell(captions: Sequence[str]) -> str:
-    cleaned = [caption for caption in map(caption_tables.clean, captions) if caption]
-    if len(cleaned) == 1 and not cleaned[0].startswith("["):
-        return cleaned[0]
-    return json.dumps(cleaned, ensure_ascii=False) if cleaned else ""
-
-
-def _plain(value: object) -> object:
-    return value if isinstance(value, str) or value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _replace(target: Path, content: str) -> None:
-    handle, name = tempfile.mkstemp(prefix=".metadata-", suffix=".tmp", dir=target.parent)
-    try:
-        # With the mark, spreadsheet programs read Korean as UTF-8; other readers skip it.
-        with os.fdopen(handle, "w", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, target.stat().st_mode & 0o777 if target.exists() else 0o644)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_atelier.engine.core import Control, Countdown, ProblemFound, UserError, Work, _
-from clip_atelier.engine.data import image_gate
+from clip_atelier.engine.core import Control, Countdown, ProblemFound, UserError, Work, _, launch
+from clip_atelier.engine.data import frames, image_gate
+from clip_atelier.engine.data.frames import Frame
 from clip_atelier.engine.data.pixels import Fit
 from clip_atelier.engine.data.records import Item
 from clip_atelier.engine.settings import DataSettings
@@ -19,15 +22,16 @@ from clip_atelier.engine.storage import BlobCache
 
 Picture = NDArray[np.uint8]
 
-# Pictures kept in memory; what goes beyond is read from the store again.
-_MEMORY = 1 << 30
+IN_MEMORY: Final = 1 << 30
+"""Bytes of pictures that are kept in memory; what goes beyond is read from the store again."""
+SEEN_ONCE: Final = 32 << 20
+"""The same where pictures are encoded once and not looked at again."""
 _LOOK_AHEAD = 64
 _KEPT_AT_ONCE = 128
-_THREADS = 4
 
 
-def _look(digest: str, size: int, how: str) -> str:
-    return f"{digest}:{size}:{how}"
+def _look(digest: str, frame: Frame, how: str) -> str:
+    return f"{digest}:{frames.name(frame)}:{how}"
 
 
 def _name(key: str) -> str:
@@ -64,18 +68,18 @@ class Fitted(_Shelf):
 
     Args:
         store: Gives the store of prepared pictures; asked only when there is something to keep.
-        size: Side of the square in pixels.
+        frame: What the model is shown.
         how: How images are fitted into it.
     """
 
-    def __init__(self, store: Callable[[], BlobCache | None], size: int, how: Fit) -> None:
+    def __init__(self, store: Callable[[], BlobCache | None], frame: Frame, how: Fit) -> None:
         super().__init__(store)
-        self.size = size
+        self.frame = frame
         self.how = how
 
     def take(self, digest: str, picture: Picture) -> None:
         """Keeps one picture, soon."""
-        self.put(_name(_look(digest, self.size, self.how)), picture)
+        self.put(_name(_look(digest, self.frame, self.how)), picture)
 
 
 class ImageCache:
@@ -84,43 +88,49 @@ class ImageCache:
     Args:
         root: The collection's folder.
         items: Its items; indices below are into this sequence.
-        size: Side of the square in pixels.
+        frame: What the model is shown: the side of a square in pixels, or patches.
         data: How images are fitted and varied.
         seed: Fixes the varied views.
         store: Where decoded pictures are kept between runs, if anywhere.
+        memory: Bytes of pictures that are kept in memory.
     """
 
     def __init__(
         self,
         root: Path,
         items: Sequence[Item],
-        size: int,
+        frame: Frame,
         data: DataSettings,
         seed: int = 0,
         store: BlobCache | None = None,
+        memory: int = IN_MEMORY,
     ) -> None:
         self.root = root
         self.items = items
-        self.size = size
+        self.frame = frame
+        self.shape = frames.shape(frame)
         self.data = data
         self.seed = seed
         self.store = store
+        self._most = memory
         self._memory: dict[tuple[int, int], Picture] = {}
 
     def key(self, index: int, view: int = 0) -> str:
-        """Name of a picture's content: the same image, size and view always have the same name."""
-        look = _look(self.items[index].digest, self.size, self.data.image_fit)
+        """Name of a picture's content: the same image, frame and view always have the same name."""
+        look = _look(self.items[index].digest, self.frame, self.data.image_fit)
         return look if view == 0 else f"{look}:{view}:{self.data.crop_min}:{self.data.flip}:{self.seed}"
 
     def _decode(self, index: int, view: int) -> Picture:
-        image = image_gate.load(self.root / self.items[index].path, target=self.size)
+        item = self.items[index]
+        # Pixels are only ever kept under the digest of their own bytes.
+        image = image_gate.load(self.root / item.path, self.frame, item.digest)
         how = self.data.image_fit
         if view == 0:
-            return image_gate.fit(image, self.size, how)
-        return image_gate.view(image, self.size, how, view, self.data.crop_min, self.data.flip, self.seed)
+            return image_gate.fit(image, self.frame, how)
+        return image_gate.view(image, self.frame, how, view, self.data.crop_min, self.data.flip, self.seed)
 
     def _remember(self, index: int, view: int, picture: Picture) -> None:
-        if (len(self._memory) + 1) * picture.nbytes <= _MEMORY:
+        if (len(self._memory) + 1) * picture.nbytes <= self._most:
             self._memory[index, view] = picture
 
     def prepare(self, indices: Sequence[int], control: Control, views: int = 1) -> Work[tuple[int, ...]]:
@@ -131,7 +141,7 @@ class ImageCache:
         wanted = [(i, v) for i in indices for v in range(views) if (i, v) not in self._memory]
         names = {pair: _name(self.key(*pair)) for pair in wanted}
         failed: dict[int, None] = {}
-        shape = (self.size, self.size, 3)
+        length = math.prod(self.shape)
         missing = []
         for start in range(0, len(wanted), 256):
             control.boundary()
@@ -139,8 +149,8 @@ class ImageCache:
             stored = self.store.get([names[pair] for pair in part]) if self.store else {}
             for pair in part:
                 data = stored.get(names[pair])
-                if data is not None and len(data) == self.size * self.size * 3:
-                    self._remember(*pair, np.frombuffer(data, np.uint8).reshape(shape))
+                if data is not None and len(data) == length:
+                    self._remember(*pair, np.frombuffer(data, np.uint8).reshape(self.shape))
                 else:
                     missing.append(pair)
         countdown = Countdown(len(missing))
@@ -161,7 +171,7 @@ class ImageCache:
     def _ahead(
         self, pairs: Sequence[tuple[int, int]], control: Control
     ) -> Iterator[tuple[tuple[int, int], Picture | UserError]]:
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="decode") as pool:
+        with ThreadPoolExecutor(launch.cores(), thread_name_prefix="decode") as pool:
             waiting: deque[tuple[tuple[int, int], Future[Picture]]] = deque()
             rest = iter(pairs)
             try:
@@ -186,13 +196,13 @@ class ImageCache:
                     future.cancel()
 
     def batch(self, indices: Sequence[int], view: int | Sequence[int] = 0) -> Picture:
-        """Pictures [B, size, size, 3]; those that memory could not hold come from the store or the file.
+        """Pictures [B, …] of the frame's shape; those that memory could not hold come from the store or the file.
 
         Raises:
             UserError: an image is no longer readable.
         """
         views = [view] * len(indices) if isinstance(view, int) else list(view)
-        out = np.empty((len(indices), self.size, self.size, 3), np.uint8)
+        out = np.empty((len(indices), *self.shape), np.uint8)
         for row, pair in enumerate(zip(indices, views, strict=True)):
             picture = self._memory.get(pair)
             if picture is None:

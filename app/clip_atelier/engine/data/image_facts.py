@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clip_atelier.engine.core import _
-from clip_atelier.engine.data import image_gate
+from clip_atelier.engine.data import embedded_texts, frames, image_gate
+from clip_atelier.engine.data.frames import Frame
 from clip_atelier.engine.data.pixels import Fit
 
 SIGHT: Final = 16
@@ -26,11 +26,12 @@ class ImageFacts:
     """What is kept about an image that was decoded without fault.
 
     Attributes:
-        digest: SHA-256 of the file, in hex.
+        digest: SHA-256 of the file, in hex; of a page, see `image_gate.digest_in`.
         width: Upright, in pixels.
         height: Upright, in pixels.
         look: 64-bit difference hash.
         sight: The letterboxed drawing in grey, uint8 [SIGHT, SIGHT], as bytes.
+        told: Captions that the file itself holds, see `embedded_texts`.
     """
 
     digest: str
@@ -38,21 +39,22 @@ class ImageFacts:
     height: int
     look: int
     sight: bytes
+    told: tuple[str, ...] = ()
 
 
 class Fitting(Protocol):
     """Wants the pictures that a scan decodes, at a model's size, so that they need not be decoded again."""
 
     @property
-    def size(self) -> int:
-        """Side of the square in pixels."""
+    def frame(self) -> Frame:
+        """What the model is shown."""
 
     @property
     def how(self) -> Fit:
-        """How an image is fitted into the square."""
+        """How an image is fitted into it."""
 
     def take(self, digest: str, picture: NDArray[np.uint8]) -> None:
-        """Keeps uint8 [size, size, 3] of the file with this SHA-256."""
+        """Keeps the prepared picture of the file with this SHA-256."""
 
 
 def read(path: Path, fitting: Fitting | None = None) -> tuple[ImageFacts, NDArray[np.uint8] | None]:
@@ -60,7 +62,7 @@ def read(path: Path, fitting: Fitting | None = None) -> tuple[ImageFacts, NDArra
 
     Args:
         path: The file.
-        fitting: At what size the picture is wanted too, if at all.
+        fitting: For what model the picture is wanted too, if at all.
 
     Returns:
         What is kept, and the fitted picture. That is None where it is not wanted, and where it may be another one than
@@ -70,29 +72,29 @@ def read(path: Path, fitting: Fitting | None = None) -> tuple[ImageFacts, NDArra
         ImageProblem: it cannot be used, or shows nothing.
     """
     with image_gate.open_regular(path) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = image_gate.digest_in(path, file)
         file.seek(0)
         reducible = file.read(3).startswith((b"\xff\xd8\xff", b"PK"))  # JPEG, or a file that may hold one
         file.seek(0)
         image, (width, height) = image_gate.decode(path, file, 8 * SIGHT)
-    small = image.convert("L")
-    small.thumbnail((8 * SIGHT, 8 * SIGHT), Image.Resampling.BOX)
-    low, high = small.getextrema()
-    # What is of one colour is so when made small too; the whole is only looked through where that leaves a doubt.
-    if low == high and _of_one_colour(image):
-        raise image_gate.ImageProblem(
-            path,
-            _("Nothing is drawn on it: it is empty, of one colour, or white on a transparent ground."),
-            _("Give a white drawing a darker background."),
-        )
+        small = image.convert("L")
+        small.thumbnail((8 * SIGHT, 8 * SIGHT), Image.Resampling.BOX)
+        low, high = small.getextrema()
+        # What is of one colour is so when made small too; the whole is only looked through where that leaves a doubt.
+        if low == high and _of_one_colour(image) and not image_gate.shows_layers(file, image):
+            raise image_gate.ImageProblem(
+                path,
+                _("Nothing is drawn on it: it is empty or of one colour."),
+            )
+        told = embedded_texts.captions(file)
     picture = None
     if (
         fitting
         and width * height <= image_gate.BIG_PIXELS
-        and (not reducible or fitting.size <= image_gate.REDUCED)
+        and (not reducible or frames.square(fitting.frame) <= image_gate.REDUCED)
     ):
-        picture = image_gate.fit(image, fitting.size, fitting.how)
-    return ImageFacts(digest, width, height, *_looks(small)), picture
+        picture = image_gate.fit(image, fitting.frame, fitting.how)
+    return ImageFacts(digest, width, height, *_looks(small), told), picture
 
 
 def _of_one_colour(image: Image.Image) -> bool:

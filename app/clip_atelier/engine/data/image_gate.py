@@ -17,17 +17,18 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from clip_atelier.engine.core import UserError, _, shown
-from clip_atelier.engine.data import layered, pixels
+from clip_atelier.engine.core import UserError, _, original, page_number, shown
+from clip_atelier.engine.data import clip_studio, documents, frames, framing, layered, photoshop, pixels
 
 SUFFIXES: Final = frozenset(
-    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".psd", ".ora", ".kra")
+    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".psd", ".ora", ".kra",
+     ".procreate", ".clip", ".pdf", ".heic", ".heif")
 )  # fmt: skip
-FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PSD")
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PSD")
 MAX_PIXELS: Final = 89_000_000
 """Largest image that is decoded whole. An A3 page at 600 dots per inch has 70 million pixels."""
 MAX_REDUCED_PIXELS: Final = 500_000_000
@@ -38,7 +39,7 @@ REDUCED: Final = 224
 """A JPEG is never decoded smaller than for a target of this size, so that a scan and most models see the same pixels and one
 decode serves both. It takes 7 % longer than the least that a scan needs."""
 
-_DAMAGE = (
+DAMAGE = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError,
     AssertionError, struct.error, zlib.error, Warning,
 )  # fmt: skip
@@ -62,7 +63,7 @@ class ImageProblem(UserError):  # noqa: N818 - a fault of the file, told to peop
         self.reason = f"{reason} {hint}".strip()
 
 
-def load(path: str | os.PathLike[str], target: int | None = None) -> Image.Image:
+def load(path: str | os.PathLike[str], target: frames.Frame | None = None, digest: str = "") -> Image.Image:
     """Reads an image as upright RGB.
 
     EXIF orientation is applied, transparency laid over white, 16-bit and float scaled by their range, CMYK and palettes
@@ -70,15 +71,29 @@ def load(path: str | os.PathLike[str], target: int | None = None) -> Image.Image
 
     Args:
         path: The file.
-        target: The side in pixels that the image will be shown at, if known: large images may then be decoded smaller
+        target: The side in pixels that the image will be shown at, or the patches, if known: large images may then be decoded smaller
             (never below twice that side) to save time and memory. Up to `REDUCED` the pixels do not depend on it,
             unless the image is a very large one.
+        digest: SHA-256 that the file's bytes must have, if any.
 
     Raises:
-        ImageProblem: the file is missing, no image, damaged, or too large.
+        ImageProblem: the file is missing, no image, damaged, too large, or of another digest.
     """
     with open_regular(path) as file:
-        return decode(path, file, target)[0]
+        if digest:
+            before = os.fstat(file.fileno())
+            _must_be(path, digest_in(path, file) == digest)
+            file.seek(0)
+        image = decode(path, file, None if target is None else frames.square(target))[0]
+        if digest:  # written over in place while it was decoded
+            after = os.fstat(file.fileno())
+            _must_be(path, (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size))
+        return image
+
+
+def _must_be(path: str | os.PathLike[str], same: bool) -> None:
+    if not same:
+        raise ImageProblem(path, _("The file was replaced after the folder was read."), _("Read it again."))
 
 
 _SIGNATURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"8BPS")
@@ -104,19 +119,27 @@ def thumbnail(path: str | os.PathLike[str], size: int) -> Image.Image:
     return image
 
 
-fit = pixels.fit
-view = pixels.view
+fit = framing.fit
+view = framing.view
 
 
 def digest_of(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a regular file, in hex; raises as `open_regular`."""
+    """SHA-256 of a regular file or of a page, in hex; raises as `open_regular`."""
     with open_regular(path) as file:
+        return digest_in(path, file)
+
+
+def digest_in(path: str | os.PathLike[str], file: io.BufferedReader) -> str:
+    """SHA-256, in hex, of what a path names: of the file's bytes, or of the document's digest and the page's number."""
+    number = page_number(path)
+    if not number:
         return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(f"{documents.digest(file)} page {number}".encode()).hexdigest()
 
 
 @contextlib.contextmanager
 def open_regular(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
-    """Opens a regular file for reading; never blocks on a FIFO or a device. Failures while reading are problems too.
+    """Opens a regular file for reading, that of a page the document it is in; never blocks on a FIFO or a device. Failures while reading are problems too.
 
     Raises:
         ImageProblem: it is missing, unreadable, or no regular file.
@@ -125,7 +148,7 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
         os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     )
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(original(Path(path)), flags)
     except FileNotFoundError as error:
         raise ImageProblem(path, _("The file is not there.")) from error
     except PermissionError as error:
@@ -159,14 +182,29 @@ def decode(
         raise ImageProblem(path, _("The file is empty."))
     if start.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
         raise ImageProblem(path, _("PostScript files are not opened."), _("Export the drawing as PNG."))
-    if start.startswith(b"PK"):
+    if start.startswith(documents.SIGNATURE):
         try:
-            file = layered.merged_picture(file)
+            image = documents.page(file, page_number(path) or 1)
+        except documents.NoPage as error:
+            raise ImageProblem(path, str(error), _("Export its pages as PNG.")) from error
+        return image, image.size
+    if _is_heic(start, file):
+        raise ImageProblem(
+            path,
+            _(
+                "HEIC photographs are not opened: their decoder comes under terms that this program cannot take on."
+            ),
+            _("Export them as JPEG or AVIF, or have the camera save “Most Compatible”."),
+        )
+    if start.startswith((b"PK", clip_studio.SIGNATURE)):
+        inside = layered.merged_picture if start.startswith(b"PK") else clip_studio.preview
+        try:
+            file = inside(file)
         except layered.NoPicture as error:
             raise ImageProblem(path, str(error), _("Save it again, or export the drawing as PNG.")) from error
     try:
         with Image.open(file, formats=FORMATS) as image:
-            return _decode(path, image, target)
+            return _decode(path, file, image, target)
     except UnidentifiedImageError as error:
         raise ImageProblem(
             path, _("This is not an image of a known kind."), _("Save it as PNG, JPEG, WebP or TIFF.")
@@ -175,7 +213,7 @@ def decode(
         raise ImageProblem(
             path, _("There is not enough memory for this image."), _("Save a smaller copy.")
         ) from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if "truncated" in str(error).lower():
             raise ImageProblem(path, _("The file ends too early."), _("Save or copy it again.")) from error
         raise ImageProblem(
@@ -185,8 +223,17 @@ def decode(
         ) from error
 
 
+def _is_heic(start: bytes, file: BinaryIO) -> bool:
+    """Whether the file says that it holds HEVC pictures. HEIC and AVIF share one container, told apart by its brands."""
+    if start[4:8] != b"ftyp":
+        return False
+    brands = file.read(min(int.from_bytes(start[:4]), 1024))
+    file.seek(0)
+    return b"avif" not in brands[8:] and b"avis" not in brands[8:]
+
+
 def _decode(
-    path: str | os.PathLike[str], image: Image.Image, target: int | None
+    path: str | os.PathLike[str], file: BinaryIO, image: Image.Image, target: int | None
 ) -> tuple[Image.Image, tuple[int, int]]:
     size = image.size
     full = image.width * image.height
@@ -204,8 +251,10 @@ def _decode(
     with _one_big_image if full > BIG_PIXELS else contextlib.nullcontext():
         stored = image.size
         image.load()
+        if image.format == "PSD" and _is_flat(image):
+            image = _from_layers(path, file, image)
         # A damaged EXIF block says nothing about the orientation, but the pixels are still good.
-        with contextlib.suppress(*_DAMAGE):
+        with contextlib.suppress(*DAMAGE):
             ImageOps.exif_transpose(image, in_place=True)
         if image.size != stored:  # turned by a quarter, here or (TIFF) while loading
             size = size[::-1]
@@ -214,6 +263,38 @@ def _decode(
         if target is not None and full > BIG_PIXELS:
             return pixels.to_small_rgb(image, target, zero_is_white), size
         return pixels.to_rgb(image, zero_is_white), size
+
+
+def shows_layers(file: BinaryIO, image: Image.Image) -> bool:
+    """Whether a picture of one colour, decoded from this file, is not the merged picture that the file carries."""
+    file.seek(0)
+    if file.read(4) != b"8BPS":
+        return False
+    file.seek(0)
+    with Image.open(file, formats=("PSD",)) as merged:
+        return merged.convert("RGB").getpixel((0, 0)) != image.getpixel((0, 0))
+
+
+def _is_flat(image: Image.Image) -> bool:
+    """Whether the picture is of one colour."""
+    bounds: Any = image.getextrema()
+    return all(low == high for low, high in (bounds if isinstance(bounds[0], tuple) else (bounds,)))
+
+
+def _from_layers(path: str | os.PathLike[str], file: BinaryIO, image: Image.Image) -> Image.Image:
+    """What a Photoshop file without a merged picture shows; the picture as it is where it has no layers."""
+    if not getattr(image, "layers", ()) or photoshop.says_merged(file):
+        return image
+    try:
+        return photoshop.composed(file, image.size, MAX_PIXELS)
+    except photoshop.NotPlain as error:
+        raise ImageProblem(
+            path,
+            _(
+                "It was saved without its merged picture, and its layers are blended in ways that are not read."
+            ),
+            _("Save it again with maximised compatibility, or export the drawing as PNG."),
+        ) from error
 
 
 def _cause(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Painting programs' zip files (.ora, .kra): the merged picture they carry, read with a bound and never extracted."""
+"""Painting programs' zip files (.ora, .kra, .procreate): the merged picture they carry, read with a bound and never extracted."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import BinaryIO, Final
 
 from clip_atelier.engine.core import _
 
-MERGED: Final = ("mergedimage.png", "preview.png", "Thumbnails/thumbnail.png")
-"""Where Krita and OpenRaster keep the whole picture, best first."""
+MERGED: Final = ("mergedimage.png", "preview.png", "Thumbnails/thumbnail.png", "QuickLook/Thumbnail.png")
+"""Where Krita, OpenRaster and Procreate keep the whole picture, best first."""
 MAX_BYTES: Final = 128 * 1024 * 1024
 
 
@@ -19,7 +19,7 @@ class NoPicture(Exception):  # noqa: N818 - says what is missing
 
 
 def merged_picture(file: BinaryIO) -> BinaryIO:
-    """The PNG of the merged picture inside a .ora or .kra file, in memory.
+    """The PNG of the merged picture inside a .ora, .kra or .procreate file, in memory.
 
     Raises:
         NoPicture: the zip is damaged, has no merged picture, or unpacks to more than `MAX_BYTES`.

@@ -8,6 +8,8 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
+from clip_atelier.engine.core import document_of_page
+
 
 def nfc(text: str) -> str:
     """Composed form: macOS writes Korean syllables and accents in pieces."""
@@ -53,12 +55,17 @@ _TRAILING = re.compile(r"(?:[\s(#-]+|(?<=[^\W\d]{2}))\d+\)?$")
 _COPY = re.compile(r"\s*(-\s*)?\b(copy|사본|복사본)\s*(\(?\d+\)?)?$", re.IGNORECASE)
 
 
+def is_nameless(name: str) -> bool:
+    """Whether a file's name, without its suffix, is such as cameras and scanners give: "IMG_1234"."""
+    return bool(_CAMERA.fullmatch(re.sub(r"[_+~]+", " ", name)))
+
+
 def words(path: str) -> str:
     """A file's name as words: "02_redPanda-v2.png" gives "red panda v2".
 
-    Names without words, as cameras and scanners give them, stay as they are: "IMG_1234".
+    Names without words, as cameras and scanners give them, stay as they are: "IMG_1234". Pages are called like their document.
     """
-    raw = nfc(stem(posixpath.basename(path)))
+    raw = nfc(stem(posixpath.basename(document_of_page(path) or path)))
     raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "ignore")
     text = re.sub(r"[_+~]+|\.(?=\D)|(?<=\w)-(?=\w)", " ", raw)
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
-Fit = Literal["letterbox", "crop"]
+Fit = Literal["letterbox", "crop", "squash"]
 Square = npt.NDArray[np.uint8]
 """[size, size, 3]"""
 
@@ -19,15 +19,20 @@ _GAP: Final = 3.0
 """From twice this many times the wanted size on, whole pixels are averaged before the bicubic filter: a third less time, and
 a quarter of a grey level's difference on average."""
 WHITE: Final = (255, 255, 255)
+DARK: Final = (40, 40, 40)
+"""The ground under white ink."""
 _DEEP: Final = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
-def to_rgb(image: Image.Image, zero_is_white: bool = False) -> Image.Image:
-    """RGB on white paper, from any mode that Pillow decodes.
+def to_rgb(
+    image: Image.Image, zero_is_white: bool = False, ground: tuple[int, int, int] | None = None
+) -> Image.Image:
+    """RGB on white paper, from any mode that Pillow decodes; white ink alone lies on dark paper, as it is not seen on white.
 
     Args:
         image: Loaded and upright.
         zero_is_white: For modes of more than 8 bits: whether small values are bright.
+        ground: The paper under what is transparent; the one that shows the ink where left out.
     """
     if image.mode in _DEEP:
         return _from_deep(image, zero_is_white)
@@ -37,13 +42,26 @@ def to_rgb(image: Image.Image, zero_is_white: bool = False) -> Image.Image:
         return converted if converted is not None else image
     if image.has_transparency_data:
         ink = image if image.mode == "RGBA" else image.convert("RGBA")
-        paper = Image.new("RGB", image.size, WHITE)
-        paper.paste(ink, mask=ink.getchannel("A"))
-        return paper
+        paper = _laid(ink, ground or WHITE)
+        return _laid(ink, DARK) if ground is None and _unseen(paper, ink) else paper
     if image.mode != "RGB":
         return image.convert("RGB")
     image.info = {}  # what it says of the file (EXIF, gamma) is used up
     return image
+
+
+def _laid(ink: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
+    paper = Image.new("RGB", ink.size, ground)
+    paper.paste(ink, mask=ink.getchannel("A"))
+    return paper
+
+
+def _unseen(paper: Image.Image, ink: Image.Image) -> bool:
+    """Whether something is drawn in RGBA ink that cannot be seen on white paper."""
+    if paper.getextrema() != ((255, 255),) * 3:
+        return False
+    low, high = ink.getchannel("A").getextrema()
+    return low != high  # of one and the same transparency it shows nothing on any ground
 
 
 def to_small_rgb(image: Image.Image, target: int, zero_is_white: bool = False) -> Image.Image:
@@ -55,10 +73,19 @@ def to_small_rgb(image: Image.Image, target: int, zero_is_white: bool = False) -
     if factor < 2 or image.mode in ("I", "F"):  # their range is that of the whole image
         return to_rgb(image, zero_is_white)
     step = factor * max(1, _BAND // (image.width * factor))
+    ground = None
+    if image.has_transparency_data and image.mode not in _DEEP:  # one ground for all bands
+        ground = WHITE
+        strips = (
+            image.crop((0, top, image.width, min(top + step, image.height)))
+            for top in range(0, image.height, step)
+        )
+        if all(_laid(strip.convert("RGBA"), WHITE).getextrema() == ((255, 255),) * 3 for strip in strips):
+            ground = DARK
     small = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
     for top in range(0, image.height, step):
         band = image.crop((0, top, image.width, min(top + step, image.height)))
-        small.paste(to_rgb(band, zero_is_white).reduce(factor), (0, top // factor))
+        small.paste(to_rgb(band, zero_is_white, ground).reduce(factor), (0, top // factor))
     return small
 
 
@@ -112,7 +139,8 @@ def fit(image: Image.Image, size: int, how: Fit = "letterbox") -> Square:
     Args:
         image: RGB, any size.
         size: Side of the square in pixels.
-        how: "letterbox" keeps the whole drawing and fills with the paper's colour; "crop" takes the central square.
+        how: "letterbox" keeps the whole drawing and fills with the paper's colour; "crop" takes the central square;
+            "squash" keeps the whole drawing and not its shape.
 
     Returns:
         uint8 [size, size, 3]
@@ -122,6 +150,8 @@ def fit(image: Image.Image, size: int, how: Fit = "letterbox") -> Square:
         left, top = (image.width - side) / 2, (image.height - side) / 2
         box = (left, top, left + side, top + side)
         return np.array(image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=_GAP))
+    if how == "squash":
+        return np.array(image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=_GAP))
     return _place(image, size, paper_colour(image), 1.0, 0.5, 0.5)
 
 
@@ -147,18 +177,24 @@ def view(
         return fit(image, size, how)
     chance = random.Random(f"{seed}/{index}")
     paper = paper_colour(image)
+    varied = part(image, chance, crop_min, flip)
+    if how != "letterbox":
+        return fit(varied, size, how)
+    return _place(varied, size, paper, chance.uniform(0.85, 1.0), chance.random(), chance.random())
+
+
+def part(image: Image.Image, chance: random.Random, crop_min: float, flip: bool) -> Image.Image:
+    """A part of an RGB image, of at least `crop_min` of its area; half of the time mirrored, where that is allowed."""
     share = chance.uniform(crop_min, 1.0)
     stretch = math.sqrt(share) ** chance.uniform(-0.5, 0.5)  # the cut is not quite of the drawing's own shape
     wide, high = min(1.0, math.sqrt(share) * stretch), min(1.0, math.sqrt(share) / stretch)
     width, height = max(1, round(image.width * wide)), max(1, round(image.height * high))
     left = round(chance.random() * (image.width - width))
     top = round(chance.random() * (image.height - height))
-    cut = image.crop((left, top, left + width, top + height))
+    found = image.crop((left, top, left + width, top + height))
     if flip and chance.random() < 0.5:
-        cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if how == "crop":
-        return fit(cut, size, "crop")
-    return _place(cut, size, paper, chance.uniform(0.85, 1.0), chance.random(), chance.random())
+        found = found.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return found
 
 
 def _place(
@@ -174,11 +210,11 @@ def _place(
 
 
 def zoomed(picture: Square, factor: float) -> Square:
-    """A fitted picture [size, size, 3] larger or smaller about its middle; new room has the corner's colour."""
-    size = len(picture)
-    side = max(1, round(size * factor))
-    resized = Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
+    """A fitted picture [H, W, 3] larger or smaller about its middle; new room has the corner's colour."""
+    height, width = picture.shape[:2]
+    high, wide = max(1, round(height * factor)), max(1, round(width * factor))
+    resized = Image.fromarray(picture).resize((wide, high), Image.Resampling.BICUBIC)
     paper = tuple(int(value) for value in picture[0, 0])
-    square = Image.new("RGB", (size, size), paper)
-    square.paste(resized, ((size - side) // 2, (size - side) // 2))
-    return np.asarray(square)
+    sheet = Image.new("RGB", (width, height), paper)
+    sheet.paste(resized, ((width - wide) // 2, (height - high) // 2))
+    return np.asarray(sheet)

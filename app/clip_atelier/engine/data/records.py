@@ -16,8 +16,8 @@ from pydantic import Field
 from clip_atelier.engine.core import Record, Text
 
 Role = Literal["", "sketch", "artwork"]
-SplitName = Literal["", "train", "validation", "test"]
-Source = Literal["metadata", "sidecar", "folder", "filename", "mixed"]
+SplitName = Literal["", "train", "validation", "test", "unused"]
+Source = Literal["metadata", "sidecar", "embedded", "folder", "filename", "mixed"]
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,14 @@ class Item:
     """One readable image.
 
     Attributes:
-        path: Relative to the collection's folder, with forward slashes; undecodable bytes stay as surrogates.
-        digest: SHA-256 of the file's bytes, in hex.
+        path: Relative to the collection's folder, with forward slashes; undecodable bytes stay as surrogates. A page of a
+            document is named below it: "book.pdf/page 002".
+        digest: SHA-256 of the file's bytes, in hex; of a page, of the document's digest and the page's number.
         captions: At least one, in the order they were written.
         label: The class it belongs to, "" if none.
         pair: Key shared by the sketches and artworks that belong together, "" if none.
         role: Its part in a pair.
-        split: What the collection itself declares, "" if nothing.
+        split: What the collection itself declares, "" if nothing; "unused" keeps it out of every part.
         width: In pixels, upright (EXIF applied).
         height: In pixels, upright.
         look: 64-bit difference hash of the letterboxed drawing; near-duplicates differ in few bits.
@@ -95,7 +96,8 @@ class Collection:
         items: Ordered by path.
         caption_source: Where the captions came from; "mixed" if from more than one source.
         duplicates: Groups of paths that show (nearly) the same drawing.
-        notes: Translated remarks on the whole, e.g. "1 folder could not be read".
+        notes: Translated remarks on what is wrong with the whole, e.g. "1 folder could not be read".
+        remarks: Translated remarks on how captions were taken where that was not as written.
     """
 
     root: Path
@@ -104,6 +106,7 @@ class Collection:
     problems: tuple[Problem, ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -134,7 +137,7 @@ class Collection:
         return sum(len(item.captions) for item in self.items)
 
     def absolute(self, item: Item) -> Path:
-        """Where an item's file is."""
+        """Where an item's file is; `original` gives the document that a page is in."""
         return self.root / item.path
 
     def summary(self) -> ScanSummary:
@@ -148,6 +151,6 @@ class Collection:
             caption_source=self.caption_source,
             problems=tuple(ScanProblem(path=p.path, reason=p.reason) for p in self.problems),
             duplicates=self.duplicates,
-            notes=self.notes,
+            notes=self.notes + self.remarks,
             fingerprint=self.fingerprint,
         )

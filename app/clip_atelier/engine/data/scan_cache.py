@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 from dataclasses import dataclass
@@ -10,15 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from clip_atelier.engine.data.image_facts import ImageFacts
-from clip_atelier.engine.storage import NewerDatabase, open_database, transaction
+from clip_atelier.engine.storage import NewerDatabase, checksum, fault_of, open_database, transaction
 
-_VERSION: Final = 2
+_VERSION: Final = 4
 """Raise it when `read` finds out other things: old entries are then forgotten."""
 _FORGET: Final = "DROP TABLE IF EXISTS readings;"
 _TABLE: Final = """
 CREATE TABLE IF NOT EXISTS readings (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
-    digest TEXT, width INTEGER, height INTEGER, look INTEGER, sight BLOB
+    digest TEXT, width INTEGER, height INTEGER, look INTEGER, sight BLOB,
+    told TEXT, crc INTEGER
 ) WITHOUT ROWID
 """
 _NOT_DAMAGE: Final = (
@@ -62,13 +64,13 @@ class ScanCache:
         look = (
             reading.look - (1 << 64) if reading.look >> 63 else reading.look
         )  # SQLite's integers are signed
-        self._new.append(
-            (
-                self._root + os.fsencode(path),
-                *(stamp.size, stamp.mtime_ns, stamp.ctime_ns),
-                *(reading.digest, reading.width, reading.height, look, reading.sight),
-            )
+        row = (
+            self._root + os.fsencode(path),
+            *(stamp.size, stamp.mtime_ns, stamp.ctime_ns),
+            *(reading.digest, reading.width, reading.height, look, reading.sight),
+            json.dumps(reading.told),
         )
+        self._new.append((*row, checksum(*row)))
         if len(self._new) >= 256:
             self.save()
 
@@ -76,7 +78,7 @@ class ScanCache:
         """Writes what is new. A disk that is full or a cache that is locked costs the entries, not the scan."""
         if self._database is not None and self._new:
             with contextlib.suppress(sqlite3.Error), transaction(self._database):
-                self._database.executemany("REPLACE INTO readings VALUES (?,?,?,?,?,?,?,?,?)", self._new)
+                self._database.executemany("REPLACE INTO readings VALUES (?,?,?,?,?,?,?,?,?,?,?)", self._new)
         self._new = []
 
     def forget_gone(self) -> None:
@@ -113,7 +115,16 @@ class ScanCache:
         beyond = self._root[:-1] + bytes([self._root[-1] + 1])
         rows = database.execute("SELECT * FROM readings WHERE path > ? AND path < ?", (self._root, beyond))
         cut = len(self._root)
-        for path, size, mtime_ns, ctime_ns, digest, width, height, look, sight in rows.fetchall():
-            reading = ImageFacts(digest, width, height, look % (1 << 64), sight)
+        for *row, crc in rows.fetchall():
+            path, size, mtime_ns, ctime_ns, digest, width, height, look, sight, told = row
+            if crc != checksum(*row):
+                continue
+            reading = ImageFacts(digest, width, height, look % (1 << 64), sight, tuple(json.loads(told)))
             self._known[os.fsdecode(path[cut:])] = Stamp(size, mtime_ns, ctime_ns), reading
         self._gone = set(self._known)
+
+
+def scan_cache_fault(file: Path) -> str:
+    """What is wrong with such a file, "" where nothing is."""
+    columns = "path, size, mtime_ns, ctime_ns, digest, width, height, look, sight, told"
+    return fault_of(file, "readings", columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -23,10 +22,12 @@ from clip_atelier.engine.core import (
     UserError,
     Work,
     _,
+    launch,
     shown,
 )
-from clip_atelier.engine.data import caption_tables, captions, image_gate
+from clip_atelier.engine.data import caption_tables, captions, eagle, image_gate, other_tables, trainers
 from clip_atelier.engine.data.caption_tables import CaptionRow
+from clip_atelier.engine.data.caption_text import CaptionReader
 from clip_atelier.engine.data.duplicates import near_duplicates
 from clip_atelier.engine.data.image_facts import Fitting, ImageFacts, read
 from clip_atelier.engine.data.names import Lookup, nfc
@@ -37,7 +38,7 @@ from clip_atelier.engine.data.walk import Found, walk
 from clip_atelier.engine.settings import DataSettings
 
 AHEAD: Final = 32
-"""Files that may be decoded before their turn: bounds memory, and how long a stop takes."""
+"""Files that may be decoded before their turn, at least two to a core: bounds memory, and how long a stop takes."""
 EVERY: Final = 0.1
 """Seconds between two progress events."""
 
@@ -74,17 +75,26 @@ def scan(
     for problem in found.problems:
         yield ProblemFound(path=problem.path, reason=problem.reason)
     problems = list(found.problems)
+    left_out = trainers.without_masks(found.images)
+    of_eagle = eagle.take(folder, found.images, found.side_files, problems)
     readings = yield from _readings(folder, found, problems, control, cache, fitting)
     if not readings:
         raise _nothing(folder, found, problems)
     paths = sorted(readings)
     reported = len(problems)
-    notes = _unreadable(found)
-    entries = caption_tables.read_tables(folder, found.side_files, Lookup(found.images), problems)
+    notes = _unreadable(found) + left_out + trainers.repeats(paths)
+    reader = CaptionReader(data)
+    entries = caption_tables.read_tables(folder, found.side_files, Lookup(found.images), problems, reader)
+    for path, entry in other_tables.read(folder, found.side_files, found.images, problems, reader).items():
+        entries[path] = caption_tables.merged(entries[path], entry) if path in entries else entry
+    for path, told in of_eagle.items():
+        entry = CaptionRow(captions=reader.captions(told))
+        entries[path] = caption_tables.merged(entries[path], entry) if path in entries else entry
     entries = {path: entry for path, entry in entries.items() if path in readings}
     problems += _twins(paths)
     places = find_pairs(paths, entries, data, notes)
-    words = captions.find_words(folder, paths, found.side_files, entries, places, data, problems)
+    inside = {path: reading.told for path, reading in readings.items()}
+    words = captions.find_words(folder, paths, found.side_files, entries, places, reader, problems, inside)
     items = []
     for path in paths:
         reading, place, said = readings[path], places.get(path), words[path]
@@ -104,7 +114,7 @@ def scan(
         )
     alike = near_duplicates([readings[path] for path in paths], control)
     alike = tuple(group for group in alike if not _partners([items[i] for i in group]))
-    torn = sum(len({items[i].split for i in group}) > 1 for group in alike)
+    torn = sum(len({items[i].split for i in group} - {"unused"}) > 1 for group in alike)
     if torn:
         notes.append(
             _("Near-duplicates that the “split” column puts into different parts: {count}.").format(
@@ -120,6 +130,7 @@ def scan(
         problems=tuple(sorted(problems, key=lambda problem: problem.path)),
         duplicates=tuple(tuple(paths[i] for i in group) for group in alike),
         notes=tuple(notes),
+        remarks=tuple(reader.remarks()),
     )
     yield Scanned(
         images=len(items),
@@ -189,14 +200,15 @@ def _readings(
 def _decoded(
     folder: Path, paths: list[str], control: Control, fitting: Fitting | None
 ) -> Iterator[tuple[str, Future[Read]]]:
-    """Reads files in a few threads (Pillow decodes without the interpreter's lock), in order, at most `AHEAD` ahead."""
-    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="scan")
+    """Reads files in a few threads (Pillow decodes without the interpreter's lock), in order, not far ahead."""
+    threads = launch.cores()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="scan")
     waiting: deque[tuple[str, Future[Read]]] = deque()
     coming = iter(paths)
     try:
         while True:
             control.boundary()
-            while len(waiting) < AHEAD and (path := next(coming, None)) is not None:
+            while len(waiting) < max(AHEAD, 2 * threads) and (path := next(coming, None)) is not None:
                 waiting.append((path, pool.submit(read, folder / path, fitting)))
             if not waiting:
                 return
@@ -216,7 +228,8 @@ def _split(path: str, entries: Mapping[str, CaptionRow]) -> SplitName:
 
 def _partners(items: list[Item]) -> bool:
     """A sketch and its artwork may look alike; that makes them no duplicates."""
-    return len({item.pair for item in items} | {""}) == 2 and len({item.role for item in items}) == len(items)
+    pairs = {item.pair for item in items}  # a copy outside of the pair has none
+    return "" not in pairs and len(pairs) == 1 and len({item.role for item in items}) == len(items)
 
 
 def _twins(paths: list[str]) -> list[Problem]:
@@ -250,6 +263,8 @@ def _nothing(folder: Path, found: Found, problems: list[Problem]) -> UserError:
     first = [f"{shown(problem.path)}: {problem.reason}" for problem in problems[:3]] + _unreadable(found)
     return UserError(
         " ".join([message, *first]),
-        _("Choose a folder with PNG, JPEG, WebP, TIFF, PSD, ORA or KRA files."),
+        _(
+            "Choose a folder with PNG, JPEG, WebP, AVIF, TIFF, PSD, PDF, Procreate, Clip Studio, Krita or OpenRaster files."
+        ),
         "folder",
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from clip_atelier.engine.core import UserError, _
+from clip_atelier.engine.core import UserError, _, document_of_page
 from clip_atelier.engine.data.duplicates import Groups
 from clip_atelier.engine.data.names import folded
 from clip_atelier.engine.data.records import Collection
@@ -26,7 +26,7 @@ SHARED_BY_MANY: Final = 8
 
 @dataclass(frozen=True)
 class Split:
-    """Indices of a collection's items, each in one part.
+    """Indices of a collection's items, each in one part; in none where the collection says that it is unused.
 
     Attributes:
         groups: One id per item; items of one group are never in different parts (unless the collection declares so).
@@ -53,10 +53,14 @@ def split(collection: Collection, data: DataSettings, seed: int) -> Split:
     """
     groups = _groups(collection)
     items = collection.items
-    parts: list[Part | None] = [item.split or None for item in items]
+    used = [i for i, item in enumerate(items) if item.split != "unused"]
+    parts: list[Part | None] = [
+        None if item.split == "" or item.split == "unused" else item.split for item in items
+    ]
     declared = {part for part in parts if part}
     if declared:
-        parts = [part or "train" for part in parts]
+        for index in used:
+            parts[index] = parts[index] or "train"
         if "train" not in parts:
             raise UserError(
                 _("The collection's split leaves no images to learn from."),
@@ -67,8 +71,8 @@ def split(collection: Collection, data: DataSettings, seed: int) -> Split:
             for index, part in _divided(collection, groups, missing, data.validation, 0.0, seed).items():
                 parts[index] = part
     else:
-        everything = range(len(items))
-        parts = list(_divided(collection, groups, everything, data.validation, data.test, seed).values())
+        for index, part in _divided(collection, groups, used, data.validation, data.test, seed).items():
+            parts[index] = part
     return Split(
         train=tuple(i for i, part in enumerate(parts) if part == "train"),
         validation=tuple(i for i, part in enumerate(parts) if part == "validation"),
@@ -77,7 +81,8 @@ def split(collection: Collection, data: DataSettings, seed: int) -> Split:
     )
 
 
-def _groups(collection: Collection) -> tuple[int, ...]:
+def _belonging(collection: Collection) -> Groups:
+    """What belongs together whatever its captions say: pairs, near-duplicates, the pages of a document."""
     items = collection.items
     base = Groups(len(items))
     for members in collection.pairs.values():
@@ -87,6 +92,16 @@ def _groups(collection: Collection) -> tuple[int, ...]:
     for alike in collection.duplicates:
         for path in alike[1:]:
             base.join(index_of[alike[0]], index_of[path])
+    first_page: dict[str, int] = {}
+    for index, item in enumerate(items):
+        if document := document_of_page(item.path):
+            base.join(first_page.setdefault(document, index), index)
+    return base
+
+
+def _groups(collection: Collection) -> tuple[int, ...]:
+    items = collection.items
+    base = _belonging(collection)
     groups = Groups(len(items))
     shared: dict[str, list[int]] = defaultdict(list)
     for index, item in enumerate(items):
@@ -119,11 +134,14 @@ def _divided(
     for index in among:
         members[groups[index]].append(index)
     if len(members) < FEWEST:
+        hint = _("Add images until there are at least {least} that differ.").format(least=FEWEST)
+        if any(document_of_page(collection.items[index].path) for index in among):
+            hint += " " + _("The pages of one PDF stay together and count as one.")
         raise UserError(
             _("The collection has {count} different drawings, too few to keep some aside.").format(
                 count=len(members)
             ),
-            _("Add images until there are at least {least} that differ.").format(least=FEWEST),
+            hint,
         )
     if len(members) < FEWEST_FOR_TEST:
         test = 0.0

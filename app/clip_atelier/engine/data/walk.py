@@ -9,18 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from clip_atelier.engine.core import N_, Control, _
-from clip_atelier.engine.data import image_gate
+from clip_atelier.engine.core import N_, Control, _, page_name
+from clip_atelier.engine.data import documents, image_gate, other_tables
 from clip_atelier.engine.data.records import Problem
 from clip_atelier.engine.data.scan_cache import Stamp
 
 UNREAD: Final = frozenset(
-    (".eps", ".ps", ".ai", ".pdf", ".svg", ".svgz", ".xcf", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".tga", ".exr", ".hdr",
-     ".clip", ".procreate", ".sai", ".sai2", ".mdp", ".afphoto", ".afdesign", ".dng", ".cr2", ".cr3", ".nef", ".arw")
+    (".eps", ".ps", ".ai", ".svg", ".svgz", ".xcf", ".jxl", ".jp2", ".tga", ".exr", ".hdr",
+     ".sai", ".sai2", ".mdp", ".afphoto", ".afdesign", ".dng", ".cr2", ".cr3", ".nef", ".arw")
 )  # fmt: skip
 """Kinds of drawings that are named as not read, instead of being passed over in silence."""
 _IGNORED: Final = frozenset(("__macosx", "@eadir", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin"))
-_SIDE_FILES: Final = frozenset((".txt", ".caption", ".csv", ".jsonl"))
+_SIDE_FILES: Final = (
+    frozenset((".txt", ".caption", ".xmp", ".csv", ".tsv", ".jsonl", ".json")) | other_tables.UNREAD
+)
 
 
 @dataclass
@@ -120,10 +122,27 @@ def _add(root: Path, path: str, status: os.stat_result, found: Found) -> None:
         if is_kind(status.st_mode):
             found.problems.append(Problem(path, _(reason)))
             return
-    if suffix in image_gate.SUFFIXES or (not suffix and image_gate.sniff(root / path)):
+    if suffix == ".pdf":
+        _add_pages(root, path, Stamp.of(status), found)
+    elif suffix in image_gate.SUFFIXES or (not suffix and image_gate.sniff(root / path)):
         found.images[path] = Stamp.of(status)
     elif suffix in UNREAD:
         reason = _("Files of the kind {suffix} are not read. Export the drawing as PNG.").format(
             suffix=suffix
         )
+        found.problems.append(Problem(path, reason))
+
+
+def _add_pages(root: Path, path: str, stamp: Stamp, found: Found) -> None:
+    """Each page of a document is a drawing; a document of one page is one by its own name."""
+    count = documents.page_count(root / path)
+    if count < 2:
+        found.images[path] = stamp
+        return
+    for number in range(1, min(count, documents.MAX_PAGES) + 1):
+        found.images[page_name(path, number)] = stamp
+    if count > documents.MAX_PAGES:
+        reason = _(
+            "The document has {count} pages; the first {most} are read. Divide it into several."
+        ).format(count=count, most=documents.MAX_PAGES)
         found.problems.append(Problem(path, reason))

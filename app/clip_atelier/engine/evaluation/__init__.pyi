@@ -2,6 +2,7 @@ from . import bootstrap as bootstrap
 from . import comparison as comparison
 from . import findings as findings
 from . import metrics as metrics
+from . import model_comparison as model_comparison
 from . import sets as sets
 from . import significance as significance
 from . import strengths as strengths
@@ -10,7 +11,7 @@ from .comparison import Mark as Mark
 from .comparison import Row as Row
 from .comparison import spoken as spoken
 from .embedding import embed as embed
-from .embedding import embed_one_batch as embed_one_batch
+from .embedding import embed_a_few as embed_a_few
 from .embedding import evaluation_set_of as evaluation_set_of
 from .embedding import select_by as select_by
 from .held_out import HeldOut as HeldOut
@@ -21,11 +22,14 @@ from .measurements import WordChange as WordChange
 from .measurements import WordChanges as WordChanges
 from .measurements import Wording as Wording
 from .metrics import METRICS as METRICS
+from .model_comparison import ModelComparison as ModelComparison
+from .model_comparison import compare_models as compare_models
 from .sets import TASKS as TASKS
 from .sets import EvaluationSet as EvaluationSet
 from .sets import Task as Task
 from .sets import caption_key as caption_key
 from .sets import positives as positives
+from .significance import TOO_FEW as TOO_FEW
 from .significance import Values as Values
 from .significance import difference_of as difference_of
 from .significance import price as price

@@ -21,7 +21,7 @@ from clip_atelier.engine.core import Control, UserError, _, replacing, with_inte
 from clip_atelier.engine.evaluation import bootstrap
 from clip_atelier.engine.evaluation.metrics import METRICS
 from clip_atelier.engine.evaluation.sets import TASKS
-from clip_atelier.engine.runs import Difference, ModelRecord, RunFolder, Runs, TrainResult
+from clip_atelier.engine.runs import Difference, ModelRecord, RunFolder, RunLabel, Runs, TrainResult, label_of
 from clip_atelier.engine.settings import DECLARED, affecting, written
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ class Row:
         settings: Dotted names; empty where the run cannot be understood.
         result: What came out; empty while there is nothing.
         collection: Fingerprint of what it was trained on; empty while unknown.
+        preset: The name it was begun with: in the window that of its preset.
+        label: What the user says of it.
     """
 
     run: str
@@ -77,6 +79,8 @@ class Row:
     collection: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     model: ModelRecord | None = None
+    preset: str = ""
+    label: RunLabel = field(default_factory=RunLabel)
 
     @property
     def measured(self) -> bool:
@@ -149,10 +153,10 @@ def row(run: RunFolder) -> Row:
     Raises:
         UserError: its record cannot be read.
     """
-    record = run.record
+    record, label = run.record, label_of(run.path)
     return Row(
         run=run.id,
-        name=record.name,
+        name=label.name or record.name,
         status=run.status,
         created=record.created,
         folder=record.folder,
@@ -162,13 +166,16 @@ def row(run: RunFolder) -> Row:
         collection=record.data.fingerprint if record.data else "",
         versions=record.versions,
         model=record.model,
+        preset=record.name,
+        label=label,
     )
 
 
 def varied(rows: Iterable[Row]) -> list[str]:
     """Names of the settings in which the rows differ, in the order of their declaration."""
     known = [row.settings for row in rows if row.settings]
-    return [name for name in DECLARED if len({written(one.get(name)) for one in known}) > 1]
+    telling = [name for name, declared in DECLARED.items() if declared.affects != {"process"}]
+    return [name for name in telling if len({written(one.get(name)) for one in known}) > 1]
 
 
 def keys(rows: Iterable[Row]) -> list[str]:
@@ -231,7 +238,16 @@ def conclusion(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> str:
     if alike:
         text = _("{measure}: best is “{run}”; {count} more cannot be told from it, query by query.")
         return text.format(measure=measure, run=name, count=alike)
-    return _("{measure}: best is “{run}”, measurably ahead of all others.").format(measure=measure, run=name)
+    alike_asked = [one for one in measured if one.questions == best[0].questions and one is not best[0]]
+    beaten = sum(one.verdict(key) == "gain" for one in alike_asked)
+    said = (
+        _("{measure}: best is “{run}”, measurably ahead of all others that helped ({count}).")
+        if beaten
+        else _("{measure}: only “{run}” is measurably better than the untouched base.")
+    ).format(measure=measure, run=name, count=beaten)
+    if len(alike_asked) + 1 < len(measured):
+        said += " " + _("Those that answered other questions are not compared with it.")
+    return said
 
 
 def apart(one: Row, other: Row, key: str) -> bool:

@@ -21,7 +21,9 @@ def gained_and_forgotten(result: GainedForgotten) -> list[str]:
     said = []
     if result.best == 0:
         said.append(
-            _("No strength helped on the validation images, so the run recommends 0: the untouched base.")
+            _(
+                "No strength helped on the validation images, so the training recommends 0: the untouched base."
+            )
         )
         told = points.get(1.0, max(result.points, key=lambda point: point.gained or 0.0))
     else:
@@ -66,7 +68,9 @@ def gained_and_forgotten(result: GainedForgotten) -> list[str]:
             _("The run has learned from all these drawings: with new ones it does less well than here. The table of its own result was measured on drawings not learned from.")
         )  # fmt: skip
     if result.changed:
-        said.append(_("The collection has changed since this run: some images may have been trained on."))
+        said.append(
+            _("The collection has changed since this training: some images may have been trained on.")
+        )
     return said
 
 
@@ -105,7 +109,7 @@ def words(result: WordChanges) -> list[str]:
         )
     )  # fmt: skip
     if result.best == 0:
-        said.append(_("The run itself recommends strength 0, the untouched base."))
+        said.append(_("The training itself recommends strength 0, the untouched base."))
     if result.templates:
         said.append(wording(result))
     return said

@@ -99,12 +99,12 @@ def open_on(
     changed = own and trained_on not in ("", collection.fingerprint)
     if changed:
         yield Notice(
-            text=_("The collection has changed since this run: some images may have been trained on.")
+            text=_("The collection has changed since this training: some images may have been trained on.")
         )
     yield Phase(name="load", title=_("Opening the model"))
     opened = open_run(run, models)
     store = BlobCache.of_features(home, settings.hardware.cache_gb)
     pictures = ImageCache(
-        collection.root, collection.items, opened.clip.image_size, settings.data, settings.train.seed, store
+        collection.root, collection.items, opened.clip.frame, settings.data, settings.train.seed, store
     )
     return HeldOut(opened, collection, parts, pictures, store, own, changed)

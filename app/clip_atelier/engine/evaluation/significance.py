@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,12 @@ from clip_atelier.engine.evaluation.sets import TASKS, EvaluationSet
 from clip_atelier.engine.runs import Comparison, Difference, QuestionResult
 
 Values = dict[str, NDArray[np.float64]]
+
+TOO_FEW: Final = "too few to measure"
+"""The verdict where not even a change of every answer to the better could be told from luck."""
+FEWEST: Final = 6
+"""Independent queries from which on a difference can be more than luck: of five that all improve, a fair coin does as much
+in 6 % of cases (sign test, two-sided, 2 / 2^5), of six in 3 %."""
 
 
 def difference_of(interval: bootstrap.Interval) -> Difference:
@@ -53,9 +60,11 @@ def compared(
         f"{task}/{name}": change for task, one in asked.items() for name, change in one.difference.items()
     }
     primary = difference[primary_metric]
-    word = bootstrap.verdict(
+    word: str = bootstrap.verdict(
         bootstrap.Interval(_number(primary.value), _number(primary.low), _number(primary.high))
     )
+    if asked[primary_metric.rpartition("/")[0]].verdict == TOO_FEW:
+        word = TOO_FEW
     return Comparison(
         base=before,
         adapted=after,
@@ -79,6 +88,8 @@ def question(
 ) -> QuestionResult:
     """One question's comparison: every metric with its interval, the verdict on mAP, which is finer than R@1.
 
+    Below `FEWEST` independent queries there are no intervals, and the verdict says so.
+
     Args:
         base: Metric -> [Q] values of the untouched model.
         adapted: The same of the adapted one.
@@ -91,13 +102,17 @@ def question(
         )
         for name in base
     }
+    few = len(np.unique(clusters)) < FEWEST
     return QuestionResult(
         queries=len(clusters),
         gallery=gallery,
         base=metrics.aggregate(dict(base)),
         adapted=metrics.aggregate(dict(adapted)),
-        difference={name: difference_of(interval) for name, interval in intervals.items()},
-        verdict=bootstrap.verdict(intervals["mAP"]),
+        difference={
+            name: Difference(value=interval.value) if few else difference_of(interval)
+            for name, interval in intervals.items()
+        },
+        verdict=TOO_FEW if few else bootstrap.verdict(intervals["mAP"]),
     )
 
 
@@ -123,6 +138,8 @@ def sentence(
         after: That of the adapted model.
         difference: Adapted minus base by task/metric, each with `value`, `low` and `high`.
     """
+    if word == TOO_FEW:
+        return _("Too few drawings to measure: add drawings, or look at the results by eye.")
     task, _slash, metric = primary_metric.rpartition("/")
     facts = _("{direction} {metric}: {before:.3f} before, {after:.3f} after (difference {value:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}).").format(
         direction=_(TASKS[task]), metric=metric, before=before, after=after, **_ends(difference[primary_metric])
@@ -130,7 +147,7 @@ def sentence(
     opening = {
         "gain": _("The adaptation helped."),
         "loss": _("The adaptation made retrieval worse."),
-    }.get(word, _("Nothing measurable was gained."))
+    }.get(word, _("No difference found that chance could not explain."))
     return f"{opening} {facts} {price(difference, primary_metric)}".rstrip()
 
 

@@ -3,7 +3,17 @@ from .grid import DEFAULT_GRID as DEFAULT_GRID
 from .grid import Grid as Grid
 from .grid_records import GridRow as GridRow
 from .grid_records import GridTable as GridTable
+from .grid_records import StoredGrid as StoredGrid
+from .locked_protocol import Protocol as Protocol
+from .locked_protocol import ProtocolRepeat as ProtocolRepeat
+from .locked_protocol import lock_protocol as lock_protocol
+from .locked_protocol import repeat_protocol as repeat_protocol
 from .queue import table as table
+from .training_queue import QueuedTraining as QueuedTraining
+from .training_queue import TrainingQueue as TrainingQueue
+from .training_queue import queue_file as queue_file
+from .training_queue import read_queue as read_queue
+from .training_queue import write_queue as write_queue
 from .unfinished_grids import Unfinished as Unfinished
 from .unfinished_grids import forget as forget
 from .unfinished_grids import unfinished as unfinished

@@ -27,11 +27,11 @@ from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import TrainResult
 
 
-def fill(grid: Grid, home: Path, models: Models, control: Control) -> Work[GridTable]:
+def fill(grid: Grid, home: Path, models: Models, control: Control, *, apart: bool = False) -> Work[GridTable]:
     """Trains what is still missing of a grid and returns its table.
 
     A cell that fails is noted and the next one begins. Stopping keeps everything: the same call goes on, also within
-    the run that was stopped.
+    the run that was stopped. With `apart`, each cell is trained in a process of its own.
 
     Raises:
         UserError: the folder or a setting is wrong, or another process is filling the same grid.
@@ -52,12 +52,12 @@ def fill(grid: Grid, home: Path, models: Models, control: Control) -> Work[GridT
     except OSError as error:
         raise cannot_write(queue.path, error) from error
     try:
-        return (yield from _fill(queue, home, models, control))
+        return (yield from _fill(queue, home, models, control, apart))
     finally:
         lock.release()
 
 
-def _fill(queue: Queue, home: Path, models: Models, control: Control) -> Work[GridTable]:
+def _fill(queue: Queue, home: Path, models: Models, control: Control, apart: bool) -> Work[GridTable]:
     total = len(queue.entries)
     queue.save()
     for number, entry in enumerate(queue.entries, 1):
@@ -71,7 +71,7 @@ def _fill(queue: Queue, home: Path, models: Models, control: Control) -> Work[Gr
             number=number, total=total, title=title, status="running", seconds_left=queue.seconds_left()
         )
         try:
-            result = yield from _run(queue, entry, home, models, control)
+            result = yield from _run(queue, entry, home, models, control, apart)
         except Stopped:
             result = TrainResult(status="stopped")
         except Exception as error:  # noqa: BLE001 - one failure, whatever it is, does not end the night
@@ -91,13 +91,20 @@ def _fill(queue: Queue, home: Path, models: Models, control: Control) -> Work[Gr
     return queue.document("done")
 
 
-def _run(queue: Queue, entry: QueuedRun, home: Path, models: Models, control: Control) -> Work[TrainResult]:
+def _run(
+    queue: Queue, entry: QueuedRun, home: Path, models: Models, control: Control, apart: bool
+) -> Work[TrainResult]:
     """Goes on with the entry's own unfinished run where there is one, else trains a new one."""
     from clip_atelier.engine import training
 
     if entry.run:
         try:
-            return (yield from _noting(training.resume(home, entry.run, models, control), queue, entry))
+            going = (
+                training.resume_apart(home, entry.run, control)
+                if apart
+                else training.resume(home, entry.run, models, control)
+            )
+            return (yield from _noting(going, queue, entry))
         except WorkError:
             raise
         except UserError:
@@ -105,7 +112,8 @@ def _run(queue: Queue, entry: QueuedRun, home: Path, models: Models, control: Co
             entry.run = ""
     chosen = queue.grid.settings(queue.cells[entry.cell], entry.seed)
     plan = training.Plan(queue.grid.folder, chosen, home, queue.name(entry))
-    return (yield from _noting(training.train(plan, models, control), queue, entry))
+    new = training.train_apart(plan, control) if apart else training.train(plan, models, control)
+    return (yield from _noting(new, queue, entry))
 
 
 def _noting(work: Work[TrainResult], queue: Queue, entry: QueuedRun) -> Work[TrainResult]:

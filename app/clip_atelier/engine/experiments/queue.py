@@ -96,7 +96,7 @@ class Queue:
             cells=tuple(self.cells),
             entries=tuple(StoredRun(**vars(entry)) for entry in self.entries),
         )
-        write_document(self.path, stored)
+        write_document(self.path, stored, copy=True)
 
     def title(self, entry: QueuedRun) -> str:
         """The entry's varied settings in words."""
@@ -133,6 +133,8 @@ class Queue:
         return (
             chosen.lora.target_modules,
             chosen.train.towers,
+            chosen.train.last_layers,
+            chosen.lora.use_dora,
             chosen.train.method,
             chosen.train.epochs,
             chosen.model.name,

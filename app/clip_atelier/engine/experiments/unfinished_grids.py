@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
 
-from clip_atelier.engine.core import DamagedFile, cannot_write, read_document
+from clip_atelier.engine.core import DamagedFile, UserError, _, copy_of, read_document, shown
 from clip_atelier.engine.experiments.grid import Grid
 from clip_atelier.engine.experiments.grid_records import StoredGrid
+from clip_atelier.engine.storage import Trash, TrashEntry
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class Unfinished:
 
 def unfinished(home: Path) -> list[Unfinished]:
     """The grids that were begun and not finished, the latest first. Files that cannot be read are left out."""
-    files = sorted((home / "grids").glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    files = sorted((home / "grids").glob("[!.]*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     found = []
     for path in files:
         try:
@@ -63,14 +65,17 @@ def _held(path: Path) -> bool:
         return True
 
 
-def forget(home: Path, grid: str) -> None:
-    """Takes a grid's queue off the disk; its runs stay.
+def forget(home: Path, grid: str) -> TrashEntry:
+    """Puts a grid's queue into the home's trash; its runs stay.
 
     Raises:
-        WorkError: its file cannot be removed.
+        UserError: there is no such grid.
+        WorkError: its file cannot be moved.
     """
     path = home / "grids" / f"{grid}.json"
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    if Path(grid).name != grid or not path.is_file():
+        raise UserError(_("There is no table “{name}”.").format(name=shown(grid)))
+    entry = Trash(home).put("table", grid, path)
+    with contextlib.suppress(OSError):
+        copy_of(path).unlink(missing_ok=True)
+    return entry

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import safetensors.torch
 import torch
@@ -21,12 +22,16 @@ from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
 from clip_atelier.engine.core import UserError, WorkError, _
-from clip_atelier.engine.models import shapes, weights
+from clip_atelier.engine.models import output_matrix, shapes, weights
 from clip_atelier.engine.models.family import ROLE_OF_TARGET, Model, Tower
 from clip_atelier.engine.settings import Settings
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _TEMPERATURE = "logit_scale.json"
+_MAGNITUDE = "lora_magnitude_vector"
+
+BASE_FINGERPRINT: Final = "base_fingerprint"
+"""Under this name the weights of an adapter say which model they were made for."""
 
 
 def target_names(clip: Model, settings: Settings) -> list[str]:
@@ -52,14 +57,24 @@ def target_names(clip: Model, settings: Settings) -> list[str]:
     return [t.module for t in found]
 
 
-def peft_config(settings: Settings, names: list[str]) -> LoraConfig | LNTuningConfig:
-    """The PEFT configuration; the LoRA block passes as it is, towers narrow the targets to full names."""
+def peft_config(
+    settings: Settings, names: list[str], modules: Iterable[str] = ()
+) -> LoraConfig | LNTuningConfig:
+    """The PEFT configuration; the LoRA block passes as it is, towers narrow the targets to full names.
+
+    Args:
+        settings: The settings of the update.
+        names: Dotted names of the modules to adapt.
+        modules: Dotted names of all modules of the model.
+    """
     if settings.train.method == "layernorm":
         return LNTuningConfig(target_modules=names)
     lora = settings.lora.peft_arguments
     leaves = list(settings.lora.target_modules)
     # The short names are what everybody writes; they are kept where they mean the very same matrices.
-    plain = settings.train.towers == "both" and {n.rpartition(".")[2] for n in names} == set(leaves)
+    meant = {name for name in modules if name.rpartition(".")[2] in leaves} or set(names)
+    plain = settings.train.towers == "both" and {n.rpartition(".")[2] for n in meant} == set(leaves)
+    plain = plain and meant == set(names)
     lora["target_modules"] = leaves if plain else names
     return LoraConfig(**lora)
 
@@ -70,7 +85,7 @@ class Adapter:
 
     Attributes:
         trainable: Names of the trained tensors inside the model, with the tensors themselves.
-        initial: Values before training of those that are not LoRA factors (norms, biases, temperature).
+        initial: Values before training of those that are not LoRA factors (norms, biases, temperature, DoRA's lengths).
     """
 
     clip: Model
@@ -146,10 +161,44 @@ class Adapter:
         total = torch.zeros((), device=self.clip.device.place)
         for layer, scaling in self._scaling.items():
             a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight  # [r, in], [out, r]
-            total = total + scaling**2 * ((b.T @ b) * (a @ a.T)).sum()
+            if layer.use_dora["default"]:
+                total = total + (self.effective(layer) - layer.get_base_layer().weight).square().sum()
+            else:
+                total = total + scaling**2 * ((b.T @ b) * (a @ a.T)).sum()
         for name, first in self.initial.items():
-            total = total + (self.trainable[name] - first).square().sum()
+            if _MAGNITUDE not in name:
+                total = total + (self.trainable[name] - first).square().sum()
         return total
+
+    def effective(self, layer: LoraLayer) -> Tensor:
+        """The matrix [out, in] that a layer applies at the present strength; differentiable."""
+        a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight  # [r, in], [out, r]
+        scaling = self._scaling[layer] * self._adapter_scale
+        weight: Tensor = layer.get_base_layer().weight + scaling * (b @ a)
+        if not layer.use_dora["default"]:
+            return weight
+        lengths = layer.lora_magnitude_vector["default"].weight / weight.norm(dim=1)
+        found: Tensor = lengths[:, None] * weight
+        return found
+
+    def _update(self, layer: LoraLayer) -> dict[str, Tensor]:
+        """The factors A [r, in] and B [out, r], whose product is what a layer adds to its matrix at the present strength."""
+        a, b = (side["default"].weight.detach().cpu() for side in (layer.lora_A, layer.lora_B))
+        if not layer.use_dora["default"]:
+            return {"A": a.contiguous(), "B": (b * self._scaling[layer] * self._adapter_scale).contiguous()}
+        # Rows of other lengths are no low-rank change.
+        with torch.no_grad():
+            whole = (self.effective(layer) - layer.get_base_layer().weight).cpu() * (self._adapter_scale != 0)
+        return {"A": whole.contiguous(), "B": torch.eye(len(whole))}
+
+    def settle(self) -> None:
+        """After the factors were written to by hand: DoRA's lengths become those of the rows as they are now."""
+        with torch.no_grad():
+            for layer, scaling in self._scaling.items():
+                if layer.use_dora["default"]:
+                    a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+                    rows = layer.get_base_layer().weight + scaling * (b @ a)
+                    layer.lora_magnitude_vector["default"].weight.copy_(rows.norm(dim=1))
 
     def state(self) -> dict[str, Tensor]:
         """Copies of the trained tensors as they are now, by name."""
@@ -183,11 +232,21 @@ class Adapter:
             factor = self._adapter_scale if "lora_B" in name else 1.0
             scaled[name] = (tensor.detach().cpu() * factor).contiguous()
         config = self.model.peft_config["default"]
+        # With these PEFT's own AutoPeftModel finds the class of the base.
+        base = type(self.clip.net)
+        config.auto_mapping = {"base_model_class": base.__name__, "parent_library": base.__module__}
         config.save_pretrained(str(folder), inference_mode=True)
+        added = self.clip.layout.added
+        layer = self.clip.net.get_submodule(added) if added else None
+        if isinstance(layer, LoraLayer):
+            scaled = output_matrix.apart(folder, scaled, added, self._update(layer))
         if self.settings.train.temperature == "trained":
-            value = float(self.clip.temperature.detach())
-            (folder / _TEMPERATURE).write_text(json.dumps({"logit_scale": value}), encoding="utf-8")
-        safetensors.torch.save_file(scaled, folder / _ADAPTER_WEIGHTS, metadata={"format": "pt"})
+            values = {"logit_scale": float(self.clip.temperature.detach())}
+            if self.clip.logit_bias is not None:
+                values["logit_bias"] = float(self.clip.logit_bias.detach())
+            (folder / _TEMPERATURE).write_text(json.dumps(values), encoding="utf-8")
+        made_for = {"format": "pt", "base_model": self.clip.name, BASE_FINGERPRINT: self.clip.fingerprint}
+        safetensors.torch.save_file(scaled, folder / _ADAPTER_WEIGHTS, metadata=made_for)
 
 
 def attach(clip: Model, settings: Settings) -> Adapter:
@@ -200,19 +259,26 @@ def attach(clip: Model, settings: Settings) -> Adapter:
     """
     detach(clip)
     names = target_names(clip, settings)
-    config = peft_config(settings, names)
+    config = peft_config(settings, names, [name for name, _module in clip.net.named_modules()])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.train.seed)
         model = get_peft_model(clip.net, config)
     model.to(clip.device.place).eval()  # new layers come with dropout on
     if settings.train.temperature == "trained":
         clip.temperature.requires_grad_(True)
+        if clip.logit_bias is not None:
+            clip.logit_bias.requires_grad_(True)
     trainable = {n: p for n, p in clip.net.named_parameters() if p.requires_grad}
     _assert_targets(trainable, names, settings)
-    initial = {n: p.detach().clone() for n, p in trainable.items() if "lora_" not in n}
+    initial = {n: p.detach().clone() for n, p in trainable.items() if is_interpolated(n)}
     adapter = Adapter(clip, model, settings, trainable, initial)
     clip.adapter = adapter
     return adapter
+
+
+def is_interpolated(name: str) -> bool:
+    """Whether the strength moves a trained tensor between its first and last values; LoRA's factors are scaled."""
+    return "lora_" not in name or _MAGNITUDE in name
 
 
 def attached(clip: Model) -> Adapter | None:

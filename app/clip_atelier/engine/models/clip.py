@@ -5,51 +5,63 @@ Same arithmetic as transformers', run stage by stage (see `family`); a test chec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoTokenizer, CLIPModel
+from transformers import CLIPModel
 
 from clip_atelier.engine.core import UserError, _
-from clip_atelier.engine.models import layers, weights
+from clip_atelier.engine.models import layers, opening, text_reading, weights
 from clip_atelier.engine.models.device import Device
 from clip_atelier.engine.models.families import FAMILIES
 from clip_atelier.engine.models.family import Attached, Layout, Tower
+from clip_atelier.engine.models.text_reading import TextReading
 
-# Its bars would be written over the command line's own progress.
-transformers.utils.logging.disable_progress_bar()
-
-# CLIP's own statistics, for folders that came without a preprocessor_config.json.
-_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-LAYOUT: Final = FAMILIES["clip"].layout
+_LAYER: Final = re.compile(r"\.encoder\.layers?\.(\d+)\.")
 
 
 class Clip:
     """A loaded CLIP. Its weights are never changed; adapters are attached by `engine.adapters`.
 
+    Families that differ from it in their text tower, their ends or their pictures are classes of their own made from it.
+
     Attributes:
         net: transformers' model (modules inside may be wrapped by PEFT while an adapter is attached).
-        image_size: Side of the square it sees, in pixels.
+        frame: What it is shown: the side of a square in pixels, or patches.
+        image_size: Side of that square, or of the largest one it could be shown.
         dim: Length of an embedding.
         recompute: Whether optimiser steps keep only what enters each layer (see `models.layers.recomputed`).
     """
 
     family: str = "clip"
-    layout: Layout = LAYOUT
+    layout: Layout = FAMILIES["clip"].layout
     loss: Literal["softmax", "sigmoid"] = "softmax"
+    highest_scale: float = 100.0
+    net_class: ClassVar[Any] = CLIPModel
+    statistics: ClassVar[tuple[tuple[float, ...], tuple[float, ...]]] = (
+        # CLIP's own, for folders that came without a preprocessor_config.json.
+        (0.48145466, 0.4578275, 0.40821073),
+        (0.26862954, 0.26130258, 0.27577711),
+    )
+    # Whether texts are computed at the length of the longest of a batch, which is exact.
+    trims: ClassVar[bool] = True
+    exports_onnx: ClassVar[bool] = True
+    # Parts of the names of tensors behind a tower's layers.
+    ends: ClassVar[tuple[str, ...]] = ("post_layernorm", "final_layer_norm")
+    # Ends of the names of stored tensors that transformers does not use.
+    surplus: ClassVar[str] = r"position_ids$"
 
     def __init__(self, folder: Path, device: Device, name: str = "") -> None:
-        config = weights.read_json(folder / "config.json")
-        if config.get("model_type") != "clip":
+        config = weights.config_of(folder)
+        if config.get("model_type") != self.family:
             raise UserError(
                 _("“{folder}” is not a CLIP model (its type is “{kind}”).").format(
                     folder=folder, kind=config.get("model_type")
@@ -57,7 +69,8 @@ class Clip:
                 _("Choose a Hugging Face CLIP folder."),
                 "model.name",
             )
-        self.fingerprint = weights.fingerprint(folder)
+        self.files = weights.file_digests(folder)
+        self.fingerprint = weights.fingerprint_of(self.files)
         self.folder = folder
         self.name = name or folder.name
         self.device = device
@@ -65,30 +78,59 @@ class Clip:
         self.recompute = False
         # The base's embeddings of lists of captions asked for lately; `engine.features` fills it.
         self.known_texts: dict[tuple[str, ...], NDArray[np.float32]] = {}
-        try:
-            self.net: Any = CLIPModel.from_pretrained(
-                folder, dtype=torch.float32, attn_implementation=device.attention, local_files_only=True,
-                use_safetensors=True,
-            )  # fmt: skip
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise UserError(
-                _("The model in “{folder}” cannot be opened: {reason}").format(folder=folder, reason=error),
-                _("Choose a complete Hugging Face CLIP folder with weights, configuration and tokenizer."),
-                "model.name",
-            ) from error
+        self.net: Any = self.load(folder, device.attention)
         self.net.to(device.place).eval().requires_grad_(False)
+        self.tokenizer: Any = opening.tokenizer(folder, self.net.config.text_config.vocab_size)
         vision, text = self.net.config.vision_config, self.net.config.text_config
-        self.image_size = int(vision.image_size)
-        self.dim = int(self.net.config.projection_dim)
-        self.context = int(text.max_position_embeddings)
+        facts = FAMILIES[self.family].facts_of(folder)
+        self.frame, self.image_size = facts.frame, facts.image_size
+        ends: Any = self.projection("vision")
+        self.dim = int(ends.weight.shape[0])
+        self.context = self._context()
+        self._must_agree()
         self.layers: dict[Tower, int] = {"vision": vision.num_hidden_layers, "text": text.num_hidden_layers}
-        preprocessing = folder / "preprocessor_config.json"
-        found = weights.read_json(preprocessing) if preprocessing.is_file() else {}
+        mean, std = opening.statistics(folder, *self.statistics)
         shape = (1, 3, 1, 1)
-        self._mean = torch.tensor(found.get("image_mean", _MEAN), device=device.place).view(shape) * 255
-        self._std = torch.tensor(found.get("image_std", _STD), device=device.place).view(shape) * 255
-        self._eos = int(text.eos_token_id)
+        self._mean = torch.tensor(mean, device=device.place).view(shape) * 255
+        self._std = torch.tensor(std, device=device.place).view(shape) * 255
+
+    @classmethod
+    def load(cls, folder: Path, attention: str = "eager") -> Any:
+        """Transformers' model of a folder, in fp32 on the processor.
+
+        Raises:
+            UserError: its files are not whole or do not fit each other.
+        """
+        weights.weight_files(folder)
+        return opening.network(cls.net_class, folder, attention, surplus=cls.surplus)
+
+    @classmethod
+    def save(cls, net: Any, folder: Path) -> None:
+        """Writes such a model as a Hugging Face folder, without tokenizer and preprocessing."""
+        with opening.quiet():
+            net.save_pretrained(folder)
+
+    @classmethod
+    def image_embeddings(cls, net: Any, pixel_values: Tensor) -> Tensor:
+        """Embeddings [B, dim] by transformers' own forward, as an exported model computes them."""
+        found: Tensor = net.get_image_features(pixel_values).pooler_output
+        return found
+
+    @classmethod
+    def text_embeddings(cls, net: Any, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Embeddings [B, dim] of token ids [B, T], likewise."""
+        found: Tensor = net.get_text_features(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).pooler_output
+        return found
+
+    def _must_agree(self) -> None:
+        """Configuration and tokenizer must mean the same by the token at which texts are pooled."""
+        if (eos := self.eos) is not None:
+            opening.must_agree(self.folder, "eos_token_id", eos, opening.last_id(self.tokenizer))
+
+    def _context(self) -> int:
+        return int(self.net.config.text_config.max_position_embeddings)
 
     @property
     def parameters(self) -> int:
@@ -97,14 +139,19 @@ class Clip:
 
     @property
     def logit_scale(self) -> float:
-        """The model's own factor on similarities: 1 / temperature, at most 100."""
-        return min(float(self.net.logit_scale.detach().exp()), 100.0)
+        """The model's own factor on similarities: 1 / temperature, at most `highest_scale`."""
+        return min(float(self.net.logit_scale.detach().exp()), self.highest_scale)
 
     @property
     def temperature(self) -> nn.Parameter:
         """The logarithm of `logit_scale`, which may be trained."""
         found: nn.Parameter = self.net.logit_scale
         return found
+
+    @property
+    def logit_bias(self) -> nn.Parameter | None:
+        """What is added to scaled similarities; None where the family knows no such thing."""
+        return None
 
     def last_cut(self, tower: Tower) -> int:
         """The cut that is the finished embedding."""
@@ -113,13 +160,13 @@ class Clip:
     def stage_of(self, tensor: str, tower: Tower) -> int | None:
         """The stage that a tensor belongs to; None if it lies outside the tower."""
         last = self.layers[tower]
-        if tensor.startswith(LAYOUT.projections[tower]):
+        if tensor.startswith(self.layout.projections[tower]):
             return last + 2
         if not tensor.startswith(f"{tower}_model."):
             return None
-        if ".encoder.layers." in tensor:
-            return int(tensor.split(".encoder.layers.")[1].split(".", maxsplit=1)[0]) + 1
-        return last + 1 if "post_layernorm" in tensor or "final_layer_norm" in tensor else 0
+        if found := _LAYER.search(tensor):
+            return int(found[1]) + 1
+        return last + 1 if any(end in tensor for end in self.ends) else 0
 
     def cut_shape(self, cut: int) -> tuple[int, ...]:
         """Shape of one image's value at a cut of the vision tower."""
@@ -144,7 +191,7 @@ class Clip:
 
     def projection(self, tower: Tower) -> nn.Module:
         """The last matrix of a tower, whose outputs are the embeddings."""
-        found: nn.Module = self.net.visual_projection if tower == "vision" else self.net.text_projection
+        found: nn.Module = self.net.get_submodule(self.layout.projections[tower])
         return found
 
     # Images
@@ -152,7 +199,7 @@ class Clip:
     def pixels(self, pictures: Tensor) -> Tensor:
         """uint8 pictures [B, H, W, 3] as normalised floats [B, 3, H, W] on the device."""
         x = pictures.to(self.device.place, non_blocking=True).permute(0, 3, 1, 2).float()
-        return (x - self._mean) / self._std
+        return x.sub_(self._mean).div_(self._std)  # in its own memory: it is a copy already
 
     def image(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Runs the vision tower's stages start to stop - 1.
@@ -179,10 +226,29 @@ class Clip:
             elif stage == last + 1:
                 x = tower.post_layernorm(x[:, 0])
             else:
-                x = self.net.visual_projection(x)
+                x = self.projection("vision")(x)
         return x
 
     # Texts
+
+    def _written(self, text: str) -> str:
+        """A text as the model's training wrote it."""
+        return text
+
+    def readings(self, texts: Sequence[str]) -> list[TextReading]:
+        """How much of each text the model reads, and which of its words it does not know.
+
+        Where the tokenizer cannot tell, everything counts as read and known.
+        """
+        written = [self._written(text) for text in texts]
+        if self._whole is None:
+            return [TextReading(text) for text in written]
+        return text_reading.read(self._whole, self.context, written)
+
+    @cached_property
+    def _whole(self) -> Tokenizer | None:
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        return text_reading.whole_tokenizer(backend.to_str()) if isinstance(backend, Tokenizer) else None
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Token ids [B, T], T the longest of the batch; texts that are too long end early, always with the EOS token.
@@ -192,14 +258,24 @@ class Clip:
         ids: Tensor = self.tokenizer(
             list(texts), padding="longest", truncation=True, max_length=self.context, return_tensors="pt"
         )["input_ids"]
-        if self._eos != 2:
-            without = ~(ids == self._eos).any(dim=1)
-            ids[without, -1] = self._eos
+        eos = self.eos
+        if eos is not None:
+            without = ~(ids == eos).any(dim=1)
+            ids[without, -1] = eos
         return ids.to(self.device.place)
 
+    @property
+    def eos(self) -> int | None:
+        """Id of the token that ends a text; None where that is simply the highest id in use.
+
+        An id of 2 marks the old configurations of which this is so.
+        """
+        found = int(self.net.config.text_config.eos_token_id)
+        return None if found == 2 else found
+
     def _eos_positions(self, ids: Tensor) -> Tensor:
-        # An id of 2 marks old configurations whose EOS is simply the highest id in use.
-        return ids.argmax(dim=-1) if self._eos == 2 else (ids == self._eos).int().argmax(dim=-1)
+        eos = self.eos
+        return ids.argmax(dim=-1) if eos is None else (ids == eos).int().argmax(dim=-1)
 
     @property
     def pad(self) -> int:
@@ -212,7 +288,7 @@ class Clip:
         stop = self.last_cut("text") if stop is None else stop
         x: Tensor = tower.embeddings(input_ids=ids)  # [B, T, D]
         length = ids.shape[1]
-        if tower.training and stop > last + 1:
+        if (tower.training or torch.is_autocast_enabled(x.device.type)) and stop > last + 1:
             return self.text_from(self._trained_text(ids, x), last + 1, stop)
         mask = torch.full((length, length), torch.finfo(x.dtype).min, device=x.device).triu(1)[None, None]
         for stage in range(1, min(stop, last + 1)):
@@ -242,7 +318,7 @@ class Clip:
         last = self.layers["text"]
         for stage in range(start, self.last_cut("text") if stop is None else stop):
             module: nn.Module = (
-                self.net.text_model.final_layer_norm if stage == last + 1 else self.net.text_projection
+                self.net.text_model.final_layer_norm if stage == last + 1 else self.projection("text")
             )
             x = module(x)
         return x

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -44,6 +43,11 @@ class Device:
             return contextlib.nullcontext()
         return torch.autocast(self.kind, dtype=self.dtype)
 
+    @property
+    def batch(self) -> int:
+        """Images that are encoded at once: as many as keep a graphics card busy, few enough for a processor's caches."""
+        return 256 if self.kind == "cuda" else 32
+
     def memory(self) -> int:
         """Bytes in use: of the graphics card where there is one, else of this process."""
         if self.kind == "cuda":
@@ -53,6 +57,10 @@ class Device:
         if self.kind == "xpu":
             return int(torch.xpu.memory_allocated())
         return process_memory()
+
+    def free_memory(self) -> int:
+        """Bytes free on a graphics card with memory of its own; 0 on everything else."""
+        return int(torch.cuda.mem_get_info()[0]) if self.kind == "cuda" else 0
 
     def title(self) -> str:
         """The device's name for people."""
@@ -112,19 +120,24 @@ def choose(hardware: HardwareSettings) -> Device:
             "hardware.precision",
         )
     if kind == "cpu":
-        torch.set_num_threads(hardware.threads or max(1, (os.cpu_count() or 1) // launch.processes_here()))
+        torch.set_num_threads(hardware.threads or launch.cores())
+    if kind == "cuda":
+        # What is measured in fp32 is fp32: convolutions would otherwise round to ten bits.
+        torch.backends.cudnn.allow_tf32 = False
     # On the processor the backward pass of the fused kernel is the slow part of a step; on graphics cards it is the
     # other way round.
     return Device(kind, precision, "eager" if kind == "cpu" else "sdpa")
 
 
+_OUT_OF_MEMORY = (
+    "not enough memory", "out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+)  # fmt: skip
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` is a device or process running out of memory."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError)
-        and any(
-            words in str(error) for words in ("not enough memory", "out of memory", "can't allocate memory")
-        )
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
     )
 
 

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from clip_atelier.engine.data import Frame
     from clip_atelier.engine.models.device import Device
+    from clip_atelier.engine.models.text_reading import TextReading
 
 Tower = Literal["vision", "text"]
 
@@ -37,6 +39,8 @@ ROLE_OF_TARGET: Final[Mapping[str, Role]] = {
 }
 """The settings' target modules, which carry CLIP's own names, as roles that every family knows."""
 
+_NUMBER: Final = re.compile(r"\.layers?\.(?P<number>\d+)\.")
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -47,12 +51,14 @@ class Layout:
         norm: Pattern of a normalisation tensor, with the group `tower`.
         roles: Tower -> leaf of a matrix inside a layer -> its role.
         projections: Module name of each tower's last matrix.
+        added: Which of these the family adds to the library's model; "" where both are the library's own.
     """
 
     layer: re.Pattern[str]
     norm: re.Pattern[str]
     roles: Mapping[Tower, Mapping[str, Role]]
     projections: Mapping[Tower, str]
+    added: str = ""
 
     def matrix(self, tensor: str) -> tuple[Tower, Role] | None:
         """Tower and role of a weight; None for what is no matrix that can be adapted."""
@@ -65,6 +71,11 @@ class Layout:
         tower = "vision" if found["tower"].startswith("vision") else "text"
         role = self.roles[tower].get(found["leaf"])
         return None if role is None else (tower, role)
+
+    def number(self, tensor: str) -> int | None:
+        """The layer that a weight lies in, from 0; None for one outside of all layers."""
+        found = self.layer.match(tensor) or _NUMBER.search(tensor)
+        return None if found is None else int(found["number"])
 
     def norm_of(self, tensor: str) -> Tower | None:
         """The tower of a normalisation tensor; None for everything else."""
@@ -89,9 +100,11 @@ class Model(Protocol):
         name: As the user asked for it.
         folder: Where its files are.
         fingerprint: Changes with its weights and preprocessing.
+        files: SHA-256 of each file that the fingerprint is made from.
         device: Where it computes.
         net: The module that PEFT adapts; parts of it are wrapped while an update is attached.
-        image_size: Side of the square it sees, in pixels.
+        frame: What it is shown: the side of a square in pixels, or patches.
+        image_size: Side of that square, or of the largest one it could be shown.
         dim: Length of an embedding.
         context: The most tokens of a text.
         layers: Number of layers of each tower.
@@ -99,6 +112,7 @@ class Model(Protocol):
         recompute: Whether optimiser steps keep only what enters each layer.
         known_texts: The base's embeddings of lists of captions asked for lately.
         loss: "softmax" for a contrast over the batch, "sigmoid" for independent pairs.
+        highest_scale: The most that similarities may be multiplied by.
     """
 
     family: str
@@ -106,8 +120,10 @@ class Model(Protocol):
     name: str
     folder: Path
     fingerprint: str
+    files: dict[str, str]
     device: Device
     net: nn.Module
+    frame: Frame
     image_size: int
     dim: int
     context: int
@@ -116,6 +132,7 @@ class Model(Protocol):
     recompute: bool
     known_texts: dict[tuple[str, ...], NDArray[np.float32]]
     loss: Literal["softmax", "sigmoid"]
+    highest_scale: float
 
     @property
     def parameters(self) -> int:
@@ -123,11 +140,15 @@ class Model(Protocol):
 
     @property
     def logit_scale(self) -> float:
-        """The model's own factor on similarities: 1 / temperature, at most 100."""
+        """The model's own factor on similarities: 1 / temperature, at most `highest_scale`."""
 
     @property
     def temperature(self) -> nn.Parameter:
         """The logarithm of that factor, which may be trained."""
+
+    @property
+    def logit_bias(self) -> nn.Parameter | None:
+        """What the sigmoid loss adds to scaled similarities, which may be trained; None for the other loss."""
 
     @property
     def pad(self) -> int:
@@ -152,10 +173,13 @@ class Model(Protocol):
         """The last matrix of a tower, whose outputs are the embeddings."""
 
     def pixels(self, pictures: Tensor) -> Tensor:
-        """uint8 pictures [B, H, W, 3] as normalised floats [B, 3, H, W] on the device."""
+        """Pictures as its frame has them, uint8 [B, …], as normalised floats on the device."""
 
     def image(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Runs the vision tower's stages start to stop - 1."""
+
+    def readings(self, texts: Sequence[str]) -> list[TextReading]:
+        """How much of each text the model reads, and which of its words it does not know."""
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         """Token ids [B, T], T the longest of the batch where trimming is exact."""

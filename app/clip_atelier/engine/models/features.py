@@ -1,7 +1,7 @@
 """Encoding images and texts, computing what is frozen only once.
 
-Everything that is measured is computed in fp32, in batches of one fixed size, so that the same model gives the same
-bits; stored features are named by model, cut, precision and picture.
+What is reported is computed in fp32, in batches of one fixed size, so that the same model gives the same bits; what only
+chooses, among checkpoints and strengths, in training's precision. Stored features are named by model, cut, precision and picture.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from clip_atelier.engine.models.embeddings import Features, normalised
 from clip_atelier.engine.models.family import Model
 from clip_atelier.engine.models.halves import Halves
 
-BATCH = 32
 TEXT_BATCH = 256
-_HIDDEN = 40 << 20  # bytes of hidden states that go through a layer together
+_HIDDEN = 20 << 20  # bytes of hidden states that go through a layer together
 _KNOWN_TEXTS = 16  # lists of captions whose embeddings are remembered
 
 
@@ -68,21 +67,23 @@ def image_prefix(
                 missing.append(row)
     missing.sort()
     # As many batches go through a layer one after the other as their hidden states may take.
-    span = BATCH * max(1, _HIDDEN // (4 * BATCH * int(np.prod(clip.cut_shape(1))))) if half else BATCH
+    size = clip.device.batch
+    span = size * max(1, _HIDDEN // (4 * size * int(np.prod(clip.cut_shape(1))))) if half else size
     countdown = Countdown(len(missing))
     for start in range(0, len(missing), span):
         part = missing[start : start + span]
-        batches = [part[first : first + BATCH] for first in range(0, len(part), BATCH)]
+        batches = [part[first : first + size] for first in range(0, len(part), size)]
         pixels = (pictures.batch(*zip(*(pairs[r] for r in batch), strict=True)) for batch in batches)
-        done = start
+        done, fresh = start, dict[str, bytes]()
         for batch, values in zip(batches, _at_cut(clip, pixels, cut, half, control), strict=True):
             hidden = values.float().cpu().numpy()
             for row, value in zip(batch, hidden, strict=True):
                 rows[row] = value
-            if store:
-                store.put({names[r]: v.tobytes() for r, v in zip(batch, hidden, strict=True)})
+                fresh[names[row]] = value.tobytes()
             done += len(batch)
             yield countdown.at(done)
+        if store:
+            store.put(fresh)
     return np.stack([row for row in rows if row is not None]) if rows else np.zeros((0, *shape), np.float32)
 
 
@@ -129,11 +130,12 @@ def images(
     stage = adapter.first_stage("vision") if adapter is not None and adapter.adapter_scale != 0 else None
     if stage is not None and stage < pooled:
         return (yield from fresh_images(clip, pictures, indices, control, half))
+    size = clip.device.batch
     stored = torch.from_numpy((yield from image_prefix(clip, pictures, indices, pooled, control, half=half)))
     with torch.inference_mode():
         parts = [
-            clip.image(stored[start : start + BATCH].to(clip.device.place), pooled).float().cpu().numpy()
-            for start in range(0, len(stored), BATCH)
+            clip.image(stored[start : start + size].to(clip.device.place), pooled).float().cpu().numpy()
+            for start in range(0, len(stored), size)
         ]
     return normalised(np.concatenate(parts)) if parts else np.zeros((0, clip.dim), np.float32)
 
@@ -152,10 +154,10 @@ def fresh_images(
     """Normalised embeddings [N, dim] of images, nothing taken from the store; `half` as for `images`."""
     parts: list[Features] = []
     halves = Halves([clip.tower("vision")] if half else [], clip.device.dtype)
-    countdown = Countdown(len(indices))
-    for start in range(0, len(indices), BATCH):
+    countdown, size = Countdown(len(indices)), clip.device.batch
+    for start in range(0, len(indices), size):
         control.boundary()
-        part = indices[start : start + BATCH]
+        part = indices[start : start + size]
         with torch.inference_mode(), halves.in_place(), clip.device.autocast(half):
             parts.append(
                 clip.image(clip.pixels(torch.from_numpy(pictures.batch(part)))).float().cpu().numpy()
@@ -165,17 +167,17 @@ def fresh_images(
     return normalised(np.concatenate(parts)) if parts else np.zeros((0, clip.dim), np.float32)
 
 
-def texts(clip: Model, captions: Sequence[str]) -> Features:
-    """Normalised embeddings [N, dim] of texts as the model is now.
+def texts(clip: Model, captions: Sequence[str], half: bool = False) -> Features:
+    """Normalised embeddings [N, dim] of texts as the model is now; `half` as for `images`.
 
     What the adapter does not touch is remembered: checks, strengths and the cells of a grid ask for the same captions.
     """
     adapter = attached(clip)
     frozen = adapter is None or adapter.adapter_scale == 0 or not adapter.touches("text")
-    key = tuple(captions)
+    key = (clip.device.precision if half else "fp32", *captions)
     if frozen and key in clip.known_texts:
         return clip.known_texts[key]
-    found = fresh_texts(clip, captions)
+    found = fresh_texts(clip, captions, half)
     if frozen:
         while len(clip.known_texts) >= _KNOWN_TEXTS:
             clip.known_texts.pop(next(iter(clip.known_texts)))
@@ -183,14 +185,15 @@ def texts(clip: Model, captions: Sequence[str]) -> Features:
     return found
 
 
-def fresh_texts(clip: Model, captions: Sequence[str]) -> Features:
+def fresh_texts(clip: Model, captions: Sequence[str], half: bool = False) -> Features:
     """Normalised embeddings [N, dim] of texts, nothing remembered."""
-    return normalised(text_embeddings(clip, captions))
+    return normalised(text_embeddings(clip, captions, half))
 
 
-def text_embeddings(clip: Model, captions: Sequence[str]) -> Features:
+def text_embeddings(clip: Model, captions: Sequence[str], half: bool = False) -> Features:
     """Embeddings [N, dim] of texts as the model gives them, of any length."""
-    with torch.inference_mode():
+    halves = Halves([clip.tower("text")] if half else [], clip.device.dtype)
+    with torch.inference_mode(), halves.in_place(), clip.device.autocast(half):
         parts = [
             clip.text(clip.tokens(captions[start : start + TEXT_BATCH])).float().cpu().numpy()
             for start in range(0, len(captions), TEXT_BATCH)
@@ -205,6 +208,25 @@ def image_now(clip: Model, picture: NDArray[np.uint8]) -> Features:
     return normalised(value.float().cpu().numpy())
 
 
-def text_ids(clip: Model, captions: Sequence[str]) -> list[Tensor]:
-    """Token ids of each caption, one tensor [T] each, for batches that are put together later."""
-    return [clip.tokens([caption])[0] for caption in captions]
+class Tokens:
+    """Token ids of captions, tokenised once, for batches that are put together later.
+
+    Args:
+        clip: The model whose tokenizer is used.
+        captions: M captions.
+    """
+
+    def __init__(self, clip: Model, captions: Sequence[str]) -> None:
+        ids = [clip.tokens([caption])[0] for caption in captions]
+        self._lengths = [len(one) for one in ids]
+        self._ids = (
+            torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=clip.pad)
+            if ids
+            else torch.zeros(0, 0, dtype=torch.long)
+        )
+
+    def batch(self, rows: Sequence[int]) -> Tensor:
+        """Ids [B, T] of some captions, on the model's device; T is the length of the longest of them."""
+        longest = max(self._lengths[row] for row in rows)
+        chosen = torch.tensor(rows).to(self._ids.device, non_blocking=True)
+        return self._ids[:, :longest].index_select(0, chosen)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from clip_atelier.engine.models import weights
-from clip_atelier.engine.storage import Kind, Pack, packs
+from clip_atelier.engine.storage import HASHES, Kind, Pack, packs
 
 #: What a model folder may hold; pickled weights and code stay behind.
 MODEL: Final = Kind(
@@ -29,11 +29,11 @@ def make(folder: Path, out: Path) -> Pack:
     Raises:
         UserError: the folder is not a usable model, or `out` exists.
     """
-    family = str(weights.read_json(folder / "config.json").get("model_type"))
+    family = str(weights.config_of(folder).get("model_type"))
     weights.weight_files(folder)
     files = {
         file.name: file
         for file in folder.iterdir()
-        if file.is_file() and file.suffix in MODEL.kinds and file.name != packs.MANIFEST
+        if file.is_file() and file.suffix in MODEL.kinds and file.name not in (packs.MANIFEST, HASHES)
     }
     return packs.write(MODEL, folder.resolve().name, {"family": family}, files, out)

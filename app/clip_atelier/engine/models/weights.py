@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from clip_atelier.engine.core import UserError, _
+from clip_atelier.engine.core import UserError, _, bounded_json
+from clip_atelier.engine.storage import digest_of
+
+OUTPUT_MATRIX: Final = "output_matrix.safetensors"
+"""The matrix behind a tower that ends in none of its own, in a model's or an adapter's folder."""
+
+
+_LONGEST: Final = 64 << 20
+"""Bytes of a JSON file or header; the largest tokenizers have half of it."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -18,7 +27,8 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: missing, unreadable or not a JSON object; names the file.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            value = bounded_json(stream.read(_LONGEST + 1))
     except FileNotFoundError as error:
         raise UserError(
             _("“{path}” is missing.").format(path=path), _("Choose a complete model folder.")
@@ -33,6 +43,57 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+_MOST: Final[Mapping[str, int]] = {
+    "num_hidden_layers": 512, "num_attention_heads": 1024, "hidden_size": 1 << 16, "intermediate_size": 1 << 18,
+    "projection_dim": 1 << 16, "image_size": 1 << 13, "patch_size": 1 << 12, "num_channels": 64, "vocab_size": 1 << 23,
+    "max_position_embeddings": 1 << 20, "num_patches": 1 << 16,
+}  # fmt: skip
+"""Numbers of a configuration that decide how much is allocated, with what no model that could be used here exceeds."""
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """config.json of a model folder, its sizes within bounds.
+
+    Raises:
+        UserError: missing, unreadable, or a size is no number or out of bounds; names the key.
+    """
+    path = folder / "config.json"
+    config = read_json(path)
+    parts = {"": config} | {f"{key}.": value for key, value in config.items() if key.endswith("_config")}
+    for place, part in parts.items():
+        if not isinstance(part, dict):
+            if part is None:
+                continue
+            raise _out_of_bounds(path, place.rstrip("."))
+        for key, most in _MOST.items():
+            value = part.get(key)
+            if value is not None and not (type(value) is int and 0 < value <= most):
+                raise _out_of_bounds(path, f"{place}{key}")
+    return config
+
+
+def _out_of_bounds(path: Path, key: str) -> UserError:
+    return UserError(
+        _("“{path}”: “{key}” is not what a model can have.").format(path=path, key=key),
+        _("Copy the folder again from where it came from."),
+        "model.name",
+    )
+
+
+def preprocessing(folder: Path) -> Mapping[str, Any]:
+    """How the model's pictures are made: of processor_config.json where that says it, else preprocessor_config.json.
+
+    This is transformers' own order. Empty where neither is there.
+    """
+    processor = folder / "processor_config.json"
+    if processor.is_file():
+        nested = read_json(processor).get("image_processor")
+        if isinstance(nested, dict):
+            return nested
+    file = folder / "preprocessor_config.json"
+    return read_json(file) if file.is_file() else {}
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model folder, each checked to be whole.
 
@@ -41,7 +102,13 @@ def weight_files(folder: Path) -> list[Path]:
     """
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = sorted(set(read_json(index).get("weight_map", {}).values()))
+        named = read_json(index).get("weight_map")
+        if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+            raise UserError(
+                _("“{path}” does not hold what it should.").format(path=index),
+                _("Copy the folder again from where it came from."),
+            )
+        names = sorted(set(named.values()))
         files = [folder / Path(name).name for name in names]
     else:
         files = [folder / "model.safetensors"]
@@ -68,23 +135,40 @@ def weight_files(folder: Path) -> list[Path]:
     return files
 
 
+def shapes_of(file: Path) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of a safetensors file, from its header alone.
+
+    Raises:
+        UserError: it is cut short or not a safetensors file.
+    """
+    return {name: tuple(entry["shape"]) for name, entry in _header(file).items()}
+
+
 def check_whole(file: Path) -> None:
     """Compares a safetensors file's length with what its header promises; a cut mapped file would end the process.
 
     Raises:
         UserError: it is cut short or not a safetensors file.
     """
-    size = file.stat().st_size
+    _header(file)
+
+
+def _header(file: Path) -> dict[str, Any]:
+    """What a whole safetensors file says of its tensors."""
     try:
         with file.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
             (length,) = struct.unpack("<Q", stream.read(8))
-            if length > min(size, 100_000_000):
+            if length > min(size, _LONGEST):
                 raise ValueError("header")
-            header = json.loads(stream.read(length))
-        end = max(
-            (entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0
-        )
-    except (struct.error, ValueError, KeyError, TypeError, IndexError) as error:
+            header = bounded_json(stream.read(length))
+        header.pop("__metadata__", None)
+        for entry in header.values():
+            begin, end = entry["data_offsets"]
+            if not all(type(n) is int and 0 <= n < 1 << 63 for n in (begin, end, *entry["shape"])):
+                raise ValueError("header")
+        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    except (struct.error, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
             _("“{path}” is not a whole safetensors file.").format(path=file),
             _("Copy it again from where it came from."),
@@ -96,14 +180,65 @@ def check_whole(file: Path) -> None:
             ),
             _("Copy it again from where it came from."),
         )
+    return dict(header)
+
+
+def metadata(file: Path) -> dict[str, str]:
+    """What a whole safetensors file says about itself."""
+    with file.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        said = bounded_json(stream.read(length)).get("__metadata__", {})
+    return {str(key): str(value) for key, value in said.items()} if isinstance(said, dict) else {}
+
+
+_DECIDES: Final = (
+    "config.json", "preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "spiece.model",
+    "sentencepiece.bpe.model", "tokenizer.model", OUTPUT_MATRIX,
+)  # fmt: skip
+_DECIDED_BEFORE: Final = (
+    "config.json", "preprocessor_config.json", "tokenizer.json", "vocab.json", "merges.txt",
+)  # fmt: skip
+
+
+def file_digests(folder: Path, names: Sequence[str] = _DECIDES) -> dict[str, str]:
+    """SHA-256 of each file that decides a model's embeddings: weights, configuration, tokenizer, preprocessing.
+
+    Raises:
+        UserError: the weights are not whole.
+    """
+    files = [*weight_files(folder), *(folder / n for n in names if (folder / n).is_file())]
+    return {file.name: digest_of(file) for file in files}
+
+
+def fingerprint_of(digests: Mapping[str, str]) -> str:
+    """SHA-256 over the names and digests of `file_digests`."""
+    digest = hashlib.sha256()
+    for name, one in digests.items():
+        digest.update(name.encode())
+        digest.update(bytes.fromhex(one))
+    return digest.hexdigest()
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over everything that decides a model's embeddings: weights, configuration, tokenizer, preprocessing."""
-    digest = hashlib.sha256()
-    names = ("config.json", "preprocessor_config.json", "tokenizer.json", "vocab.json", "merges.txt")
-    for file in [*weight_files(folder), *(folder / n for n in names if (folder / n).is_file())]:
-        digest.update(file.name.encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+    """SHA-256 over everything that decides a model's embeddings."""
+    return fingerprint_of(file_digests(folder))
+
+
+def is_same(recorded: str, now: str, folder: Path) -> bool:
+    """Whether a run's fingerprint is that of the model in `folder`, whose fingerprint is `now`.
+
+    Runs of earlier versions recorded one over fewer files.
+    """
+    return recorded == now or recorded == former_fingerprint(folder)
+
+
+def former_fingerprint(folder: Path) -> str:
+    """The fingerprint of a model as earlier versions took it, over fewer files."""
+    return fingerprint_of(file_digests(folder, _DECIDED_BEFORE))
+
+
+def changed_files(recorded: Mapping[str, str], folder: Path) -> str:
+    """The files of a model that are not those that were recorded, with commas between; "" where none was recorded."""
+    now = file_digests(folder) if recorded else {}
+    return ", ".join(sorted(name for name in {*recorded, *now} if recorded.get(name) != now.get(name)))

@@ -16,6 +16,7 @@ from .asked_drawings import AskedDrawings as AskedDrawings
 from .asked_drawings import fitting as fitting
 from .card import CARD as CARD
 from .card import card_text as card_text
+from .card import parts_text as parts_text
 from .closed_form import ProjectionUpdate as ProjectionUpdate
 from .closed_form import RidgeProjection as RidgeProjection
 from .closed_form_choice import fitted_projection as fitted_projection
@@ -36,6 +37,7 @@ from .fitted import PartsRecord as PartsRecord
 from .fitted import needed as needed
 from .nothing_fits import Threshold as Threshold
 from .nothing_fits import calibrate as calibrate
+from .picture_head import PictureHead as PictureHead
 from .taught import TaughtList as TaughtList
 from .taught import TaughtWord as TaughtWord
 from .variants import PLAIN as PLAIN

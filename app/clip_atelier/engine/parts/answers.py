@@ -53,11 +53,6 @@ class Answer:
         """Whether every fold chose the base."""
         return all(s == _base_of(s) for s in self.chosen)
 
-    @property
-    def withdrawn(self) -> bool:
-        """Whether the folds chose something that did not help when it was measured, so that the base is kept."""
-        return self.kept == _base_of(self.kept) and any(s != _base_of(s) for s in self.chosen)
-
 
 def switched_on(setting: Setting) -> frozenset[str]:
     """The parts that a setting uses."""

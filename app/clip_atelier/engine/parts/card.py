@@ -13,9 +13,12 @@ CARD: Final = "README.md"
 
 def card_text(parts: FittedParts) -> str:
     """The card in Markdown, in English, as files for other programs are."""
+    return "# A CLIP adapter made by CLIP Atelier\n\n" + parts_text(parts)
+
+
+def parts_text(parts: FittedParts) -> str:
+    """The card without its title, as it stands in the card of an exported model."""
     lines = [
-        "# A CLIP adapter made by CLIP Atelier",
-        "",
         "`adapter_config.json` and `adapter_model.safetensors` are a plain PEFT adapter, stored at the strength that was kept"
         f" ({parts.strength:g}). `PeftModel.from_pretrained` applies it, and nothing else of what this run keeps:",
         "",

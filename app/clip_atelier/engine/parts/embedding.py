@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from clip_atelier.engine.core import Control, Work
-from clip_atelier.engine.data import ImageCache
+from clip_atelier.engine.data import ImageCache, framing
 from clip_atelier.engine.models import Adapter, Features, Model, features
 from clip_atelier.engine.parts.cross_fitting import Variants
 from clip_atelier.engine.parts.embedded import Embedded
@@ -22,8 +22,11 @@ class _View:
         self._view = view
 
     def batch(self, indices: Sequence[int]) -> Picture:
-        """uint8 [B, size, size, 3]."""
-        return np.stack([self._view(picture) for picture in self._pictures.batch(indices)])
+        """uint8 [B, …], as the model is shown them."""
+        frame = self._pictures.frame
+        return np.stack(
+            [framing.changed(picture, frame, self._view) for picture in self._pictures.batch(indices)]
+        )
 
 
 def image_embeddings(

@@ -30,6 +30,7 @@ from clip_atelier.engine.parts.word_questions import (
     WordModel,
     WordSetting,
 )
+from clip_atelier.engine.storage import sealed_tensors
 
 ARRAYS: Final = "parts.safetensors"
 DESCRIPTION: Final = "parts.json"
@@ -220,9 +221,8 @@ class FittedParts:
         )
         for n, head in enumerate(self.heads.values()):
             arrays[f"head.{n}.sketches"], arrays[f"head.{n}.artworks"] = head.sketches, head.artworks
-        write_whole(
-            folder / ARRAYS, safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
-        )
+        tensors = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+        write_whole(folder / ARRAYS, sealed_tensors(safetensors.numpy.save(tensors)))
         record = PartsRecord(
             strength=self.strength,
             questions={q: _setting_record(s) for q, s in self.settings.items()},

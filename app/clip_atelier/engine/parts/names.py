@@ -1,11 +1,14 @@
-"""What parts are called, and what each does, in words; no arrays here, so that the window can show them at once."""
+"""What parts are called, what each does, and how they are measured, in words.
+
+No arrays here, so that the window can show them at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from clip_atelier.engine.core import N_
+from clip_atelier.engine.core import N_, _
 
 TITLES: Final[Mapping[str, str]] = {
     "mean_removal": N_("mean removal"),
@@ -30,3 +33,11 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     "picture_head": N_("What sketches and artworks differ in counts less when one finds the other."),
     "lora": N_("The model itself is trained a little further, at half strength."),
 }
+
+
+def measured_by_folds(folds: int) -> str:
+    """How a comparison by folds was made, in a sentence of the current language."""
+    return _(
+        "Measured by {folds} folds: each drawing was a question once, put to a model that had not learned from it. What is "
+        "handed over has then learned from all of them."
+    ).format(folds=folds)

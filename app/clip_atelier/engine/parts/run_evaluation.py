@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from clip_atelier.engine.core import Control, Phase, Work, _
+from clip_atelier.engine.data import ImageCache
 from clip_atelier.engine.evaluation import (
     EvaluationSet,
-    HeldOut,
     Task,
     Values,
     embed,
@@ -20,7 +20,7 @@ from clip_atelier.engine.parts.cross_fitting import Variants
 from clip_atelier.engine.parts.embedding import embedded_variants
 from clip_atelier.engine.parts.fitted import FittedParts
 from clip_atelier.engine.parts.questions import WORD_QUESTIONS, sketches_and_artworks
-from clip_atelier.engine.runs import Evaluation
+from clip_atelier.engine.runs import AdaptedModel, Evaluation
 
 
 def evaluate(
@@ -54,15 +54,9 @@ def evaluate(
         with adapter.at(0.0):
             base = yield from embed(held.clip, held.pictures, evaluation_set, control)
         before = evaluation_set.values(*base)
-        parts = FittedParts.read(held.run.path)
-        if used == 0:
-            after = before
-        elif parts is not None:
-            after = yield from _with_parts(held, parts, evaluation_set, used, control)
-        else:
-            after = evaluation_set.values(
-                *(yield from embed(held.clip, held.pictures, evaluation_set, control))
-            )
+        after = before
+        if used:
+            after = yield from values_at(held.opened, held.pictures, evaluation_set, used, control)
     finally:
         held.close()
     compared = significance.compare(evaluation_set, before, after)
@@ -76,15 +70,26 @@ def evaluate(
     )
 
 
-def _with_parts(
-    held: HeldOut, parts: FittedParts, questions: EvaluationSet, strength: float, control: Control
+def values_at(
+    opened: AdaptedModel, pictures: ImageCache, questions: EvaluationSet, strength: float, control: Control
 ) -> Work[Values]:
-    """Values of every query as the run's parts answer it, named task/metric."""
-    dial = held.opened.dial(strength)
+    """Values of every query as a run answers it at a strength, by its parts if it keeps any, named task/metric.
+
+    Args:
+        opened: The run.
+        pictures: The drawings that are asked for, prepared.
+        questions: The queries about them.
+        strength: Position of the strength dial; 0 is the untouched model.
+        control: Stop and pause.
+    """
+    parts = FittedParts.read(opened.run.path) if strength else None
+    if parts is None:
+        with opened.adapter.at(strength):
+            return questions.values(*(yield from embed(opened.clip, pictures, questions, control)))
+    dial = opened.dial(strength)
     needed = tuple(dict.fromkeys(parts.setting(task.name, dial).variant for task in questions.tasks))
-    strings = questions.captions
     variants = yield from embedded_variants(
-        held.clip, held.pictures, questions.indices, strings, needed, control, held.adapter
+        opened.clip, pictures, questions.indices, questions.captions, needed, control, opened.adapter
     )
     return questions.values_of(lambda task: _scores(parts, task, variants, dial))
 

@@ -31,6 +31,7 @@ from clip_atelier.engine.parts.arrays import FloatArray
 from clip_atelier.engine.parts.learned_words import name_key
 from clip_atelier.engine.parts.variants import Variant
 from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.storage import sealed_tensors
 
 DOCUMENT: Final = "taught.json"
 ARRAYS: Final = "taught.safetensors"
@@ -305,9 +306,8 @@ def _read_vectors(path: Path, document: _Document) -> dict[Variant, dict[str, Fl
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, FloatArray]) -> None:
-    write_whole(
-        path, safetensors.numpy.save({name: np.ascontiguousarray(row) for name, row in arrays.items()})
-    )
+    tensors = {name: np.ascontiguousarray(row) for name, row in arrays.items()}
+    write_whole(path, sealed_tensors(safetensors.numpy.save(tensors)))
 
 
 def _remove(path: Path) -> None:

@@ -170,7 +170,7 @@ def _able(
     collection, _split = yield from open_collection(run.folder, data, home, control)
     yield Phase(name="parts", title=_("Looking at the run's own drawings"))
     clip, items = opened.clip, collection.items
-    pictures = ImageCache(collection.root, items, clip.image_size, data, run.settings.train.seed, store)
+    pictures = ImageCache(collection.root, items, clip.frame, data, run.settings.train.seed, store)
     bad = set((yield from pictures.prepare(range(len(items)), control)))
     good = [i for i in range(len(items)) if i not in bad]
     kept = [items[i] for i in good]
@@ -201,9 +201,7 @@ def _embedded(
             Item(path=str(Path(files[sha]).absolute()), digest=sha, captions=("taught",)) for sha in there
         ]
         settings = opened.run.settings
-        pictures = ImageCache(
-            Path(), items, opened.clip.image_size, settings.data, settings.train.seed, store
-        )
+        pictures = ImageCache(Path(), items, opened.clip.frame, settings.data, settings.train.seed, store)
         for place in (yield from pictures.prepare(range(len(items)), control)):
             image_gate.load(items[place].path)  # raises what is wrong with it
             raise UserError(_("“{path}” cannot be read.").format(path=shown(items[place].path)), "", "images")

@@ -37,7 +37,7 @@ VIEWS: Final[tuple[Callable[[Picture], Picture], ...]] = (
     lambda picture: pixels.zoomed(picture, 0.85),
     lambda picture: pixels.zoomed(picture, 1.15),
 )
-"""What a fitted drawing [size, size, 3] is also seen as, beside as it is: mirrored, smaller and larger.
+"""What a fitted drawing [H, W, 3] is also seen as, beside as it is: mirrored, smaller and larger.
 
 What a drawing shows does not change with the side it looks to or the room around it, but its embedding does; the mean of
 several is steadier. The room around the smaller one has the colour of the corner, which is the paper's.

@@ -10,15 +10,28 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
 
 from clip_atelier import __version__
-from clip_atelier.engine.core import Check, Phase, UserError, Work, _, i18n, measured, paths, write_whole
+from clip_atelier.engine.core import (
+    Check,
+    Phase,
+    UserError,
+    Work,
+    _,
+    i18n,
+    measured,
+    paths,
+    write_whole,
+)
 from clip_atelier.engine.evaluation import METRICS, TASKS, Mark, Row, comparison, significance
-from clip_atelier.engine.reports import plots
+from clip_atelier.engine.models import lineage_words
+from clip_atelier.engine.parts import names as part_names
+from clip_atelier.engine.reports import by_question, plots
 from clip_atelier.engine.reports.plots import text
+from clip_atelier.engine.reports.wording import SHOWN, View, name_of, tone_of, verdict_word
 from clip_atelier.engine.reports.written import WrittenReport
 from clip_atelier.engine.runs import RunFolder
 from clip_atelier.engine.settings import DECLARED, written
@@ -26,11 +39,7 @@ from clip_atelier.engine.settings import DECLARED, written
 if TYPE_CHECKING:
     from jinja2 import Template
 
-View = dict[str, Any]
-"""What a part of the template is given."""
-
 SUFFIXES: Final = (".html", ".htm")
-_SHOWN: Final = ("R@1", "mAP")  # in the table of several runs
 
 
 def report(runs: Sequence[RunFolder], out: Path, measure: str = "") -> Work[WrittenReport]:
@@ -90,6 +99,8 @@ def document(runs: Sequence[RunFolder], measure: str = "") -> tuple[str, str]:
         verdict=_verdict(rows, key, marks, leading),
         table=_table(rows, key, marks) if len(rows) > 1 else None,
         figures=_figures(rows, key, marks, curves) if key else None,
+        questions=by_question.questions(leading, several=len(rows) > 1) if leading.result.questions else None,
+        parts=by_question.parts(leading) if leading.result.parts else None,
         metrics=_metrics(leading, several=len(rows) > 1) if leading.measured else None,
         settings=_settings(rows),
         method=_method(rows, key),
@@ -148,7 +159,7 @@ def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: 
 def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> View:
     names = comparison.varied(rows)
     task = key.rpartition("/")[0]
-    columns = [f"{task}/{metric}" for metric in _SHOWN]
+    columns = [f"{task}/{metric}" for metric in SHOWN]
     if key and key not in columns:
         columns.insert(0, key)
     columns = [one for one in columns if any(math.isfinite(row.value(one)) for row in rows)]
@@ -157,14 +168,14 @@ def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> View:
     plates = {"best": _("best"), "as good": _("as good")}
     lines = [
         {
-            "name": _name(row),
+            "name": name_of(row),
             "mark": plates.get(marks.get(row.run, ""), ""),
             "settings": [written(row.settings.get(name)) for name in names],
             "parameters": f"{row.result.trainable_parameters:,}" if row.measured else "–",
             "seconds": f"{row.result.seconds:,.1f}" if row.measured else "–",
             "changes": [_change(row, one) for one in columns],
-            "tone": _tone(row.verdict(key)),
-            "verdict": _word(row.verdict(key)),
+            "tone": tone_of(row.verdict(key)),
+            "verdict": verdict_word(row.verdict(key)),
         }
         for row in rows
     ]
@@ -180,7 +191,7 @@ def _change(row: Row, key: str) -> View:
         "before": measured(row.value(key, "base"), metric),
         "after": measured(row.value(key), metric),
         "chance": measured(row.result.chance.get(key), metric),
-        "tone": _tone(row.verdict(key)),
+        "tone": tone_of(row.verdict(key)),
         "words": comparison.spoken(row.difference(key), key) if there else "",
     }
 
@@ -199,7 +210,7 @@ def _figures(
         change = row.difference(key)
         bars.append(
             plots.Bar(
-                _name(row),
+                name_of(row),
                 change.value,
                 change.low,
                 change.high,
@@ -226,7 +237,7 @@ def _figures(
 
 def _metrics(row: Row, *, several: bool) -> View:
     """Every metric of one run: a line for each, with the questions side by side."""
-    title = _("All measures of {run}").format(run=_name(row)) if several else _("All measures")
+    title = _("All measures of {run}").format(run=name_of(row)) if several else _("All measures")
     tasks = dict.fromkeys(key.rpartition("/")[0] for key in row.result.base)
     names = dict.fromkeys(key.rpartition("/")[2] for key in row.result.base)
     told = [
@@ -300,6 +311,8 @@ def _named(rows: Sequence[Row], key: str) -> list[str]:
 def _split(row: Row) -> str:
     split = row.result.split
     counts = {"train": split.train, "validation": split.validation, "test": split.test}
+    if row.result.measured_on == "folds":
+        return part_names.measured_by_folds(row.result.folds)
     if row.result.measured_on == "test":
         return _(
             "{train} images were trained on, {validation} chose the checkpoint and the strength, and all numbers in the "
@@ -312,11 +325,12 @@ def _split(row: Row) -> str:
 
 
 def _origins(rows: Sequence[Row]) -> View:
-    models = {row.model.fingerprint: row.model.name for row in rows if row.model}
-    said = [
-        (_("Base model"), f"{paths.shown(Path(name).name)} · {fingerprint}")
-        for fingerprint, name in models.items()
-    ]
+    models = {row.model.fingerprint: row.model for row in rows if row.model}
+    said = []
+    for fingerprint, model in models.items():
+        said.append((_("Base model"), f"{paths.shown(Path(model.name).name)} · {fingerprint}"))
+        if model.lineage:
+            said.append((_("It was made from"), lineage_words(model.lineage)))
     collections = {row.collection: Path(row.folder).name for row in rows if row.collection}
     said += [(_("Collection"), f"{name} · {fingerprint}") for fingerprint, name in collections.items()]
     proofs = [row.result.base_untouched for row in rows if row.measured]
@@ -353,10 +367,6 @@ def _curve(run: RunFolder, key: str) -> tuple[plots.Curve, float | None]:
     return curve, ordered[0].metrics[key] if ordered and ordered[0].step == 0 else None
 
 
-def _name(row: Row) -> str:
-    return row.name or row.run
-
-
 def _short(name: str) -> str:
     return name.rpartition(".")[2] if name.startswith("lora.") else _(DECLARED[name].title)
 
@@ -364,12 +374,3 @@ def _short(name: str) -> str:
 def _measure(key: str) -> str:
     task, _slash, metric = key.rpartition("/")
     return f"{_(TASKS.get(task, task))} {metric}"
-
-
-def _tone(word: str) -> str:
-    return word if word in ("gain", "loss") else ""
-
-
-def _word(word: str) -> str:
-    words = {"gain": _("helped"), "loss": _("made it worse"), "no measurable difference": _("not measurable")}
-    return words.get(word, "–")

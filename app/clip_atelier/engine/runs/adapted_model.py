@@ -1,31 +1,45 @@
-"""A trained run opened for use: its model with its update, at any strength."""
+"""A trained run opened for use: its update as it is stored, and its model with the update, at any strength."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clip_atelier.engine.core import UserError, _
-from clip_atelier.engine.models import Adapter, Model, Models, adapters
+from clip_atelier.engine.models import weights
 from clip_atelier.engine.runs import checkpoints
 from clip_atelier.engine.runs.records import RunFolder
+from clip_atelier.engine.runs.results import ModelRecord
 from clip_atelier.engine.settings import HardwareSettings
+from clip_atelier.engine.storage import digest_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from clip_atelier.engine.models import Adapter, ClosedModel, Model, Models
 
 
 @dataclass(frozen=True)
-class AdaptedModel:
-    """A run's model and update. `adapter.at(0.0)` is the untouched base.
+class SavedUpdate:
+    """A run's update as its best checkpoint holds it, or one that was made elsewhere.
 
     Attributes:
         recommended: The strength chosen on the run's validation images.
-        content: SHA-256 of the update's tensors.
+        content: SHA-256 of the update's tensors; "untrained" where the best is the base.
+        tensors: The trained tensors by name; none where the best is the base, or where it was made elsewhere.
     """
 
     run: RunFolder
-    clip: Model
-    adapter: Adapter
     recommended: float
     content: str
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def untrained(self) -> bool:
+        """Whether there is nothing in it, because the best was the base."""
+        return not self.tensors and not self.run.record.foreign
 
     def dial(self, strength: float | None) -> float:
         """A strength as a share of the recommended one, at which a run's parts are as they were learned.
@@ -35,6 +49,46 @@ class AdaptedModel:
         if strength is None:
             return 1.0
         return round(strength / self.recommended, 6) if self.recommended else strength
+
+    def must_fit(self, model: ClosedModel | Model) -> None:
+        """Raises a UserError unless a model is the one that the run was trained on."""
+        record = self.run.record.model
+        if record is not None and not weights.is_same(record.fingerprint, model.fingerprint, model.folder):
+            raise UserError(
+                _("The model “{model}” is not the one the run “{run}” was trained on.").format(
+                    model=self.run.settings.model.name, run=self.run.id
+                ),
+                put_back(record, model.folder),
+                "model.name",
+            )
+
+
+def saved_update(run: RunFolder) -> SavedUpdate:
+    """Reads a run's update; its model is not opened.
+
+    Raises:
+        UserError: there is no whole checkpoint.
+    """
+    result = run.result
+    step = 0 if run.record.foreign else result.best_step if result else _best_step(run)
+    recommended = result.strength if result else (1.0 if step else 0.0)
+    if run.record.foreign:
+        from clip_atelier.engine.models import foreign_adapters
+
+        content = digest_of(run.path / "adapter" / foreign_adapters.FILES[1])
+        return SavedUpdate(run, recommended, content, {})
+    if not step:
+        return SavedUpdate(run, recommended, "untrained", {})
+    found = checkpoints.read(run.path / "checkpoints", step)
+    return SavedUpdate(run, recommended, found.content, found.adapter)
+
+
+@dataclass(frozen=True)
+class AdaptedModel(SavedUpdate):
+    """A run's update on its model. `adapter.at(0.0)` is the untouched base."""
+
+    clip: Model
+    adapter: Adapter
 
     def key(self, strength: float) -> str:
         """Name of what the model computes at a strength; "" is the base, whatever the run."""
@@ -49,32 +103,31 @@ def open_run(
     Raises:
         UserError: there is no whole checkpoint, or the model is gone or not the one the run was trained on.
     """
-    settings = run.settings
-    result = run.result
-    step = result.best_step if result else _best_step(run)
-    recommended = result.strength if result else (1.0 if step else 0.0)
-    clip = models.open(settings.model.name, hardware or settings.hardware)
-    model = run.record.model
-    if model is not None and model.fingerprint != clip.fingerprint:
-        raise UserError(
-            _("The model “{model}” is not the one the run “{run}” was trained on.").format(
-                model=settings.model.name, run=run.id
-            ),
-            _("Put the first one back, or train anew."),
-            "model.name",
-        )
-    adapter = adapters.attach(clip, settings)
-    content = "untrained"
-    if step:
-        try:
-            found = checkpoints.read(run.path / "checkpoints", step)
-            adapter.load_state(found.adapter)
-            content = json.loads((found.path / "manifest.json").read_bytes())["adapter.safetensors"]
-        except BaseException:
-            adapters.detach(clip)
-            raise
-    adapter.set_adapter_scale(recommended if strength is None else strength)
-    return AdaptedModel(run, clip, adapter, recommended, content)
+    from clip_atelier.engine.models import adapters, foreign_adapters  # imports PEFT
+
+    saved = saved_update(run)
+    clip = models.open(run.settings.model.name, hardware or run.settings.hardware)
+    saved.must_fit(clip)
+    adapter = (
+        foreign_adapters.attach(clip, run.path / "adapter", run.settings)
+        if run.record.foreign
+        else adapters.attach(clip, run.settings)
+    )
+    try:
+        if saved.tensors:
+            adapter.load_state(saved.tensors)
+    except BaseException:
+        adapters.detach(clip)
+        raise
+    adapter.set_adapter_scale(saved.recommended if strength is None else strength)
+    return AdaptedModel(run, saved.recommended, saved.content, saved.tensors, clip, adapter)
+
+
+def put_back(model: ModelRecord, folder: Path) -> str:
+    """The way out where a run's model is another one now: names the files that changed, where that is known."""
+    changed = weights.changed_files(model.files, folder)
+    told = _("Changed: {files}.").format(files=changed) + " " if changed else ""
+    return told + _("Put the first one back, or train anew.")
 
 
 def _best_step(run: RunFolder) -> int:

@@ -7,6 +7,7 @@ that a torn checkpoint is never offered.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -21,7 +22,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from clip_atelier.engine.core import UserError, _, cannot_write
+from clip_atelier.engine.core import UserError, WorkError, _, bounded_json, cannot_write
 
 _FILES = ("adapter.safetensors", "optimizer.safetensors", "state.json")
 
@@ -51,12 +52,13 @@ class State:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was read and whose hashes fit."""
+    """A checkpoint that was read and whose hashes fit. `content` is the SHA-256 of the update's file."""
 
     path: Path
     state: State
     adapter: dict[str, Tensor]
     optimizer: dict[str, Tensor]
+    content: str
 
 
 def _fsync_folder(folder: Path) -> None:
@@ -80,8 +82,16 @@ def save(folder: Path, state: State, adapter: Mapping[str, Tensor], optimizer: M
     """Writes a checkpoint below `folder` and removes those no longer needed (all but the newest two and the best).
 
     Raises:
-        WorkError: the disk is full or the folder is gone; earlier checkpoints are untouched.
+        WorkError: the disk is full, the folder is gone, or a value is not finite; earlier checkpoints are untouched.
     """
+    if not _finite(adapter) or not _finite(optimizer):
+        raise WorkError(
+            _("The update is no longer made of numbers at step {step}.").format(step=state.step),
+            _(
+                "Lower the learning rate (train.learning_rate) or lora.lora_alpha. The last good checkpoint is kept."
+            ),
+            "train.learning_rate",
+        )
     target = folder / f"{state.step:08d}"
     partial = folder / f".{target.name}.partial"
     values = asdict(state) | {"best_score": state.best_score if math.isfinite(state.best_score) else None}
@@ -97,7 +107,8 @@ def save(folder: Path, state: State, adapter: Mapping[str, Tensor], optimizer: M
         }
         _write(partial / "manifest.json", json.dumps(manifest, indent=1).encode())
         _fsync_folder(partial)
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            _remove(target)
         os.rename(partial, target)
         _fsync_folder(folder)
     except OSError as error:
@@ -105,6 +116,10 @@ def save(folder: Path, state: State, adapter: Mapping[str, Tensor], optimizer: M
         raise cannot_write(target, error) from error
     _prune(folder, keep_best=state.best_step)
     return target
+
+
+def _finite(tensors: Mapping[str, Tensor]) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in tensors.values() if tensor.is_floating_point())
 
 
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -124,33 +139,46 @@ def _prune(folder: Path, keep_best: int) -> None:
     keep = {*steps(folder)[-2:], keep_best}
     for step in steps(folder):
         if step not in keep:
-            shutil.rmtree(folder / f"{step:08d}", ignore_errors=True)
+            with contextlib.suppress(OSError):
+                _remove(folder / f"{step:08d}")
     for left in folder.glob(".*.partial"):
         shutil.rmtree(left, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    """Takes a checkpoint away by one rename first: a kill meanwhile leaves nothing that looks like one."""
+    gone = path.with_name(f".{path.name}.gone.partial")
+    shutil.rmtree(gone, ignore_errors=True)
+    os.rename(path, gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def read(folder: Path, step: int) -> Checkpoint:
     """A checkpoint after checking every hash.
 
     Raises:
-        UserError: a file is missing, cut short or altered; names it.
+        UserError: a file is missing, cut short, altered, or holds what is no number; names it.
     """
     path = folder / f"{step:08d}"
     try:
-        manifest = json.loads((path / "manifest.json").read_bytes())
+        manifest = bounded_json((path / "manifest.json").read_bytes())
         data = {name: (path / name).read_bytes() for name in _FILES}
         for name, content in data.items():
             if manifest[name] != hashlib.sha256(content).hexdigest():
                 raise ValueError(name)
-        values = json.loads(data["state.json"])
+        values = bounded_json(data["state.json"])
         if values["best_score"] is None:
             values["best_score"] = float("-inf")
-        return Checkpoint(
+        found = Checkpoint(
             path,
             State(**values),
             safetensors.torch.load(data["adapter.safetensors"]),
             safetensors.torch.load(data["optimizer.safetensors"]),
+            manifest[_FILES[0]],
         )
+        if not _finite(found.adapter) or not _finite(found.optimizer):
+            raise ValueError(_("it holds what is no number."))
+        return found
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise UserError(
             _("The checkpoint “{path}” is damaged: {reason}").format(path=path, reason=error),

@@ -19,7 +19,7 @@ class QuestionResult(Record):
         base: Metric -> its value of the untouched model, e.g. "mAP".
         adapted: The same of what is handed over.
         difference: Adapted minus base, with paired 95 % intervals.
-        verdict: "gain", "loss" or "no measurable difference", of mAP.
+        verdict: "gain", "loss", "no measurable difference" or "too few to measure", of mAP.
     """
 
     queries: int

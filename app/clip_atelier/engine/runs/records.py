@@ -7,17 +7,14 @@ PEFT) and evaluation.json (what came out). "Running" is never stored: it is a lo
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
 
-from clip_atelier import __version__
 from clip_atelier.engine import settings as declared
 from clip_atelier.engine.core import (
     DamagedFile,
@@ -28,22 +25,32 @@ from clip_atelier.engine.core import (
     Work,
     _,
     cannot_write,
-    from_json,
+    from_line,
     mapped,
     read_document,
-    to_json,
+    to_line,
     write_document,
 )
+from clip_atelier.engine.runs import run_removal
+from clip_atelier.engine.runs.package_versions import versions
 from clip_atelier.engine.runs.results import (
     SCHEMA,
     DataRecord,
     ModelRecord,
+    NumericPath,
     RunRecord,
     RunSummary,
     Status,
     TrainResult,
 )
+from clip_atelier.engine.runs.run_labels import label_of
 from clip_atelier.engine.settings import Settings
+from clip_atelier.engine.storage import TrashEntry
+
+_STAMP = "%Y%m%d-%H%M%S"
+
+_TAIL = 16 << 20
+"""Bytes of the end of events.jsonl in which half a line is looked for."""
 
 
 class RunFolder:
@@ -101,19 +108,29 @@ class RunFolder:
     @property
     def name(self) -> str:
         """The name the user gave, or the id."""
-        return self.record.name or self.id
+        return label_of(self.path).name or self.record.name or self.id
 
     @property
     def result(self) -> TrainResult | None:
-        """What came out; None while there is nothing.
+        """What came out at the step that the run has reached; None while it was not measured there.
 
         Raises:
             DamagedFile: evaluation.json cannot be understood; names the key that is wrong.
         """
         try:
-            return read_document(self.path / "evaluation.json", TrainResult)
+            result = read_document(self.path / "evaluation.json", TrainResult)
         except OSError:
             return None
+        # A run that went on since is not spoken for by what it was measured at before.
+        return result if self._newest_step() <= result.steps else None
+
+    def _newest_step(self) -> int:
+        """The step of the newest checkpoint, 0 where there is none; without importing what reads them."""
+        try:
+            names = os.listdir(self.path / "checkpoints")
+        except OSError:
+            return 0
+        return max((int(name) for name in names if name.isdecimal() and len(name) < 12), default=0)
 
     @property
     def status(self) -> Status:
@@ -146,15 +163,18 @@ class RunFolder:
         except UserError as error:
             told = f"{error.path.name}: {error.reason}" if isinstance(error, DamagedFile) else error.message
             return RunSummary(run=self.id, path=str(self.path), name=self.id, status="damaged", error=told)
+        label = label_of(self.path)
         return RunSummary(
             run=self.id,
             path=str(self.path),
-            name=record.name or self.id,
+            name=label.name or record.name or self.id,
             status=self.status,
             created=record.created,
             folder=record.folder,
             settings=record.settings,
             result=result,
+            bases=tuple(one.run for one in record.model.lineage) if record.model else (),
+            **{field: getattr(label, field) for field in ("note", "tag", "archived")},
         )
 
     # Writing
@@ -167,7 +187,8 @@ class RunFolder:
             UserError: another process works on it.
         """
         try:
-            self._lock.acquire()
+            # A window that asks at this moment whether the run is worked on holds the lock for a blink.
+            self._lock.acquire(timeout=0.5, poll_interval=0.02)
         except filelock.Timeout as error:
             raise UserError(
                 _("The run “{run}” is being worked on by another process.").format(run=self.id),
@@ -180,13 +201,18 @@ class RunFolder:
         finally:
             self._lock.release()
 
-    def rename(self, name: str) -> None:
-        """Gives the run another name; it may be empty."""
-        write_document(self.path / "run.json", self.record.model_copy(update={"name": name}))
+    def remember(self, data: DataRecord, model: ModelRecord, numeric_path: NumericPath) -> None:
+        """Notes in run.json what the run is trained on, and how."""
+        found = {"data": data, "model": model, "numeric_path": numeric_path}
+        self.write_record(self.record.model_copy(update=found))
 
-    def remember(self, data: DataRecord, model: ModelRecord) -> None:
-        """Notes in run.json what the run is trained on."""
-        write_document(self.path / "run.json", self.record.model_copy(update={"data": data, "model": model}))
+    def write_record(self, record: RunRecord) -> None:
+        """Writes run.json, and a copy from which `repair` mends it.
+
+        Raises:
+            WorkError: it cannot be written.
+        """
+        write_document(self.path / "run.json", record, copy=True)
 
     def recording(self, work: Work[T]) -> Work[T]:
         """Hands events on after each is on disk.
@@ -202,7 +228,7 @@ class RunFolder:
                 def write(event: Event) -> Event:
                     if not file.exists():
                         raise FileNotFoundError(2, os.strerror(2), str(file))
-                    stream.write(json.dumps(to_json(event), ensure_ascii=False, allow_nan=False) + "\n")
+                    stream.write(to_line(event) + "\n")
                     stream.flush()
                     return event
 
@@ -212,12 +238,21 @@ class RunFolder:
 
     @staticmethod
     def _mend_tail(file: Path) -> None:
-        # A killed process can leave half a line; the next event must not be glued to it.
-        if file.exists() and file.stat().st_size:
-            with file.open("rb+") as stream:
-                stream.seek(-1, os.SEEK_END)
-                if stream.read(1) != b"\n":
-                    stream.write(b"\n")
+        # A killed process can leave half a line: the next event must not be glued to it, and half an event is none.
+        if not file.exists():
+            return
+        with file.open("rb+") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - _TAIL))
+            tail = stream.read().rpartition(b"\n")[2]
+            if not tail:
+                return
+            try:
+                from_line(tail.decode())
+            except ValueError:
+                stream.truncate(size - len(tail))
+            else:
+                stream.write(b"\n")
 
     # Reading
 
@@ -233,8 +268,8 @@ class RunFolder:
                 if not line.strip():
                     continue
                 try:
-                    yield from_json(json.loads(line))
-                except (ValueError, AttributeError):
+                    yield from_line(line)
+                except ValueError:
                     self.bad_lines += 1
 
     def _last_event(self) -> Event | None:
@@ -255,8 +290,8 @@ class RunFolder:
             return None
         for line in reversed(whole):
             try:
-                return from_json(json.loads(line))
-            except (ValueError, AttributeError):
+                return from_line(line.decode("utf-8", "replace"))
+            except ValueError:
                 continue
         return None
 
@@ -271,7 +306,9 @@ class Runs:
         """Every readable run, oldest first."""
         if not self.folder.is_dir():
             return []
-        found = [RunFolder(p) for p in self.folder.iterdir() if (p / "run.json").is_file()]
+        # What is hidden is half-copied or half-deleted.
+        visible = (path for path in self.folder.iterdir() if not path.name.startswith("."))
+        found = [RunFolder(path) for path in visible if (path / "run.json").is_file()]
         return sorted(found, key=lambda run: run.id)
 
     def open(self, run_id: str) -> RunFolder:
@@ -287,7 +324,7 @@ class Runs:
         if (path / "run.json").is_file() and len(path.parts) > 1:
             return RunFolder(path.absolute())
         exact = [run for run in runs if run.id == run_id]
-        named = exact or [run for run in runs if _named(run, run_id)]
+        named = exact or [run for run in runs if run_id and _named(run, run_id)]
         if len(named) == 1:
             return named[0]
         raise UserError(
@@ -305,9 +342,9 @@ class Runs:
             WorkError: the home cannot be written; said before any work is done.
         """
         slug = re.sub(r"[^\w-]+", "-", name.strip(), flags=re.UNICODE).strip("-").lower()[:40]
-        stem = time.strftime("%Y%m%d-%H%M%S") + (f"-{slug}" if slug else "")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            stem = self._next_stamp() + (f"-{slug}" if slug else "")
             for attempt in range(1000):
                 path = self.folder / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
                 try:
@@ -325,39 +362,38 @@ class Runs:
             settings=declared.flat(settings),
             versions=versions(),
         )
-        write_document(path / "run.json", record)
-        return RunFolder(path)
+        run = RunFolder(path)
+        run.write_record(record)
+        return run
 
-    def delete(self, run_id: str) -> None:
-        """Deletes a run's folder.
+    def _next_stamp(self) -> str:
+        """The beginning of a new run's id: the time, or where a clock was set back the second after the newest run's.
 
-        Raises:
-            UserError: no such run, or it is being worked on.
+        So the ids are in the order in which the runs were made, whatever the clock says.
         """
-        run = self.open(run_id)
-        with run.hold():
-            trash = run.path.with_name(f".deleting-{run.id}")
-        try:
-            run.path.rename(trash)
-            shutil.rmtree(trash)
-        except OSError as error:
-            raise cannot_write(run.path, error) from error
+        now = time.strftime(_STAMP)
+        newest = max(
+            (name[:15] for name in os.listdir(self.folder) if re.fullmatch(r"\d{8}-\d{6}", name[:15])),
+            default="",
+        )
+        if newest < now:
+            return now
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            return time.strftime(_STAMP, time.localtime(time.mktime(time.strptime(newest, _STAMP)) + 1))
+        return now
+
+    def delete(self, run_id: str) -> TrashEntry:
+        """Puts a run into the home's trash; raises as `open` and `run_removal.delete`."""
+        return run_removal.delete(self.folder, self.open(run_id))
+
+    def discard(self, run: RunFolder) -> None:
+        """Removes a run that holds no work for good; raises as `run_removal.discard`."""
+        run_removal.discard(self.folder, run)
 
 
 def _named(run: RunFolder, name: str) -> bool:
     """Whether a run has this name; a damaged one has none."""
     try:
-        return run.record.name == name
+        return name == (label_of(run.path).name or run.record.name)
     except UserError:
         return False
-
-
-def versions() -> dict[str, str]:
-    """Versions that decide a run's numbers, without importing the packages."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"clip_atelier": __version__}
-    for package in ("torch", "transformers", "peft", "numpy", "pillow"):
-        with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import AliasChoices, Field, field_validator
 
 from clip_atelier.engine.core import Record, Score, Text
+from clip_atelier.engine.models import Ancestor, lineage_of
 from clip_atelier.engine.runs.comparison import Difference
 from clip_atelier.engine.runs.cross_validation import PartGain, QuestionResult, TrivialWay
 from clip_atelier.engine.settings import migrated
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.models import Model
 
 SCHEMA = 1
 """Raised when an older version could misread a run folder."""
@@ -26,7 +30,7 @@ class Comparison(Record):
         adapted: Each metric of the adapted one.
         difference: Adapted minus base.
         primary_metric: What the verdict is about.
-        verdict: "gain", "loss" or "no measurable difference".
+        verdict: "gain", "loss", "no measurable difference" or "too few to measure".
         verdict_text: The verdict in a sentence, in the language of when it was made.
         queries: Number of queries by task.
         gallery: Size of the gallery by task.
@@ -133,14 +137,53 @@ class DataRecord(Record):
 
 
 class ModelRecord(Record):
-    """The base model of a run."""
+    """The base model of a run.
+
+    Attributes:
+        files: SHA-256 of what decides its embeddings.
+        lineage: The trainings that are in its weights already, the first one first.
+    """
 
     name: Text = ""
     path: Text = ""
     family: str = ""
     fingerprint: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
     parameters: int = 0
     image_size: int = 0
+    lineage: tuple[Ancestor, ...] = ()
+
+    @classmethod
+    def of(cls, clip: Model) -> ModelRecord:
+        """Of a loaded model, nothing attached to it."""
+        return cls(
+            name=clip.name,
+            path=str(clip.folder),
+            family=clip.family,
+            fingerprint=clip.fingerprint,
+            files=clip.files,
+            parameters=clip.parameters,
+            image_size=clip.image_size,
+            lineage=lineage_of(clip.folder),
+        )
+
+
+class NumericPath(Record):
+    """What decides how a run's numbers are rounded.
+
+    Attributes:
+        device: "cpu", "cuda", "mps" or "xpu".
+        precision: Of training: "fp32", "bf16" or "fp16".
+        attention: The kernel: "eager" or "sdpa".
+        threads: Of the processor; 0 where another device computes.
+        optimizer: The form in which AdamW is computed.
+    """
+
+    device: str = ""
+    precision: str = ""
+    attention: str = ""
+    threads: int = 0
+    optimizer: str = ""
 
 
 class RunRecord(Record):
@@ -155,6 +198,8 @@ class RunRecord(Record):
         versions: Of the packages that decide a run's numbers.
         data: The collection as it was read; None before the first step.
         model: The base model; None before the first step.
+        numeric_path: How its numbers are computed; None before the first step, and in runs of earlier versions.
+        foreign: Whether its adapter was made elsewhere: then it can be searched with and measured, not trained on.
     """
 
     schema_version: int = Field(default=SCHEMA, alias="schema", ge=0)
@@ -166,6 +211,8 @@ class RunRecord(Record):
     versions: dict[str, str] = Field(default_factory=dict)
     data: DataRecord | None = None
     model: ModelRecord | None = None
+    numeric_path: NumericPath | None = None
+    foreign: bool = False
 
     @field_validator("settings")
     @classmethod
@@ -174,7 +221,14 @@ class RunRecord(Record):
 
 
 class RunSummary(Record):
-    """One line of the run list. A damaged run says why in `error` and has nothing else but its place."""
+    """One line of the run list. A damaged run says why in `error` and has nothing else but its place.
+
+    Attributes:
+        bases: Ids of the runs whose updates are in the weights of its base model.
+        note: What the user wrote about it.
+        tag: The colour that the user gave it.
+        archived: Whether it is left out of lists.
+    """
 
     run: str
     path: Text = ""
@@ -185,6 +239,10 @@ class RunSummary(Record):
     settings: dict[str, Any] = Field(default_factory=dict)
     result: TrainResult | None = None
     error: Text = ""
+    bases: tuple[Text, ...] = ()
+    note: Text = ""
+    tag: str = ""
+    archived: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """As `runs --json` shows it: the comparison's main parts stand beside the result as well."""

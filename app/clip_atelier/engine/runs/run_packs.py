@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from clip_atelier.engine.core import UserError, _, cannot_write
+from clip_atelier.engine.core import UserError, _, cannot_write, copy_of
 from clip_atelier.engine.runs.records import RunFolder, Runs
 from clip_atelier.engine.storage import Kind, Pack, packs
 
@@ -59,6 +59,7 @@ def add(source: Path, home: Path) -> RunFolder:
         partial.mkdir(parents=True)
         packs.extract(pack, partial)
         RunFolder(partial).settings  # noqa: B018 - raises where it was made by a newer version or cannot be understood
+        shutil.copyfile(partial / "run.json", copy_of(partial / "run.json"))
         partial.rename(target)
     except OSError as error:
         raise cannot_write(folder, error) from error

@@ -21,11 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clip_atelier.engine.core import UserError, WorkError, _, shown
-from clip_atelier.engine.storage import NewerDatabase, open_database, transaction
+from clip_atelier.engine.storage import (
+    NewerDatabase,
+    checksum,
+    fault_of,
+    open_database,
+    set_aside,
+    transaction,
+)
 
 # Raised when the arithmetic that leads to an embedding changes; older embeddings are then no longer found.
 _RECIPE: Final = 1
-_SCHEMA: Final = 1
+_SCHEMA: Final = 2
 _STRENGTHS_KEPT: Final = 12  # of one run's update: dragging the dial must not fill the disk
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS space (
@@ -36,9 +43,11 @@ CREATE TABLE IF NOT EXISTS embedding (
     space INTEGER NOT NULL REFERENCES space(id) ON DELETE CASCADE,
     digest BLOB NOT NULL,
     vector BLOB NOT NULL,
+    crc INTEGER,
     UNIQUE (space, digest)
 );
 """
+_ADDED: Final = {"embedding": "crc INTEGER"}
 
 
 @dataclass(frozen=True)
@@ -102,17 +111,14 @@ class EmbeddingStore:
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                 raise self._failure(error) from error
-            self.replaced = path.with_suffix(".damaged")
-            path.replace(self.replaced)
-            for rest in ("-wal", "-shm"):
-                path.with_name(path.name + rest).unlink(missing_ok=True)
+            self.replaced = set_aside(path)
             with self._failing():
                 self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
         try:
             # Large pages: a vector of a few kilobytes lies in one, next to its neighbours.
-            db = open_database(self.path, _TABLES, _SCHEMA, page_size=16384, wait=30)
+            db = open_database(self.path, _TABLES, _SCHEMA, added=_ADDED, page_size=16384, wait=30)
         except NewerDatabase as error:
             raise UserError(
                 _("“{path}” was made by a newer version of this program.").format(path=shown(self.path)),
@@ -164,10 +170,10 @@ class EmbeddingStore:
             )
             (number,) = self._db.execute("SELECT id FROM space WHERE key = ?", (space.key,)).fetchone()
             self._db.executemany(
-                "INSERT OR REPLACE INTO embedding (space, digest, vector) VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO embedding (space, digest, vector, crc) VALUES (?, ?, ?, ?)",
                 [
-                    (number, bytes.fromhex(digest), row.tobytes())
-                    for digest, row in zip(digests, rows, strict=True)
+                    (number, key, row.tobytes(), checksum(key, row.tobytes()))
+                    for key, row in zip(map(bytes.fromhex, digests), rows, strict=True)
                 ],
             )
 
@@ -203,6 +209,20 @@ class EmbeddingStore:
             vectors[own[1:]] = vectors[own[0]]
         return vectors.astype(np.float32, copy=False)
 
+    def knows_only_others(self, model: str) -> bool:
+        """Whether there are embeddings, and none of a model, by its fingerprint."""
+        with self._failing():
+            rows = self._db.execute("SELECT key FROM space").fetchall()
+        return bool(rows) and not any(model in key for (key,) in rows)
+
+    def adopt(self, former: str, now: str) -> None:
+        """Takes the embeddings of one fingerprint for those of another one: the same model, known in another way."""
+        with self._failing(), transaction(self._db):
+            self._db.execute(
+                "UPDATE OR IGNORE space SET key = replace(key, ?1, ?2), family = replace(family, ?1, ?2)",
+                (former, now),
+            )
+
     def forget_strengths(self, space: Space) -> None:
         """Removes the embeddings of all but the latest strengths of this space's update."""
         with self._failing(), transaction(self._db):
@@ -222,6 +242,11 @@ class EmbeddingStore:
                     (space.key,),
                 )
             )
+
+    @staticmethod
+    def fault_of(path: Path) -> str:
+        """What is wrong with such a file, "" where nothing is."""
+        return fault_of(path, "embedding", "digest, vector")
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -28,134 +28,21 @@ from clip_atelier.engine.core import (
     Work,
     _,
     mapped,
+    original,
     shown,
 )
 from clip_atelier.engine.data import Collection, Fitted, ImageCache, Item, image_gate, scan, scan_cache_file
-from clip_atelier.engine.models import STARTER, Adapter, Model, Models, adapters, features
-from clip_atelier.engine.parts import FittedParts, Variant, taught, with_views
-from clip_atelier.engine.runs import Runs, open_run
+from clip_atelier.engine.models import Models, weights
 from clip_atelier.engine.search.embedding_store import EmbeddingStore, Space
+from clip_atelier.engine.search.loaded_model import LoadedModel, load_model
 from clip_atelier.engine.search.model_ref import ModelRef
 from clip_atelier.engine.search.results import IndexSummary
-from clip_atelier.engine.settings import DataSettings, HardwareSettings
 from clip_atelier.engine.storage import BlobCache
 
 Vectors = NDArray[np.float32]
 
 # Images embedded, and stored, at a time: what a crash or a stop can cost at most.
-_BATCH: Final = 8 * features.BATCH
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A loaded model to look at images with: the base, and a run's update where one is given.
-
-    Attributes:
-        adapter: None without a run; its strength is the one looked through.
-        data: How images are fitted into the square.
-        hardware: Where it computes, and how much it may keep on disk.
-        base: Space of the base's embeddings.
-        adapted: Space of the adapted image embeddings; equal to `base` where the update changes no image.
-        update: Identifies the update's content; "" where it changes no image.
-        parts: What the run keeps beside its update, if anything.
-        taught: SHA-256 of a drawing's file -> the words that the user taught the run with it.
-        dial: How far the parts are turned up: 0 the base, exactly; 1 as they were learned.
-        wanted: Position of the strength dial: that of the update, or of the parts of a run that has no update.
-        run_folder: Where the run is, if there is one.
-        as_of: When something in that folder was written last; words may be taught to a run that is searched with.
-    """
-
-    clip: Model
-    adapter: Adapter | None
-    data: DataSettings
-    hardware: HardwareSettings
-    base: Space
-    adapted: Space
-    update: str = ""
-    parts: FittedParts | None = None
-    dial: float = 1.0
-    wanted: float = 0.0
-    run_folder: Path | None = None
-    as_of: int = 0
-    taught: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @property
-    def up_to_date(self) -> bool:
-        """Whether this is still the model as it was opened: its update attached, nothing in its run rewritten."""
-        return self.clip.adapter is self.adapter and _written(self.run_folder) == self.as_of
-
-    @property
-    def strength(self) -> float:
-        """What the update is multiplied by."""
-        return self.adapter.adapter_scale if self.adapter else 0.0
-
-    def space(self, variant: Variant) -> Space:
-        """Where the image embeddings of a variant are."""
-        plain = self.base
-        if self.update and variant.strength:
-            plain = replace(self.base, adapter=self.update, strength=variant.strength)
-        return replace(plain, views=variant.views)
-
-    def spaces(self, parts: bool) -> tuple[Space, ...]:
-        """Every space that a folder is looked at in, each once, those of the run's parts only if asked for."""
-        found = [self.base, self.adapted]
-        if parts and self.parts is not None and self.dial:
-            found += [
-                self.space(self.parts.setting(q, self.dial).variant) for q in sorted(self.parts.settings)
-            ]
-        return tuple({space.key: space for space in found}.values())
-
-
-def load_model(model_ref: ModelRef, models: Models) -> LoadedModel:
-    """Opens a run's model with its update, or a model alone.
-
-    Raises:
-        UserError: no such run or model, or the run has no checkpoint.
-    """
-    if model_ref.run is None:
-        hardware = model_ref.hardware or HardwareSettings()
-        clip, data = models.open(model_ref.model or STARTER, hardware), DataSettings()
-        base = Space(clip.fingerprint, data.image_fit, precision=clip.device.precision)
-        return LoadedModel(clip, None, data, hardware, base, base)
-    opened = open_run(Runs(models.home).open(model_ref.run), models, model_ref.strength, model_ref.hardware)
-    clip, adapter = opened.clip, opened.adapter
-    try:
-        as_of = _written(opened.run.path)
-        parts = FittedParts.read(opened.run.path)
-        words = _taught(opened.run.path)
-    except BaseException:
-        adapters.detach(clip)
-        raise
-    wanted = opened.recommended if model_ref.strength is None else model_ref.strength
-    if parts is not None and not parts.strength:
-        adapter.set_adapter_scale(0.0)  # the run's update did not help and is no part of what it hands over
-    # Only how images are fitted is the run's affair: another folder has its own captions and pairs.
-    data = DataSettings(image_fit=opened.run.settings.data.image_fit)
-    base = Space(clip.fingerprint, data.image_fit, precision=clip.device.precision)
-    update = opened.content if adapter.touches("vision") else ""
-    changed = update and adapter.adapter_scale != 0
-    adapted = replace(base, adapter=update, strength=adapter.adapter_scale) if changed else base
-    return LoadedModel(
-        clip, adapter, data, model_ref.hardware or opened.run.settings.hardware, base, adapted,
-        update, parts, opened.dial(model_ref.strength), wanted, opened.run.path, as_of, words,
-    )  # fmt: skip
-
-
-def _taught(run_folder: Path) -> dict[str, tuple[str, ...]]:
-    """SHA-256 of a drawing -> the words that were taught with it."""
-    found: dict[str, tuple[str, ...]] = {}
-    for word in taught.TaughtWords.read(run_folder).words:
-        for drawing in word.drawings:
-            found[drawing.sha256] = (*found.get(drawing.sha256, ()), word.word)
-    return found
-
-
-def _written(folder: Path | None) -> int:
-    """When a file of the folder was replaced last (files are written whole and moved into place); 0 without a folder."""
-    try:
-        return folder.stat().st_mtime_ns if folder else 0
-    except OSError:
-        return -1
+_BATCH: Final = 256
 
 
 @dataclass(frozen=True)
@@ -212,7 +99,7 @@ def index(folder: Path, model_ref: ModelRef, models: Models, control: Control) -
         seconds=gallery.seconds,
         run=model_ref.run,
         strength=opened.wanted,
-        model=opened.clip.name,
+        model=opened.model.name,
     )
 
 
@@ -249,7 +136,7 @@ def _gallery(
     control: Control,
 ) -> Work[Gallery]:
     began = time.monotonic()
-    fitted = Fitted(cache, loaded.clip.image_size, loaded.data.image_fit)
+    fitted = Fitted(cache, loaded.model.frame, loaded.data.image_fit)
     found = yield from scan(folder, loaded.data, control, scan_cache_file(home), fitted)
     fitted.flush()
     yield Phase(name="index", title=_("Embedding the images"))
@@ -261,6 +148,9 @@ def _gallery(
                     path=shown(store.replaced)
                 )
             )
+        model = loaded.model
+        if store.knows_only_others(model.fingerprint):
+            store.adopt(weights.former_fingerprint(model.folder), model.fingerprint)
         missing = {space: store.missing(space, digests) for space in spaces}
         wanted = {space: {digests[i] for i in places} for space, places in missing.items()}
         new = set().union(*wanted.values())
@@ -280,7 +170,7 @@ def _gallery(
                 "folder",
             )
         kept = [item.digest for item in items]
-        vectors = {space.key: store.load(space, kept, loaded.clip.dim) for space in spaces}
+        vectors = {space.key: store.load(space, kept, loaded.dim) for space in spaces}
     return Gallery(
         root=found.root,
         items=items,
@@ -297,7 +187,10 @@ def _unreadable(found: Collection) -> int:
     """Images among the problems; captions and tables have problems too, which do not matter here."""
     read = {item.path for item in found.items}
     paths = {problem.path for problem in found.problems} - read
-    return sum(Path(p).suffix.lower() in image_gate.SUFFIXES and (found.root / p).is_file() for p in paths)
+    return sum(
+        original(Path(p)).suffix.lower() in image_gate.SUFFIXES and original(found.root / p).is_file()
+        for p in paths
+    )
 
 
 def _embed(
@@ -315,7 +208,7 @@ def _embed(
         control.boundary()
         part = items[start : start + _BATCH]
         # A new object for each batch: a large folder's pictures must not pile up in memory.
-        pictures = ImageCache(root, part, loaded.clip.image_size, loaded.data, store=cache)
+        pictures = ImageCache(root, part, loaded.model.frame, loaded.data, store=cache)
         bad = set((yield from _quiet(pictures.prepare(range(len(part)), control))))
         good = [i for i in range(len(part)) if i not in bad]
         for strength, spaces in _by_strength(wanted).items():
@@ -344,9 +237,12 @@ def _look(
     control: Control,
 ) -> Work[None]:
     """Embeds images in the spaces of one strength of the update and stores them."""
+    from clip_atelier.engine.models import features
+    from clip_atelier.engine.parts import with_views
+
     digests = [pictures.items[i].digest for i in indices]
-    clip = loaded.clip
-    with loaded.adapter.at(strength) if loaded.adapter else contextlib.nullcontext():
+    clip, adapter = loaded.clip, loaded.adapter
+    with adapter.at(strength) if adapter else contextlib.nullcontext():
         plain = yield from _quiet(features.images(clip, pictures, indices, control, half=True))
         for space in spaces:
             seen = plain

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from clip_atelier.engine.core import UserError, _
 
@@ -58,10 +58,16 @@ class Query:
         return [term.content for term in self.terms if not isinstance(term.content, str)]
 
 
-def parse_query(text: str, pictures: Sequence[Picture] = ()) -> Query:
+WITHOUT: Final = -0.3
+"""Weight of what is not wanted. At -1 the query drifts away from what is asked; at -0.3 what is not wanted was 2 to 3 times
+rarer among the first results of two collections and the ranking of the others as good as before, or better."""
+
+
+def parse_query(text: str, pictures: Sequence[Picture] = (), without: str = "") -> Query:
     """Reads `horse + stripes`, `apple - fruit`; `"rock + roll"` in quotes is taken as it is.
 
-    A sign counts only where it stands alone, so that `t-shirt` and `1+1` are words. Pictures are added.
+    A sign counts only where it stands alone, so that `t-shirt` and `1+1` are words. Pictures are added. What stands in
+    `without`, divided by commas, is pushed down the ranking but not taken from the meaning of what is asked.
 
     Raises:
         UserError: nothing to search for, or a sign without words after it.
@@ -85,7 +91,8 @@ def parse_query(text: str, pictures: Sequence[Picture] = ()) -> Query:
         raise _incomplete(text)
     if not terms:
         raise UserError(_("There is nothing to search for."), _("Give some words or an image."))
-    return Query(tuple(terms))
+    unwanted = [" ".join(words.split()) for words in without.split(",") if words.strip()]
+    return Query((*terms, *(Term(words, WITHOUT) for words in unwanted)))
 
 
 def _incomplete(text: str) -> UserError:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_atelier.engine.core import Control, Phase, UserError, Work, _
+from clip_atelier.engine.core import Control, Countdown, Phase, UserError, Work, _
 from clip_atelier.engine.data import image_gate, pixels
-from clip_atelier.engine.models import Models, adapters, features
+from clip_atelier.engine.models import Models
 from clip_atelier.engine.parts import AskedDrawings, FittedParts, fitting, questions
-from clip_atelier.engine.search.gallery import Gallery, LoadedModel, load_model, open_gallery
+from clip_atelier.engine.search import strange_words, wording
+from clip_atelier.engine.search.gallery import Gallery, open_gallery
+from clip_atelier.engine.search.loaded_model import LoadedModel, changed, load_model
 from clip_atelier.engine.search.model_ref import ModelRef
-from clip_atelier.engine.search.query import Query
-from clip_atelier.engine.search.results import SearchHit, SearchResult
+from clip_atelier.engine.search.query import Query, parse_query
+from clip_atelier.engine.search.results import BatchAnswer, BatchResult, SearchHit, SearchResult
 from clip_atelier.engine.search.vectors import Ranking, VectorSearch
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Vector = NDArray[np.float32]
 Found = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -37,7 +43,7 @@ class Search:
     Attributes:
         gallery: The folder's images.
         loaded: The model.
-        reopen: Opens the model again after other work took its model for something else.
+        reopen: Opens the model again after its run was written to.
         base: The gallery as the base sees it.
         adapted: As the adapted model sees it; the same object where the update changes no image.
 
@@ -70,6 +76,9 @@ class Search:
         """
         if not self.loaded.up_to_date:
             self._take_back()
+        taught = (word for words in self.loaded.taught.values() for word in words)
+        strange = strange_words.remarks(query, self.loaded)
+        query, remarks = wording.readable(query, self.loaded, taught)
         own = {image_gate.digest_of(picture) for picture in query.pictures if isinstance(picture, Path)}
         exclude = (
             np.flatnonzero([item.digest in own for item in self.gallery.items])
@@ -81,7 +90,7 @@ class Search:
         found, scores = ranking.top(top)
         base = self._hits(found, scores)
         adapted = None
-        if self.loaded.adapter:
+        if self.loaded.run_folder is not None:
             found, scores = self._adapted(query, after, exclude, top)
             ranks = ranking.places(found).tolist()
             fits = self._fits(query, before, found)
@@ -95,6 +104,8 @@ class Search:
             strength=self.loaded.wanted,
             base=base,
             adapted=adapted,
+            remarks=(*strange, *remarks),
+            strange_words=bool(strange),
         )
 
     def _hits(self, found: NDArray[np.int64], scores: NDArray[np.float64]) -> tuple[SearchHit, ...]:
@@ -128,9 +139,7 @@ class Search:
 
     def _by_words(self, parts: FittedParts, words: str, top: int) -> Found:
         variant = parts.setting(questions.TEXT_TO_IMAGE, self.loaded.dial).variant
-        assert self.loaded.adapter is not None
-        with self.loaded.adapter.at(variant.strength):
-            text = embed(Query.of(words), self.loaded)
+        text = embed(Query.of(words), self.loaded, variant.strength)
         scores = self._asked(parts).scores(text, words)
         if scores is None:
             return self._seen(questions.TEXT_TO_IMAGE).rank(text).top(top)
@@ -188,46 +197,30 @@ class Search:
     def _take_back(self) -> None:
         loaded = self.reopen()
         if loaded.spaces(parts=True) != self.loaded.spaces(parts=True):
-            raise UserError(
-                _("The model or the run has changed since this folder was opened for searching."),
-                _("Open the folder again."),
-            )
+            raise changed()
         self.loaded = loaded
         self._drawings = None
 
     def _embed(self, query: Query) -> tuple[Vector, Vector]:
         """The query as unit vectors of the base and of the adapted model: [dim], [dim]."""
-        adapter = self.loaded.adapter
-        if adapter is None:
-            vector = embed(query, self.loaded)
-            return vector, vector
-        with adapter.at(0.0):
-            base = embed(query, self.loaded)
-        return base, embed(query, self.loaded)
+        base = embed(query, self.loaded, 0.0)
+        strength = self.loaded.strength
+        return base, embed(query, self.loaded, strength) if strength else base
 
 
-def embed(query: Query, loaded: LoadedModel) -> Vector:
-    """The query as one unit vector [dim] of the model as it is now: the normalised sum of its weighted terms.
+def embed(query: Query, loaded: LoadedModel, strength: float) -> Vector:
+    """The query as one unit vector [dim] of the model at a strength of its update: the sum of its weighted terms.
 
     Raises:
         UserError: an image cannot be read, or the terms cancel each other out.
     """
-    words = dict(zip(query.texts, features.texts(loaded.clip, query.texts), strict=True))
-    total = np.zeros(loaded.clip.dim, np.float32)
+    words = dict(zip(query.texts, loaded.texts(query.texts, strength), strict=True))
+    total = np.zeros(loaded.dim, np.float32)
     for term in query.terms:
         if isinstance(term.content, str):
             total += term.weight * words[term.content]
             continue
-        size = loaded.clip.image_size
-        picture = (
-            image_gate.load(term.content, target=size)
-            if isinstance(term.content, Path)
-            else pixels.to_rgb(term.content)
-        )
-        total += (
-            term.weight
-            * features.image_now(loaded.clip, image_gate.fit(picture, size, loaded.data.image_fit))[0]
-        )
+        total += term.weight * _picture(term.content, loaded, strength)
     length = float(np.linalg.norm(total))
     if length < 1e-4:
         raise UserError(
@@ -236,6 +229,19 @@ def embed(query: Query, loaded: LoadedModel) -> Vector:
         )
     unit: Vector = total / np.float32(length)
     return unit
+
+
+def _picture(content: Path | Image.Image, loaded: LoadedModel, strength: float) -> Vector:
+    """A picture as one unit vector [dim]."""
+    from clip_atelier.engine.models import features
+
+    frame = loaded.model.frame
+    picture = image_gate.load(content, target=frame) if isinstance(content, Path) else pixels.to_rgb(content)
+    fitted = image_gate.fit(picture, frame, loaded.data.image_fit)
+    adapter = loaded.adapter
+    with adapter.at(strength) if adapter is not None else nullcontext():
+        found: Vector = features.image_now(loaded.clip, fitted)[0]
+    return found
 
 
 def open_search(folder: Path, model_ref: ModelRef, models: Models, control: Control) -> Work[Search]:
@@ -267,4 +273,33 @@ def search(
     try:
         return opened.find(query, top)
     finally:
-        adapters.detach(opened.loaded.clip)
+        opened.loaded.release()
+
+
+def search_batch(
+    folder: Path,
+    lines: Sequence[str],
+    model_ref: ModelRef,
+    models: Models,
+    control: Control,
+    top: int = 10,
+) -> Work[BatchResult]:
+    """Many searches in a folder that is opened once. Arguments as for `open_search`; `parse_query` reads each line.
+
+    A line that cannot be answered does not end it.
+    """
+    opened = yield from open_search(folder, model_ref, models, control)
+    answers = []
+    try:
+        yield Phase(name="search", title=_("Searching"))
+        countdown = Countdown(len(lines))
+        for number, line in enumerate(lines, 1):
+            control.boundary()
+            try:
+                answers.append(BatchAnswer(text=line, found=opened.find(parse_query(line), top)))
+            except UserError as error:
+                answers.append(BatchAnswer(text=line, error=error.message))
+            yield countdown.at(number, line)
+    finally:
+        opened.loaded.release()
+    return BatchResult(answers=tuple(answers))

@@ -58,6 +58,8 @@ class SearchResult(Record):
     Attributes:
         strength: Position of the strength dial.
         adapted: None where there is no run.
+        remarks: What was not searched for as it was asked, in sentences: names for emoji, unknown words, cut ends.
+        strange_words: Whether the first of them says that the model does not know the language of the words.
     """
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -66,6 +68,8 @@ class SearchResult(Record):
     strength: float
     base: tuple[SearchHit, ...]
     adapted: tuple[SearchHit, ...] | None = None
+    remarks: tuple[Text, ...] = ()
+    strange_words: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Without a run there is no `adapted`; `base_rank` and `fits` only stand there; the base's `learned` where known."""
@@ -76,4 +80,37 @@ class SearchResult(Record):
                 del hit["learned"]
         if found["adapted"] is None:
             del found["adapted"]
+        if not self.remarks:
+            del found["remarks"]
+        if not self.strange_words:
+            del found["strange_words"]
         return found
+
+
+class BatchAnswer(Record):
+    """What one line of a batch found.
+
+    Attributes:
+        text: The line.
+        found: The results; None where the line asks for nothing that can be found.
+        error: Why there are none.
+    """
+
+    text: Text
+    found: SearchResult | None = None
+    error: Text = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As a search alone writes its results."""
+        return {"text": self.text, **(self.found.as_json() if self.found else {"error": self.error})}
+
+
+class BatchResult(Record):
+    """What the lines of a batch found, in their order."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    answers: tuple[BatchAnswer, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Each answer as a search alone writes its results."""
+        return {"schema": self.schema_version, "answers": [answer.as_json() for answer in self.answers]}

@@ -17,7 +17,7 @@ from clip_atelier.engine.settings.hardware import HardwareSettings
 from clip_atelier.engine.settings.lora import TAKEN_AWAY, LoraSettings
 from clip_atelier.engine.settings.migrations import migrated
 from clip_atelier.engine.settings.model import ModelSettings
-from clip_atelier.engine.settings.presets import PRESETS, Preset
+from clip_atelier.engine.settings.presets import PRESETS, Preset, Recommendation, recommended
 from clip_atelier.engine.settings.train import TrainSettings
 
 DECLARED: Mapping[str, Declared] = {d.name: d for d in declarations(Settings)}
@@ -36,6 +36,7 @@ __all__ = [
     "LoraSettings",
     "ModelSettings",
     "Preset",
+    "Recommendation",
     "Settings",
     "TrainSettings",
     "affecting",
@@ -44,6 +45,7 @@ __all__ = [
     "flat",
     "migrated",
     "preset_values",
+    "recommended",
     "written",
 ]  # fmt: skip
 

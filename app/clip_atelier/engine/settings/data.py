@@ -13,7 +13,7 @@ from clip_atelier.engine.settings.declare import Block, setting
 class DataSettings(Block):
     """How a folder becomes training data."""
 
-    captions: Literal["auto", "metadata", "sidecar", "folder", "filename"] = setting(
+    captions: Literal["auto", "metadata", "sidecar", "embedded", "folder", "filename"] = setting(
         "auto",
         affects=("scan",),
         title=N_("Captions from"),
@@ -21,13 +21,16 @@ class DataSettings(Block):
             "Where the words for each image come from. Automatic takes the first source that is present."
         ),
         detail=N_(
-            "In order: a metadata.csv or metadata.jsonl table; a text file beside each image (NAME.txt or NAME.caption); "
+            "In order: a metadata.csv or metadata.jsonl table, else a table of another program (open_clip's CSV, COCO captions, "
+            "kohya's meta JSON, Eagle's library, or a CSV, TSV or JSON with names and texts); a text file beside each image "
+            "(NAME.txt, NAME.png.txt, NAME.caption or NAME.xmp); what the image file itself says (XMP, IPTC, EXIF); "
             "the folder's name used as a class; the file's own name in words."
         ),
         choices={
             "auto": N_("the first that is present"),
             "metadata": N_("metadata.csv or metadata.jsonl"),
             "sidecar": N_("a text file beside each image"),
+            "embedded": N_("the image files themselves (XMP, IPTC, EXIF)"),
             "folder": N_("the folder's name"),
             "filename": N_("the file's name in words"),
         },
@@ -45,6 +48,36 @@ class DataSettings(Block):
         source="Radford et al. 2021, arXiv:2103.00020, section 3.1.4",
         advanced=True,
         pattern=r"\{label\}",
+    )
+    caption_lines: Literal["auto", "each", "one"] = setting(
+        "auto",
+        affects=("scan",),
+        title=N_("Lines of captions"),
+        summary=N_(
+            "How the lines of a caption file or cell are taken. Automatic: each is a caption, but one that ends in a comma "
+            "goes on in the next."
+        ),
+        detail=N_("Lists in JSON, as this program writes several captions, are always taken as they are."),
+        choices={
+            "auto": N_("a line is a caption; after a comma it goes on"),
+            "each": N_("every line is a caption"),
+            "one": N_("all lines together are one caption"),
+        },
+        advanced=True,
+    )
+    tags: Literal["words", "as_written"] = setting(
+        "words",
+        affects=("scan",),
+        title=N_("Tags"),
+        summary=N_(
+            "Tags such as long_hair or (night:1.2) are read as words: no underscores, weights or escapes, and <lora:…> left "
+            "out."
+        ),
+        detail=N_(
+            "The files themselves are not changed. Captions without such signs are the same in both ways."
+        ),
+        choices={"words": N_("as words"), "as_written": N_("as they are written")},
+        advanced=True,
     )
     sketches: str = setting(
         "",
@@ -112,17 +145,23 @@ class DataSettings(Block):
         le=2**31 - 1,
         advanced=True,
     )
-    image_fit: Literal["letterbox", "crop"] = setting(
+    image_fit: Literal["letterbox", "crop", "squash"] = setting(
         "letterbox",
         affects=("features",),
         title=N_("Fit into the square"),
         summary=N_(
-            "Letterbox keeps the whole drawing on its paper colour; crop cuts the sides off, as photo pipelines do."
+            "Letterbox keeps the whole drawing on its paper colour; crop cuts the sides off, as CLIP's own pipeline does; "
+            "squash pulls it to the square, as SigLIP's does."
         ),
         detail=N_(
-            "CLIP sees a small square. A wide drawing loses its ends when cropped, so letterboxing is the rule here."
+            "CLIP sees a small square. A wide drawing loses its ends when cropped, so letterboxing is the rule here. A model that sees "
+            "drawings in their own shape (SigLIP 2 NaFlex) needs no paper around them."
         ),
-        choices={"letterbox": N_("keep all, fill with the paper's colour"), "crop": N_("centre crop")},
+        choices={
+            "letterbox": N_("keep all, fill with the paper's colour"),
+            "crop": N_("centre crop"),
+            "squash": N_("pull to the square"),
+        },
         advanced=True,
     )
     views: int = setting(
@@ -166,8 +205,6 @@ class DataSettings(Block):
     @field_validator("template")
     @classmethod
     def _usable_template(cls, value: str) -> str:
-        try:
-            value.format(label="x")
-        except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(_("only {label} may stand in braces")) from error
+        if set("{}") & set(value.replace("{label}", "")):
+            raise ValueError(_("only {label} may stand in braces"))
         return value

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 Kind = Literal["int", "float", "bool", "choice", "choices", "text"]
 
-Effect = Literal["scan", "split", "features", "speed", "length", "learning", "storage", "display"]
+Effect = Literal["scan", "split", "features", "speed", "length", "learning", "storage", "display", "process"]
 """What follows when a setting changes.
 
 * scan: the folder is read anew, with other captions or pairs.
@@ -29,6 +29,7 @@ Effect = Literal["scan", "split", "features", "speed", "length", "learning", "st
 * learning: another update comes out.
 * storage: more or less is kept on disk.
 * display: only what is shown.
+* process: only which process does the work; the same comes out.
 """
 
 

@@ -61,3 +61,17 @@ class HardwareSettings(Block):
         step=1,
         advanced=True,
     )
+    own_process: bool = setting(
+        True,
+        affects=("process",),
+        title=N_("Train in a process of its own"),
+        summary=N_(
+            "The window trains in a second process, so that nothing that goes wrong there takes the window along."
+        ),
+        detail=N_(
+            "A crash, a lack of memory or a failure of the graphics card then ends the training alone: the window stays, and the "
+            "run goes on from its last checkpoint. The result is the same bit for bit. It takes some seconds more to begin, and "
+            "the memory of the learning libraries a second time. The command line trains in its own process anyway."
+        ),
+        advanced=True,
+    )

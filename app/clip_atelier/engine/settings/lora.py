@@ -80,7 +80,8 @@ class LoraSettings(Block):
             "each other. The bare names match the image side and the text side; 'Towers' limits them to one. "
             "visual_projection is a single matrix at the end of the image side: it moves all image features together "
             "towards a visual domain such as sketches or paintings, and trains in seconds because everything before it "
-            "can be computed once."
+            "can be computed once. The names are CLIP's: in other models they stand for the matrices that do the same. "
+            "SigLIP has no such last matrix; one that starts by changing nothing is put there."
         ),
         source="PEFT LoraConfig.target_modules; Zanella & Ben Ayed, CVPRW 2024",
         choices=TARGET_TEXTS,
@@ -129,6 +130,26 @@ class LoraSettings(Block):
             "With the usual scale a larger r shrinks each direction's share; rsLoRA keeps it stable over ranks."
         ),
         source="Kalajdzievski 2023, arXiv:2312.03732; PEFT LoraConfig.use_rslora",
+        advanced=True,
+    )
+
+    use_dora: bool = setting(
+        False,
+        affects=(
+            "learning",
+            "speed",
+        ),
+        title=N_("Length and direction apart (use_dora)"),
+        summary=N_(
+            "DoRA: learns the length of each row of a matrix beside the low-rank change of its direction. Slower; may do better "
+            "at small ranks."
+        ),
+        detail=N_(
+            "A row w of a matrix becomes m · (w + Δw) / ‖w + Δw‖: Δw is LoRA's part of rank r, m is one trained number a row that "
+            "starts as ‖w‖. It comes closer to training the whole matrix where r is small. Every step computes the lengths of "
+            "all rows anew, by PEFT's own and slower way."
+        ),
+        source="Liu et al. 2024, arXiv:2402.09353; PEFT LoraConfig.use_dora",
         advanced=True,
     )
 

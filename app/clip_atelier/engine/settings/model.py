@@ -17,11 +17,12 @@ class ModelSettings(Block):
         ),
         title=N_("Model"),
         summary=N_(
-            "The CLIP to adapt: the bundled starter, an added model's name, or a Hugging Face CLIP folder on disk."
+            "The CLIP to adapt: the bundled starter, an added model's name, or a Hugging Face folder on disk."
         ),
         detail=N_(
             "The starter is small, understands English and Korean, and is quick on any machine. A larger CLIP knows more of "
-            "the world; it needs more memory and time."
+            "the world; it needs more memory and time. Folders of these types open: CLIP, MetaCLIP 2, SigLIP, SigLIP 2, "
+            "Chinese-CLIP and AltCLIP."
         ),
         min_length=1,
     )

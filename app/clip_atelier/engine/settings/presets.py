@@ -11,10 +11,11 @@ from clip_atelier.engine.core import N_
 
 @dataclass(frozen=True)
 class Preset:
-    """A starting point. `values` are dotted names over the defaults."""
+    """A starting point: the situation it is for, and `values`, dotted names over the defaults."""
 
     name: str
     title: str
+    situation: str
     summary: str
     source: str
     values: Mapping[str, Any]
@@ -34,6 +35,7 @@ _ALL = (
     Preset(
         "auto",
         N_("Find what helps"),
+        N_("For any collection: let your own drawings decide"),
         N_(
             "Tries everything that is worth it, from a formula to LoRA, on your own drawings, and keeps for each question what "
             "helps on drawings it has not learned from. The best first choice."
@@ -55,6 +57,7 @@ _ALL = (
     Preset(
         "attention",
         N_("Attention"),
+        N_("100 drawings or more: learn how I draw"),
         N_("For relations in a sequence: words in a sentence, patches in an image."),
         "",
         {
@@ -71,6 +74,7 @@ _ALL = (
     Preset(
         "projection",
         N_("Projection"),
+        N_("For sketches and their artworks, or when time is short"),
         N_(
             "Moves the image features themselves towards a visual domain such as sketches or paintings. Trains in seconds."
         ),
@@ -91,6 +95,7 @@ _ALL = (
     Preset(
         "clip-lora",
         N_("CLIP-LoRA"),
+        N_("A few drawings of each kind, as in the paper"),
         N_(
             "The published few-shot recipe: rank 2 on queries, keys and values of both towers, strong dropout, temperature fixed."
         ),
@@ -110,6 +115,7 @@ _ALL = (
     Preset(
         "careful",
         N_("Careful"),
+        N_("For under 100 drawings"),
         N_(
             "For a few images: small rank, strong dropout, a penalty on the update's size, and an early stop."
         ),
@@ -129,6 +135,7 @@ _ALL = (
     Preset(
         "layernorm",
         N_("LayerNorm only"),
+        N_("A simple way to compare the others with"),
         N_(
             "A baseline: trains only the normalisation layers. Known to be strong for sketch retrieval where full tuning collapses."
         ),
@@ -138,3 +145,34 @@ _ALL = (
 )
 
 PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in _ALL}
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to start from with a folder.
+
+    Attributes:
+        preset: Name of the preset.
+        by_hand: Of the presets that train in one way only, the one whose situation the folder's is.
+        because: What of the folder makes it so (marked with `N_`); may hold `{pairs}` and `{count}`.
+    """
+
+    preset: str
+    by_hand: str
+    because: str
+
+
+def recommended(drawings: int, pairs: int) -> Recommendation:
+    """What to start from, by what a folder holds.
+
+    Args:
+        drawings: How many.
+        pairs: How many pairs of a sketch and its artwork they make.
+    """
+    if 2 * pairs > drawings / 2:
+        return Recommendation(
+            "auto", "projection", N_("most drawings are sketches and artworks in pairs ({pairs})")
+        )
+    if drawings < 100:
+        return Recommendation("auto", "careful", N_("there are fewer than 100 drawings ({count})"))
+    return Recommendation("auto", "attention", N_("there are 100 drawings or more ({count})"))

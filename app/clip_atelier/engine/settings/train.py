@@ -41,6 +41,25 @@ class TrainSettings(Block):
         detail=N_("Bare target names such as q_proj match both sides; this limits them."),
         choices={"both": N_("images and texts"), "vision": N_("images only"), "text": N_("texts only")},
     )
+    last_layers: int = setting(
+        0,
+        affects=(
+            "learning",
+            "speed",
+        ),
+        title=N_("Last layers only"),
+        summary=N_(
+            "How many layers of each tower get an update, counted from its end. 0: all. Fewer are quicker and forget less."
+        ),
+        detail=N_(
+            "The first layers of a tower see strokes and edges, the last ones what is drawn. What lies before the first adapted "
+            "layer is only computed, never differentiated. The projections, which stand behind all layers, are not counted."
+        ),
+        source="PEFT LoraConfig.layers_to_transform",
+        ge=0,
+        le=64,
+        advanced=True,
+    )
     initialization: Literal["pairs", "captions", "zero"] = setting(
         "pairs",
         affects=("learning",),
@@ -225,7 +244,10 @@ class TrainSettings(Block):
             "Share of each target that goes to captions and drawings that are alike by the untouched model. 0: only what "
             "belongs together is right."
         ),
-        detail=N_("“A red house” is not as wrong for a house as “a fish” is."),
+        detail=N_(
+            "“A red house” is not as wrong for a house as “a fish” is. SigLIP, whose loss judges every pair by itself, "
+            "learns without it."
+        ),
         source="Gao et al. 2023, arXiv:2303.17561 (SoftCLIP)",
         ge=0,
         le=0.9,
@@ -249,7 +271,8 @@ class TrainSettings(Block):
             "How sharply similarities are compared: the model's own value, trained along, or fixed at 100."
         ),
         detail=N_(
-            "Never above 100 (ln 100 in the logarithm), which transformers' CLIPModel does not enforce by itself."
+            "Never above 100 (ln 100 in the logarithm), which transformers' CLIPModel does not enforce by itself. SigLIP's "
+            "own value belongs to its bias: “trained along” trains both, and “fixed” keeps both as they are."
         ),
         choices={"model": N_("the model's own"), "trained": N_("trained along"), "fixed": N_("fixed at 100")},
         advanced=True,
@@ -289,7 +312,7 @@ class TrainSettings(Block):
     checks: int = setting(
         8,
         affects=("learning",),
-        title=N_("Checks per run"),
+        title=N_("Checks per training"),
         summary=N_(
             "How often retrieval is measured on the validation images during the run. The best checkpoint is chosen by it."
         ),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 
@@ -18,6 +19,7 @@ def open_database(
     version: int,
     *,
     before: str = "",
+    added: Mapping[str, str] | None = None,
     page_size: int = 4096,
     wait: float = 5.0,
     shared: bool = False,
@@ -29,6 +31,7 @@ def open_database(
         tables: Statements that make what is missing; run when the file is older than `version`.
         version: Of the tables; kept in the file.
         before: Statements that take an older version's tables away first.
+        added: Table -> a column that tables of older versions lack and are given.
         page_size: In bytes; takes effect in a new file.
         wait: Seconds to wait for another process's write.
         shared: Whether several threads use the connection, one at a time.
@@ -50,8 +53,14 @@ def open_database(
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA foreign_keys = ON")
         if found < version:
+            lacking = " ".join(
+                f"ALTER TABLE {table} ADD COLUMN {column};"
+                for table, column in (added or {}).items()
+                if (known := {row[1] for row in database.execute(f"PRAGMA table_info({table})")})
+                and column.partition(" ")[0] not in known
+            )
             database.executescript(
-                f"BEGIN IMMEDIATE; {before} {tables} PRAGMA user_version = {version}; COMMIT;"
+                f"BEGIN IMMEDIATE; {before} {lacking} {tables} PRAGMA user_version = {version}; COMMIT;"
             )
     except BaseException:
         database.close()
@@ -70,3 +79,61 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
+
+
+def checksum(*values: object) -> int:
+    """A row's checksum, CRC-32 over the values that it is to guard, in order."""
+    found = 0
+    for value in values:
+        data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+        found = zlib.crc32(data, found)
+    return found
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error says that a file is not a whole database, rather than locked or without room."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, sqlite3.DatabaseError) and (
+        code is None or code & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    )
+
+
+def set_aside(file: Path, word: str = "damaged") -> Path:
+    """Moves a database out of the way, in the place of one that was moved before; a new one can then be made.
+
+    Args:
+        file: What is moved.
+        word: The suffix that it is given.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    aside = file.with_suffix(f".{word}")
+    file.replace(aside)
+    for rest in ("-wal", "-shm"):
+        file.with_name(file.name + rest).unlink(missing_ok=True)
+    return aside
+
+
+def fault_of(file: Path, table: str, columns: str) -> str:
+    """What is wrong with a database, "" where nothing is.
+
+    Args:
+        file: What is looked at; nothing is written to it.
+        table: Whose rows carry the `checksum` of `columns` in a column `crc`.
+        columns: Names with commas between.
+    """
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
+            told = str(database.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            if told != "ok":
+                return told
+            if database.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+                return ""  # as a kill leaves it before its tables are made; whoever opens it makes them
+            database.create_function("checksum", -1, checksum, deterministic=True)
+            wrong = database.execute(
+                f"SELECT count(*) FROM {table} WHERE crc IS NOT NULL AND crc IS NOT checksum({columns})"
+            ).fetchone()[0]
+            return f"{table}: {wrong}" if wrong else ""
+    except sqlite3.Error as error:
+        return str(error)

@@ -8,26 +8,38 @@ is unpickled and no code is taken along.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import re
 import shutil
+import struct
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
-from clip_atelier.engine.core import UserError, WorkError, _, replacing
+from clip_atelier.engine.core import UserError, WorkError, _, bounded_json, replacing
+from clip_atelier.engine.storage.hashes import digest_of
 
 VERSION: Final = 1
 MANIFEST: Final = "pack.json"
 
 _LARGEST_MANIFEST = 1 << 20
 _MOST_FILES = 1000
-_NAME = re.compile(r"[^/\\\x00-\x1f:*?\"<>|]{1,100}")
+_NAME = re.compile('[^/\\\\\x00-\x1f:*?"<>|\ud800-\udfff]{1,100}')
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # means a device on Windows
 _CHUNK = 1 << 20
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError, struct.error,
+)  # fmt: skip
+"""What zipfile and zlib raise on damage; RuntimeError is an encrypted member."""
+_MOST_EXPANSION = 100
+"""Our packs store files as they are; one that unpacks to more than so many times its size is none of ours."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ def write(kind: Kind, name: str, about: Mapping[str, str], files: Mapping[str, P
         raise UserError(
             _("“{path}” exists already.").format(path=out), _("Choose another name; nothing is overwritten.")
         )
-    listed = {n: {"size": f.stat().st_size, "sha256": _digest(f)} for n, f in sorted(files.items())}
+    listed = {n: {"size": f.stat().st_size, "sha256": digest_of(f)} for n, f in sorted(files.items())}
     manifest = {"format": kind.format, "version": VERSION, "name": name, **about, "files": listed}
     # Weights do not compress; stored files can be copied out by any unzip, and the pack is made in one pass.
     with (
@@ -107,11 +119,6 @@ def _member(name: str) -> zipfile.ZipInfo:
     return info
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def read(kind: Kind, path: Path) -> Pack:
     """What a pack says it holds; its files are not checked yet.
 
@@ -123,7 +130,11 @@ def read(kind: Kind, path: Path) -> Pack:
             return _read(kind, path, archive)
     except FileNotFoundError as error:
         raise UserError(_("“{path}” does not exist.").format(path=path)) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _BROKEN as error:
+        raise damaged(path, str(error)) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # an offset before the file's beginning
+            raise
         raise damaged(path, str(error)) from error
 
 
@@ -132,7 +143,7 @@ def _read(kind: Kind, path: Path, archive: zipfile.ZipFile) -> Pack:
     if MANIFEST not in members or members[MANIFEST].file_size > _LARGEST_MANIFEST:
         raise _foreign(path)
     try:
-        manifest: Any = json.loads(archive.read(MANIFEST))
+        manifest: Any = bounded_json(archive.read(MANIFEST))
     except ValueError as error:
         raise damaged(path, MANIFEST) from error
     if not isinstance(manifest, dict) or manifest.get("format") != kind.format:
@@ -168,6 +179,11 @@ def _entries(kind: Kind, path: Path, files: Any) -> Iterator[PackMember]:
         if type(size) is not int or size < 0 or not isinstance(digest, str) or len(digest) != 64:
             raise damaged(path, MANIFEST)
         yield PackMember(name, size, digest)
+    if len({unicodedata.normalize("NFC", name).casefold() for name in files}) < len(files):
+        raise UserError(
+            _("“{path}” holds files whose names differ in case only.").format(path=path),
+            _("Get the pack again from someone you trust."),
+        )
 
 
 def _may_lie(kind: Kind, name: str) -> bool:
@@ -176,8 +192,13 @@ def _may_lie(kind: Kind, name: str) -> bool:
 
 
 def _is_plain(name: str) -> bool:
-    """A name that stays in its folder on every system."""
-    return _NAME.fullmatch(name) is not None and not name.startswith(".") and name == name.strip(" .")
+    """A name that stays in its folder on every system, and can be written on each."""
+    return (
+        _NAME.fullmatch(name) is not None
+        and not name.startswith(".")
+        and name == name.strip(" .")
+        and _DEVICE.fullmatch(name) is None
+    )
 
 
 def _must_match(pack: Pack, members: Mapping[str, zipfile.ZipInfo], count: int) -> None:
@@ -194,6 +215,13 @@ def _must_match(pack: Pack, members: Mapping[str, zipfile.ZipInfo], count: int) 
         member = members.get(entry.name)
         if member is None or member.file_size != entry.size:
             raise damaged(pack.path, entry.name)
+        if member.file_size > _MOST_EXPANSION * max(member.compress_size, 1024):
+            raise UserError(
+                _("“{path}” unpacks “{name}” to many times its size.").format(
+                    path=pack.path, name=entry.name
+                ),
+                _("Get the pack again from someone you trust."),
+            )
 
 
 def extract(pack: Pack, folder: Path) -> None:
@@ -218,19 +246,51 @@ def extract(pack: Pack, folder: Path) -> None:
             _extract_one(pack, archive, entry, target)
 
 
+def check(pack: Pack) -> None:
+    """Reads every file of a pack and compares it with its hash; nothing is written.
+
+    Raises:
+        UserError: a file is damaged; it is named.
+    """
+    with zipfile.ZipFile(pack.path) as archive:
+        for entry in pack.entries:
+            with _of_a_whole_pack(pack, entry), archive.open(entry.name) as source:
+                for _chunk in _checked(pack, entry, source):
+                    pass
+
+
 def _extract_one(pack: Pack, archive: zipfile.ZipFile, entry: PackMember, target: Path) -> None:
-    digest, left = hashlib.sha256(), entry.size
+    with (
+        _of_a_whole_pack(pack, entry),
+        archive.open(entry.name) as source,
+        target.open("xb") as copy,
+    ):
+        for chunk in _checked(pack, entry, source):
+            copy.write(chunk)
+
+
+@contextlib.contextmanager
+def _of_a_whole_pack(pack: Pack, entry: PackMember) -> Iterator[None]:
+    """Turns zlib's and zipfile's own errors into ours."""
     try:
-        with archive.open(entry.name) as source, target.open("xb") as copy:
-            while chunk := source.read(min(_CHUNK, left + 1)):
-                left -= len(chunk)
-                if left < 0:
-                    break
-                digest.update(chunk)
-                copy.write(chunk)
-    # zlib's and zipfile's own errors; RuntimeError is an encrypted member.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        yield
+    except _BROKEN as error:
         raise damaged(pack.path, entry.name) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise damaged(pack.path, entry.name) from error
+
+
+def _checked(pack: Pack, entry: PackMember, source: IO[bytes]) -> Iterator[bytes]:
+    """The chunks of a file; after the last one its length and hash are compared."""
+    digest, left = hashlib.sha256(), entry.size
+    while chunk := source.read(min(_CHUNK, left + 1)):
+        left -= len(chunk)
+        if left < 0:
+            break
+        digest.update(chunk)
+        yield chunk
     if left or digest.hexdigest() != entry.sha256:
         raise damaged(pack.path, entry.name)
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from clip_atelier.engine.data import Item, Split
+from clip_atelier.engine.data import Item
 from clip_atelier.engine.settings import Settings, TrainSettings
 
 
@@ -24,12 +25,6 @@ class Batch:
     indices: tuple[int, ...]
     views: tuple[int, ...]
     captions: tuple[str, ...]
-
-
-def step_count(items: Sequence[Item], parts: Split, settings: Settings) -> int:
-    """How many steps a run takes: what the form shows and what the run does."""
-    batches = Batches.of(items, parts.train, parts.groups, settings)
-    return batches.total(settings.train)
 
 
 class Batches:
@@ -65,6 +60,7 @@ class Batches:
             key: object = ("pair", groups[index]) if items[index].pair else index
             units.setdefault(key, []).append(index)
         self.units = list(units.values())
+        self._order: tuple[int, list[NDArray[np.int64]]] | None = None
         self.per_epoch = min(max(1, round(len(indices) / batch_size)), max(1, len(self.units) // 2))
 
     @classmethod
@@ -76,19 +72,24 @@ class Batches:
         return cls(items, indices, groups, train.batch_size, settings.data.views, train.seed)
 
     def total(self, train: TrainSettings) -> int:
-        """How many steps a run takes: a fixed number, or as many as the epochs come to."""
+        """How many steps a training takes: a fixed number, or as many as the epochs come to."""
         return train.steps or self.per_epoch * train.epochs
 
     def at(self, step: int) -> Batch:
         """The batch of a step, counted from 0."""
         epoch, position = divmod(step, self.per_epoch)
-        rng = np.random.default_rng([self.seed, epoch])
-        order = rng.permutation(len(self.units))
-        mine = np.array_split(order, self.per_epoch)[position]
-        indices = tuple(index for unit in mine for index in self.units[unit])
+        mine = self._epoch(epoch)[position]
+        indices = tuple(index for unit in mine.tolist() for index in self.units[unit])
         draw = np.random.default_rng([self.seed, epoch, position])
-        captions = tuple(
-            self.items[i].captions[int(draw.integers(len(self.items[i].captions)))] for i in indices
-        )
+        # Where there is nothing to choose, nothing is drawn either.
+        said = [self.items[i].captions for i in indices]
+        captions = tuple(one[0] if len(one) == 1 else one[int(draw.integers(len(one)))] for one in said)
         views = tuple(int(v) for v in draw.integers(self.views, size=len(indices)))
         return Batch(indices, views, captions)
+
+    def _epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+        """The units of each batch of an epoch; the last one asked for is remembered."""
+        if self._order is None or self._order[0] != epoch:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.units))
+            self._order = epoch, np.array_split(order, self.per_epoch)
+        return self._order[1]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from pydantic import Field
@@ -27,7 +26,7 @@ from clip_atelier.engine.core import (
     write_document,
     write_whole,
 )
-from clip_atelier.engine.evaluation import comparison, embed_one_batch, significance
+from clip_atelier.engine.evaluation import comparison, embed_a_few, significance
 from clip_atelier.engine.evaluation import sets as evaluation_sets
 from clip_atelier.engine.models import Adapter, Model, adapters
 from clip_atelier.engine.parts import (
@@ -44,21 +43,16 @@ from clip_atelier.engine.parts import (
 )
 from clip_atelier.engine.runs import RunFolder, SplitSizes, TrainResult, checkpoints
 from clip_atelier.engine.settings import Settings
+from clip_atelier.engine.storage import sealing
 from clip_atelier.engine.training import cross_validation, fitting, fold_documents
 from clip_atelier.engine.training.batches import Batches
 from clip_atelier.engine.training.cross_validation import Crossed, Material
 from clip_atelier.engine.training.distributed.group import Group
 from clip_atelier.engine.training.distributed.trainer import preparing
+from clip_atelier.engine.training.inputs import TrainingInputs
+from clip_atelier.engine.training.kept_work import FOLDS
 from clip_atelier.engine.training.loop import Loop
-from clip_atelier.engine.training.steps import TrainingInputs
 from clip_atelier.engine.training.untouched import untouched_again
-
-FOLDS: Final = "folds"
-"""Folder of the folds inside a run, while it works."""
-MOST: Final = 1000
-"""From so many drawings on, one part that is kept aside is enough to measure an update alone."""
-MOST_WITH_PARTS: Final = 5000
-"""Parts are chosen by folds up to so many; beyond, an update alone is trained."""
 
 
 class _Length(Record):
@@ -113,18 +107,6 @@ class KeptFolds:
             np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
-def wanted(settings: Settings, drawings: int) -> bool:
-    """Whether a run of so many drawings is measured by folds."""
-    return settings.evaluation.folds > 0 and drawings < (
-        MOST_WITH_PARTS if settings.evaluation.parts else MOST
-    )
-
-
-def begun(run: Path) -> bool:
-    """Whether a run has folds that it can go on with."""
-    return any((run / FOLDS).glob("*/*"))
-
-
 def learn(
     run: RunFolder,
     settings: Settings,
@@ -160,7 +142,7 @@ def learn(
     crossed = yield from cross_validation.measured_by_folds(clip, ready, settings, control, folds)
     everything = range(len(ready.items))
     questions = evaluation_sets.evaluation_set(ready.items, everything, ready.groups)
-    untouched = yield from embed_one_batch(clip, ready.pictures, questions, control)
+    untouched = yield from embed_a_few(clip, ready.pictures, questions, control)
     adapter = adapters.attach(clip, settings)
     batches = Batches.of(ready.items, everything, ready.groups, settings)
     taken, stopped = checkpoints.State(step=0), False
@@ -183,7 +165,8 @@ def learn(
         )
     finishing = control.finishing() if stopped else control
     adapter.set_adapter_scale(crossed.strength)
-    adapter.save(run.path / "adapter")
+    with sealing(run.path / "adapter") as folder:
+        adapter.save(folder)
     yield from _parts(run, settings, clip, adapter, ready, crossed, finishing)
     same = yield from untouched_again(clip, adapter, ready.pictures, questions, untouched, finishing)
     steps = crossed.steps if crossed.strength else 0
@@ -264,7 +247,8 @@ def _parts(
     variants = {**crossed.base, **learned}
     parts = FittedParts.fit(variants, crossed.answers, threshold, crossed.strength, digests)
     parts.save(run.path)
-    write_whole(run.path / "adapter" / CARD, card_text(parts).encode())
+    with sealing(run.path / "adapter") as folder:
+        write_whole(folder / CARD, card_text(parts).encode())
 
 
 def _result(run: RunFolder, ready: Material, crossed: Crossed, primary: str) -> TrainResult:

@@ -15,6 +15,7 @@ import numpy as np
 
 from clip_atelier.engine.core import (
     Control,
+    FoldStep,
     PartMeasured,
     Phase,
     T,
@@ -48,14 +49,11 @@ from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.storage import BlobCache
 from clip_atelier.engine.training import fitting
 from clip_atelier.engine.training.batches import Batches
+from clip_atelier.engine.training.lengths import FEWEST_TO_A_FOLD, RunLength, affordable, fold_count
 
 if TYPE_CHECKING:
     from clip_atelier.engine.training.by_folds import KeptFolds
 
-FEWEST_TO_A_FOLD: Final = 4
-"""Groups that a fold must hold, so that its questions can be answered wrongly."""
-FEWEST_STEPS: Final = 40
-"""Fewer are not worth the time: where the budget allows no more, it is overstepped, and said so."""
 STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0)
 """Strengths of an update alone."""
 STRENGTHS_WITH_PARTS: Final = (0.5,)
@@ -120,15 +118,15 @@ def material(
     yield Phase(name="encode", title=_("Preparing the images"))
     items, groups = tuple(collection.items), tuple(groups)
     data, seed = settings.data, settings.train.seed
-    pictures = ImageCache(collection.root, items, clip.image_size, data, seed, store)
+    pictures = ImageCache(collection.root, items, clip.frame, data, seed, store)
     bad = set((yield from pictures.prepare(range(len(items)), control, data.views)))
     if bad:
         kept = [i for i in range(len(items)) if i not in bad]
         items, groups = tuple(items[i] for i in kept), tuple(groups[i] for i in kept)
-        pictures = ImageCache(collection.root, items, clip.image_size, data, seed, store)
+        pictures = ImageCache(collection.root, items, clip.frame, data, seed, store)
         yield from pictures.prepare(range(len(items)), control, data.views)
     different = len(set(groups))
-    count = min(max(2, settings.evaluation.folds), different // FEWEST_TO_A_FOLD)
+    count = fold_count(settings, groups)
     if count < 2:
         raise UserError(
             _("“{folder}” has {count} different drawings, too few to measure on.").format(
@@ -185,7 +183,7 @@ def measured_by_folds(
         seconds = yield from _seconds_per_step(clip, ready, settings, control)
         spent = time.monotonic() - began
         embedding *= len(wanted) * (2.5 if with_parts else 1.0)
-        decided = _affordable(settings, steps, seconds, embedding, ready.count, spent)
+        decided = _affordable(settings, steps, seconds, ready.count, spent + ready.count * embedding)
         if kept:
             kept.keep_length(*decided)
     steps, skipped = decided
@@ -234,19 +232,12 @@ def _seconds_per_step(clip: Model, ready: Material, settings: Settings, control:
 
 
 def _affordable(
-    settings: Settings,
-    steps: int,
-    seconds: float,
-    embedding: float,
-    folds: int,
-    spent: float,
+    settings: Settings, steps: int, seconds: float, folds: int, spent: float
 ) -> tuple[int, list[str]]:
     """How many steps each fold, and the update that is handed over, may take within the budget; and what to say of it."""
-    left = settings.evaluation.minutes * 60 - spent - folds * embedding
-    fits = int(left / max(1e-9, seconds * (folds + 1)))
-    if fits >= steps:
+    taken = affordable(settings, RunLength(folds + 1, steps), seconds, spent).steps
+    if taken == steps:
         return steps, []
-    taken = min(steps, max(FEWEST_STEPS, fits))
     told = _("Training takes {taken} instead of {steps} steps, for a budget of {minutes:g} minutes.").format(
         taken=taken, steps=steps, minutes=settings.evaluation.minutes
     )
@@ -264,6 +255,10 @@ def _of_fold(
     control: Control,
 ) -> Work[Variants]:
     """The collection embedded by an update that has learned from all other folds, at each wanted strength."""
+
+    def told(step: int, loss: float) -> FoldStep:
+        return FoldStep(fold=fold + 1, folds=ready.count, step=step, steps=steps, loss=loss)
+
     train = np.flatnonzero(ready.folds != fold).tolist()
     whole = Whole(100)
     fitted = yield from whole.part(
@@ -273,7 +268,7 @@ def _of_fold(
         5,
     )
     try:
-        yield from whole.part(fitting.fit(fitted, steps, settings.train.seed, control), 75)
+        yield from whole.part(fitting.fit(fitted, steps, settings.train.seed, control, told), 75)
         everything = range(len(ready.items))
         embedded = embedded_variants(
             clip, ready.pictures, everything, strings, wanted, control, fitted.adapter

@@ -16,8 +16,12 @@ from clip_atelier.engine.core import Control, Phase, Record, Work, WorkError, _
 from clip_atelier.engine.data import ImageCache, open_collection
 from clip_atelier.engine.models import Model, Models, adapters, is_out_of_memory
 from clip_atelier.engine.settings import Settings
-from clip_atelier.engine.training.batches import Batches, step_count
-from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
+from clip_atelier.engine.training import fitting
+from clip_atelier.engine.training.batches import Batches
+from clip_atelier.engine.training.inputs import TrainingInputs
+from clip_atelier.engine.training.lengths import affordable, measured_by_folds, run_length
+from clip_atelier.engine.training.memory import DoesNotFitError
+from clip_atelier.engine.training.steps import TrainStep
 
 # Share of the free memory that a run may plan with; the rest is for everything else on the machine.
 _USABLE = 0.85
@@ -28,20 +32,22 @@ class Estimate(Record):
     """Time and memory of a run before it begins.
 
     Attributes:
-        steps: Optimiser steps of the whole run.
+        steps: Optimiser steps of the whole run: of all its trainings, within its time budget.
+        trainings: How often the update is trained: once for each fold and once on everything, or once in all.
         seconds_per_step: Of one step.
         first_pass_seconds: Decoding, and computing what stays frozen.
-        seconds: Both together, measuring not included.
+        seconds: Of the first pass and all steps, measuring not included.
         memory: Bytes in use at the peak of a step; 0 where it did not fit.
         available: Bytes that the process could use.
         fits: Whether a step fits.
-        chunk_size: 0 where it fits, else the largest power of two that should.
+        chunk_size: 0 where it fits, else the largest power of two that was seen to fit, or should where none was tried.
         gradient_checkpointing: Whether turning that on would save memory that is missing.
         device: The kind of device.
     """
 
     schema_version: int = Field(default=1, alias="schema")
     steps: int
+    trainings: int = 1
     seconds_per_step: float
     first_pass_seconds: float
     seconds: float
@@ -66,19 +72,25 @@ def estimate(
     clip = models.open(settings.model.name, settings.hardware)
     yield Phase(name="train", title=_("Probing one step"))
     train, seed, views = settings.train, settings.train.seed, settings.data.views
-    batches = Batches.of(collection.items, parts.train, parts.groups, settings)
+    wanted = run_length(collection.items, parts, settings)
+    by_folds = measured_by_folds(settings, len(collection.items))
+    learned = range(len(collection.items)) if by_folds else parts.train
+    batches = Batches.of(collection.items, learned, parts.groups, settings)
     batch = batches.at(0)
-    trains_layers = False
+    trains_layers, chunk = False, 0
     try:
         adapter = adapters.attach(clip, settings)
-        pictures = ImageCache(collection.root, collection.items, clip.image_size, settings.data, seed)
+        pictures = ImageCache(collection.root, collection.items, clip.frame, settings.data, seed)
         began = time.perf_counter()
         yield from pictures.prepare(batch.indices, control, views)
         inputs = TrainingInputs(clip, collection.items, parts.groups, pictures)
         trains_layers = bool(inputs.trained_towers)
         yield from inputs.prepare(batch.indices, views, control)
-        first_pass = (time.perf_counter() - began) / len(batch.indices) * len(parts.train)
-        train_step = TrainStep(clip, adapter, inputs, train, step_count(collection.items, parts, settings))
+        first_pass = (time.perf_counter() - began) / len(batch.indices) * len(learned)
+        preservation = yield from fitting.compared_with(
+            clip, adapter, inputs, batch.indices, settings, control
+        )
+        train_step = TrainStep(clip, adapter, inputs, train, wanted.steps, preservation)
         with _peak(clip) as peak:
             # The first step also makes the optimiser's state and warms the kernels; the second one is timed.
             train_step.step(0, batch)
@@ -87,6 +99,10 @@ def estimate(
             float(train_step.step(1, batch))
             seconds = time.perf_counter() - began
         memory = peak[0]
+        if train_step.chunk != train.chunk_size:
+            memory, chunk = 0, train_step.chunk
+    except DoesNotFitError as error:
+        memory, seconds, first_pass, chunk = 0, 0.0, 0.0, error.chunk
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise WorkError(_("The computation failed: {reason}").format(reason=error)) from error
@@ -95,16 +111,17 @@ def estimate(
         adapters.detach(clip)
     available = _available(clip)
     fits = 0 < memory <= _USABLE * available
-    steps = step_count(collection.items, parts, settings)
+    length = affordable(settings, wanted, seconds, first_pass)
     return Estimate(
-        steps=steps,
+        steps=length.total,
+        trainings=length.trainings,
         seconds_per_step=seconds,
         first_pass_seconds=first_pass,
-        seconds=first_pass + steps * seconds,
+        seconds=first_pass + length.total * seconds,
         memory=memory,
         available=available,
         fits=fits,
-        chunk_size=0 if fits else _chunk(train.chunk_size or train.batch_size, memory, available),
+        chunk_size=0 if fits else chunk or _chunk(train.chunk_size or train.batch_size, memory, available),
         gradient_checkpointing=not fits and trains_layers and not train.gradient_checkpointing,
         device=clip.device.kind,
     )

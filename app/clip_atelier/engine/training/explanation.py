@@ -16,14 +16,6 @@ WAY_NAMES: Final[Mapping[str, str]] = {
 }
 
 
-def protocol(folds: int) -> str:
-    """How a comparison by folds was made."""
-    return _(
-        "Measured by {folds} folds: each drawing was a question once, put to a model that had not learned from it. What is "
-        "handed over has then learned from all of them."
-    ).format(folds=folds)
-
-
 def summary(
     answers: Mapping[str, Answer],
     questions: Mapping[str, QuestionResult],
@@ -62,6 +54,8 @@ def _one(name: str, answer: Answer, result: QuestionResult) -> str:
         high=gain.high if gain.high is not None else 0.0,
     )
     task = _(TASKS[name])
+    if result.verdict == "too few to measure":
+        return _("{question}: too few drawings to measure; look at the results by eye.").format(question=task)
     if not used:
         return _(
             "{question}: nothing helped on drawings that were not learned from, so the base is kept."

@@ -5,19 +5,23 @@ What a fold of a cross-fitted comparison needs; the update that is handed over t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from clip_atelier.engine.core import Control, Countdown, Work, WorkError, _
+from clip_atelier.engine.core import Control, Countdown, Event, Work, WorkError, _
 from clip_atelier.engine.data import ImageCache, Item
 from clip_atelier.engine.models import Adapter, Model, adapters
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.training import initialization
 from clip_atelier.engine.training.batches import Batches
+from clip_atelier.engine.training.inputs import TrainingInputs
 from clip_atelier.engine.training.preservation import Preservation
-from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
+from clip_atelier.engine.training.steps import TrainStep
+
+_STEP_EVENTS = 50  # about as many points per curve
 
 
 @dataclass(frozen=True)
@@ -78,21 +82,40 @@ def start(
     Returns:
         Rank of what it starts from, 0 where it starts at nothing; and what holds the model, if anything does.
     """
-    if settings.train.smoothing:
-        yield from inputs.remember_base(train, control)
     started = yield from initialization.from_pairs(adapter, inputs, train, control)
     started += yield from initialization.from_captions(adapter, inputs, train, control)
-    preservation = None
-    if settings.train.preservation:
-        preservation = Preservation(
-            clip, adapter, inputs.image_cut, settings.train.seed, inputs.pictures.store
-        )
-        yield from preservation.prepare(control)
-    return started, preservation
+    return started, (yield from compared_with(clip, adapter, inputs, train, settings, control))
 
 
-def fit(ready: Prepared, steps: int, seed: int, control: Control) -> Work[None]:
+def compared_with(
+    clip: Model,
+    adapter: Adapter,
+    inputs: TrainingInputs,
+    train: Sequence[int],
+    settings: Settings,
+    control: Control,
+) -> Work[Preservation | None]:
+    """Prepares what the steps compare with, the untouched model's own answers; gives what holds the model, if anything does."""
+    if settings.train.smoothing:
+        yield from inputs.remember_base(train, control)
+    if not settings.train.preservation:
+        return None
+    preservation = Preservation(clip, adapter, inputs.image_cut, settings.train.seed, inputs.pictures.store)
+    yield from preservation.prepare(control)
+    return preservation
+
+
+def fit(
+    ready: Prepared, steps: int, seed: int, control: Control, told: Callable[[int, float], Event]
+) -> Work[None]:
     """Takes all steps.
+
+    Args:
+        ready: The update.
+        steps: How many.
+        seed: Of what is drawn at random in a step.
+        control: Stop and pause.
+        told: Makes the event of a step from its number, counted from 1, and the mean loss since the one before.
 
     Raises:
         WorkError: the loss is no longer a number.
@@ -100,15 +123,23 @@ def fit(ready: Prepared, steps: int, seed: int, control: Control) -> Work[None]:
     """
     torch.manual_seed(seed)
     countdown = Countdown(steps)
-    loss = torch.zeros(())
-    for step in range(steps):
-        control.boundary()
-        loss = ready.step.step(step, ready.batches.at(step))
-        if step % 10 == 9 or step + 1 == steps:
+    every = max(1, steps // _STEP_EVENTS)
+    losses: list[torch.Tensor] = []
+    with ready.step.computing():
+        for step in range(steps):
+            control.boundary()
+            losses.append(ready.step.step(step, ready.batches.at(step)))
+            if notice := ready.step.take_notice():
+                yield notice
+            if len(losses) < every and step + 1 < steps:
+                continue
+            loss = float(torch.stack(losses).mean())
+            if not math.isfinite(loss):
+                raise WorkError(
+                    _("The loss is no longer a number."),
+                    _("Lower the learning rate (train.learning_rate) or lora.lora_alpha."),
+                    "train.learning_rate",
+                )
+            losses.clear()
+            yield told(step + 1, loss)
             yield countdown.at(step + 1)
-    if steps and not torch.isfinite(loss):
-        raise WorkError(
-            _("The loss is no longer a number."),
-            _("Lower the learning rate (train.learning_rate) or lora.lora_alpha."),
-            "train.learning_rate",
-        )

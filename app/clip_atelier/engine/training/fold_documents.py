@@ -11,7 +11,7 @@ from clip_atelier.engine.core import Control, Phase, Work, _
 from clip_atelier.engine.data import open_collection
 from clip_atelier.engine.evaluation import bootstrap, difference_of, significance
 from clip_atelier.engine.models import Models, adapters
-from clip_atelier.engine.parts import PARTS, Answer, share_of_folds, switched_on, trivial
+from clip_atelier.engine.parts import PARTS, Answer, names, share_of_folds, switched_on, trivial
 from clip_atelier.engine.runs import CrossValidation, PartGain, TrivialWay
 from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.storage import BlobCache
@@ -51,7 +51,7 @@ def document(folder: Path, crossed: Crossed, ready: Material) -> CrossValidation
         folder=str(folder),
         folds=len(crossed.fit.folds),
         seconds=round(crossed.seconds, 1),
-        protocol=explanation.protocol(len(crossed.fit.folds)),
+        protocol=names.measured_by_folds(len(crossed.fit.folds)),
         steps=crossed.steps,
         strength=crossed.strength,
         questions=questions,

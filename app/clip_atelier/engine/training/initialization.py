@@ -20,7 +20,7 @@ from clip_atelier.engine.core import Control, Notice, Work, _
 from clip_atelier.engine.models import Adapter, features
 from clip_atelier.engine.parts import Embedded, distinct_captions, fitted_projection
 from clip_atelier.engine.settings import TAKEN_AWAY
-from clip_atelier.engine.training.steps import TrainingInputs
+from clip_atelier.engine.training.inputs import TrainingInputs
 
 PAIRS: Final = 1000
 """From so many pairs on, more would not change the directions."""
@@ -60,6 +60,7 @@ def from_pairs(adapter: Adapter, inputs: TrainingInputs, train: Sequence[int], c
         # W + s·B·A = (1 - t·QᵀQ)·W for A = Q·W and B = -t/s·Qᵀ.
         layer.lora_A["default"].weight[: len(across)] = across @ weight
         layer.lora_B["default"].weight[:, : len(across)] = -TAKEN_AWAY / layer.scaling["default"] * across.T
+    adapter.settle()
     yield Notice(
         text=_("The update starts from what the drawings of {pairs} pairs differ in.").format(
             pairs=len(pairs)
@@ -98,6 +99,7 @@ def from_captions(
         # Rows of A that the map leaves empty keep their random values: B is zero there, and training may use them.
         layer.lora_A["default"].weight[:own] = torch.from_numpy(a[:own]).to(layer.lora_A["default"].weight)
         layer.lora_B["default"].weight.copy_(torch.from_numpy(b))
+    adapter.settle()
     yield Notice(text=_("The update starts from a formula that fits the drawings to their captions."))
     return int(own)
 

@@ -35,9 +35,10 @@ from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.training.batches import Batches
 from clip_atelier.engine.training.distributed.group import Group
 from clip_atelier.engine.training.distributed.trainer import Leader
+from clip_atelier.engine.training.inputs import TrainingInputs
 from clip_atelier.engine.training.losses import objective
 from clip_atelier.engine.training.preservation import Preservation
-from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
+from clip_atelier.engine.training.steps import TrainStep
 
 _STEP_EVENTS = 1000  # about as many points per curve
 _PINNED = 4
@@ -46,14 +47,57 @@ _STRIP = 5
 
 @dataclass(frozen=True)
 class Held:
-    """The drawings that are kept aside: their questions, and the untouched model's embeddings of them."""
+    """The drawings that are kept aside: their questions, and the untouched model's embeddings in training's precision."""
 
     questions: EvaluationSet
     base: tuple[Features, Features]
 
 
+class _Clock:
+    """The time that steps take: what lies between a call and the one before, checks and pauses included only in `whole`.
+
+    Args:
+        before: Seconds that the run had taken when it was resumed.
+    """
+
+    def __init__(self, before: float) -> None:
+        self._before = before
+        self._began = self._last = time.monotonic()
+        self._steps, self._images, self._stepping = 0, 0, 0.0
+
+    def begin(self) -> None:
+        """Steps follow from here on."""
+        self._last = time.monotonic()
+
+    def took(self, images: int) -> None:
+        """A step is done."""
+        now = time.monotonic()
+        self._stepping += now - self._last
+        self._last = now
+        self._steps += 1
+        self._images += images
+
+    @property
+    def whole(self) -> float:
+        """Seconds of the run so far, checks and all."""
+        return self._before + self._last - self._began
+
+    @property
+    def rate(self) -> float:
+        """Images per second of the steps alone."""
+        return self._images / max(self._stepping, 1e-9)
+
+    @property
+    def seconds_a_step(self) -> float:
+        """Seconds per step, checks included: what is left to wait for."""
+        return (self._last - self._began) / max(self._steps, 1)
+
+
 class Loop:
     """Steps, checks, checkpoints.
+
+    Attributes:
+        best_embeddings: The best check's embeddings of the evaluation set; None where no check of this process was better.
 
     Args:
         run: The run's folder.
@@ -65,7 +109,7 @@ class Loop:
         batches: What each step sees.
         evaluation_set: The questions about the validation images; None where nothing is kept aside, and every check only saves.
         pictures: Prepared pictures.
-        base: The untouched model's embeddings of the evaluation set; None without one.
+        base: The untouched model's embeddings of the evaluation set, in training's precision; None without one.
         preservation: What holds the model to what it said before of other drawings, if anything does.
         total: Steps of the whole run.
         group: The processes that share each step, if there are several.
@@ -108,6 +152,7 @@ class Loop:
         self.state = checkpoints.State(step=0)
         checks = self.train.checks
         self.check_steps = {round(total * n / checks) for n in range(1, checks + 1)} - {0} | {total}
+        self.best_embeddings: tuple[Features, Features] | None = None
         self._first_state = adapter.state()
 
     def run(self) -> Work[bool]:
@@ -129,34 +174,46 @@ class Loop:
         if self.state.step == 0:
             yield from self._first_check()
         every = max(1, self.total // _STEP_EVENTS)
-        losses: list[torch.Tensor] = []
-        seen, began, first = 0, time.monotonic(), self.state.step
-        before = self.state.seconds
+        clock = _Clock(self.state.seconds)
         while self.state.step < self.total:
-            try:
-                control.boundary()
-            except Stopped:
+            # Between two checks the model stays as training computes it.
+            with self.train_step.computing():
+                stopped = yield from self._to_next_check(every, clock)
+            if stopped:
                 if self.state.step == 0:  # nothing was learned that could be kept or compared
-                    raise
+                    raise stopped
                 yield from self._save()
                 if control.leaving:
-                    raise
+                    raise stopped
                 return True
-            step = self.state.step
-            batch = self.batches.at(step)
-            losses.append(self.train_step.step(step, batch))
-            seen += len(batch.indices)
-            elapsed = time.monotonic() - began
-            self.state = replace(self.state, step=step + 1, seconds=before + elapsed)
-            due = self.state.step in self.check_steps or control.take_evaluate()
-            if len(losses) >= every or due:
-                yield self._step_event(losses, step, seen / max(elapsed, 1e-9), elapsed / (step + 1 - first))
-                losses.clear()
-            if due and (yield from self._check()):
+            if (yield from self._check()):
                 break
         return False
 
-    def _step_event(self, losses: list[torch.Tensor], step: int, rate: float, seconds: float) -> Event:
+    def _to_next_check(self, every: int, clock: _Clock) -> Work[Stopped | None]:
+        """Takes steps until the model is to be measured, or the user stops, which is returned."""
+        losses: list[torch.Tensor] = []
+        clock.begin()
+        while True:
+            try:
+                self.control.boundary()
+            except Stopped as stopped:
+                return stopped
+            step = self.state.step
+            batch = self.batches.at(step)
+            losses.append(self.train_step.step(step, batch))
+            if notice := self.train_step.take_notice():
+                yield notice
+            clock.took(len(batch.indices))
+            self.state = replace(self.state, step=step + 1, seconds=clock.whole)
+            due = self.state.step in self.check_steps or self.control.take_evaluate()
+            if len(losses) >= every or due:
+                yield self._step_event(losses, step, clock)
+                losses.clear()
+            if due:
+                return None
+
+    def _step_event(self, losses: list[torch.Tensor], step: int, clock: _Clock) -> Event:
         loss = float(torch.stack(losses).mean())
         if not math.isfinite(loss):
             raise WorkError(
@@ -171,8 +228,8 @@ class Loop:
             epoch=(step + 1) / self.batches.per_epoch,
             loss=loss,
             learning_rate=self.train_step.learning_rate(step),
-            images_per_second=rate,
-            seconds_left=seconds * (self.total - step - 1),
+            images_per_second=clock.rate,
+            seconds_left=clock.seconds_a_step * (self.total - step - 1),
             memory=self.clip.device.memory(),
         )
 
@@ -211,12 +268,16 @@ class Loop:
             return False
         # Measuring must not move the random numbers that training draws.
         random = random_state(self.clip.device.kind)
-        images, words = yield from embed(self.clip, self.pictures, held.questions, self.control.finishing())
+        images, words = yield from embed(
+            self.clip, self.pictures, held.questions, self.control.finishing(), half=True
+        )
         set_random_state(random)
         values = significance.averages(held.questions.values(images, words))
         score = values[select_by(held.questions)]
         state = self.state
         better = score > state.best_score
+        if better:
+            self.best_embeddings = images, words
         self.state = replace(
             state,
             best_step=state.step if better else state.best_step,
@@ -265,7 +326,7 @@ class Loop:
                 device = self.clip.device.place
                 value = objective(
                     x.to(device), y.to(device), relations, scale, self.train.text_weight, self.train.pair_weight,
-                    self.train.pair_scale,
+                    self.train.pair_scale, bias=self.train_step.bias(),
                 )  # fmt: skip
                 total += float(value) * len(batch.indices)
                 weight += len(batch.indices)
@@ -298,7 +359,7 @@ class Loop:
 
     def _watched(self, held: Held, asked: tuple[str, ...], images: Features) -> Work[None]:
         """The user's own words; an image is right for a word that one of its captions contains."""
-        scores = features.texts(self.clip, asked) @ images.T
+        scores = features.texts(self.clip, asked, half=True) @ images.T
         for word, row in zip(asked, scores, strict=True):
             found = [self._item(held, int(n)) for n in np.argsort(-row, kind="stable")[:_STRIP]]
             key = evaluation_sets.caption_key(word)
@@ -334,5 +395,6 @@ class Loop:
             try:
                 self.adapter.load_state(checkpoints.read(self.checkpoints, best).adapter)
             except UserError as error:
+                self.best_embeddings = None
                 yield Notice(text=error.message)
         return best

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from clip_atelier.engine.core import Control, Work, paths
 from clip_atelier.engine.data import ImageCache, scan
-from clip_atelier.engine.models import Adapter, Model, features
+from clip_atelier.engine.models import Adapter, Model, Tower, features
 from clip_atelier.engine.settings import DataSettings
 from clip_atelier.engine.storage import BlobCache
 
@@ -41,11 +41,13 @@ class Preservation:
     ) -> None:
         self.clip = clip
         self.adapter = adapter
+        both: tuple[Tower, ...] = ("vision", "text")
+        self._towers = {tower for tower in both if adapter.touches(tower)}
         self.image_cut = image_cut
         self.seed = seed
         self.store = store
         self._inputs: Tensor = torch.zeros(0)
-        self._ids: list[Tensor] = []
+        self._tokens = features.Tokens(clip, ())
         self._images: Tensor = torch.zeros(0)
         self._texts: Tensor = torch.zeros(0)
 
@@ -54,9 +56,7 @@ class Preservation:
         clip, device = self.clip, self.clip.device.place
         collection = yield from scan(paths.control_collection(), DataSettings(), control)
         items = collection.items[:MOST]
-        pictures = ImageCache(
-            collection.root, collection.items, clip.image_size, DataSettings(), store=self.store
-        )
+        pictures = ImageCache(collection.root, collection.items, clip.frame, DataSettings(), store=self.store)
         bad = set((yield from pictures.prepare(range(len(items)), control)))
         indices = [i for i in range(len(items)) if i not in bad]
         captions = [items[i].captions[0] for i in indices]
@@ -69,26 +69,29 @@ class Preservation:
                 )
                 self._inputs = torch.from_numpy(stored).to(device)
             else:
-                self._inputs = torch.from_numpy(pictures.batch(indices))
+                self._inputs = torch.from_numpy(pictures.batch(indices)).to(device)
             self._images, self._texts = (
                 torch.from_numpy(images).to(device),
                 torch.from_numpy(texts).to(device),
             )
-        self._ids = features.text_ids(clip, captions)
+        self._tokens = features.Tokens(clip, captions)
 
     def drift(self, step: int) -> Tensor:
         """How far some of the control set went from where it was: 1 - cosine, of drawings and captions together."""
-        rows = np.random.default_rng([self.seed, step, PER_STEP]).integers(len(self._images), size=PER_STEP)
-        total = torch.zeros((), device=self.clip.device.place)
-        if self.adapter.touches("vision"):
-            x = self._inputs[rows]
+        chosen = np.random.default_rng([self.seed, step, PER_STEP]).integers(len(self._images), size=PER_STEP)
+        place = self.clip.device.place
+        rows = torch.from_numpy(chosen).to(place, non_blocking=True)
+        total = torch.zeros((), device=place)
+        if "vision" in self._towers:
+            x = self._inputs.index_select(0, rows)
             x = x if self.image_cut else self.clip.pixels(x)
-            now = F.normalize(self.clip.image(x, self.image_cut).float(), dim=1)
-            total = total + (1 - (now * self._images[rows]).sum(dim=1)).mean()
-        if self.adapter.touches("text"):
-            ids = torch.nn.utils.rnn.pad_sequence(
-                [self._ids[row] for row in rows], batch_first=True, padding_value=self.clip.pad
-            )
-            now = F.normalize(self.clip.text(ids).float(), dim=1)
-            total = total + (1 - (now * self._texts[rows]).sum(dim=1)).mean()
+            total = total + self._gone(self.clip.image(x, self.image_cut), self._images.index_select(0, rows))
+        if "text" in self._towers:
+            now = self.clip.text(self._tokens.batch(chosen.tolist()))
+            total = total + self._gone(now, self._texts.index_select(0, rows))
         return total
+
+    @staticmethod
+    def _gone(now: Tensor, before: Tensor) -> Tensor:
+        """Mean of 1 - cosine between embeddings [N, dim] and unit vectors [N, dim]."""
+        return (1 - (F.normalize(now.float(), dim=1) * before).sum(dim=1)).mean()

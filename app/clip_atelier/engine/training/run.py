@@ -1,8 +1,7 @@
-"""Training one run: folder -> collection -> split -> base -> steps and checks -> strength -> comparison.
+"""The work of one run on a collection that was read: base -> steps and checks -> strength -> comparison.
 
-`train` and `resume` are generators of events and return a `TrainResult`. The best checkpoint is chosen by
-retrieval on the validation images, and so is the strength of the update; the comparison is made on the test images,
-which took no part in either.
+The best checkpoint is chosen by retrieval on the validation images, and so is the strength of the update; the comparison
+is made on the test images, which took no part in either.
 """
 
 from __future__ import annotations
@@ -10,156 +9,60 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from clip_atelier.engine.core import (
     Control,
-    Finished,
     Notice,
     Phase,
-    Stopped,
-    Strength,
     UserError,
     Work,
     WorkError,
     _,
     write_document,
 )
-from clip_atelier.engine.data import Collection, ImageCache, Split, open_collection
+from clip_atelier.engine.data import IN_MEMORY, SEEN_ONCE, Collection, ImageCache, Split
 from clip_atelier.engine.evaluation import (
-    EvaluationSet,
+    behind_features,
     comparison,
     embed,
-    embed_one_batch,
-    select_by,
+    embed_a_few,
     significance,
-    strengths,
 )
 from clip_atelier.engine.evaluation import sets as evaluation_sets
-from clip_atelier.engine.models import Adapter, Features, Model, Models, adapters, is_out_of_memory
+from clip_atelier.engine.models import (
+    Model,
+    Models,
+    adapters,
+    drawing_check,
+    languages,
+    lineage_words,
+    weights,
+)
 from clip_atelier.engine.runs import (
     DataRecord,
     ModelRecord,
     PartMeans,
     RunFolder,
-    Runs,
     SplitSizes,
     TrainResult,
     checkpoints,
+    put_back,
 )
-from clip_atelier.engine.settings import Settings, flat
-from clip_atelier.engine.storage import BlobCache
-from clip_atelier.engine.training import by_folds, cross_validation, fitting
+from clip_atelier.engine.settings import flat
+from clip_atelier.engine.storage import BlobCache, sealing
+from clip_atelier.engine.training import by_folds, caption_lengths, cross_validation, fitting, lengths
 from clip_atelier.engine.training.batches import Batches
-from clip_atelier.engine.training.distributed.group import Group, must_be_enough
+from clip_atelier.engine.training.distributed.group import Group
 from clip_atelier.engine.training.distributed.trainer import preparing
+from clip_atelier.engine.training.inputs import TrainingInputs
 from clip_atelier.engine.training.loop import Loop
-from clip_atelier.engine.training.steps import TrainingInputs
+from clip_atelier.engine.training.numeric_path import differences, hardware_of, numeric_path
+from clip_atelier.engine.training.strength import StrengthChooser
 from clip_atelier.engine.training.untouched import untouched_again
 
-STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25)
 
-
-@dataclass(frozen=True)
-class Plan:
-    """What to train: frozen, and all that crosses into the engine.
-
-    Attributes:
-        folder: The collection.
-        settings: Everything else.
-        home: Where runs and caches live.
-        name: The user's name for the run; may be empty.
-    """
-
-    folder: Path
-    settings: Settings
-    home: Path
-    name: str = ""
-
-
-def train(plan: Plan, models: Models, control: Control, group: Group | None = None) -> Work[TrainResult]:
-    """Trains a new run; where `group` is given, this process leads it.
-
-    Returns:
-        What came out: the document of `train`.
-
-    Raises:
-        UserError: the folder, the model or a setting is at fault; nothing was started.
-        WorkError: the work failed on the way; what was done is kept.
-        Stopped: stopped by the user before the first step, and no run is left; later stops return with status "stopped".
-            Also where the program is being left; then the run is kept from its first step on.
-    """
-    # Wrong settings and folders are found before a run folder is made.
-    if not plan.folder.is_dir():
-        raise UserError(
-            _("There is no folder “{folder}”.").format(folder=plan.folder),
-            _("Give the path of a folder with images."),
-            "folder",
-        )
-    models.resolve(plan.settings.model.name)
-    must_be_enough(group, plan.settings.train.batch_size)
-    runs = Runs(plan.home)
-    run = runs.create(plan.name, plan.settings, plan.folder.absolute())
-    try:
-        return (yield from _work(run, plan.home, models, control, group))
-    except (Stopped, UserError) as error:
-        # Without a single step there is nothing to keep or to go on with: no empty run stays in the list. What failed
-        # while it worked stays, so that its message can be read and the run be resumed.
-        kept = any(checkpoints.steps(run.path / "checkpoints")) or by_folds.begun(run.path)
-        if not isinstance(error, WorkError) and not kept:
-            runs.delete(str(run.path))
-        raise
-
-
-def resume(
-    home: Path, run_id: str, models: Models, control: Control, group: Group | None = None
-) -> Work[TrainResult]:
-    """Goes on exactly where a run stopped, with as many processes as there are now; see `train`.
-
-    Raises:
-        UserError: no such run, it is complete, running elsewhere, or made by a newer version.
-    """
-    run = Runs(home).open(run_id)
-    _settings = run.settings  # refuses what a newer version made
-    if run.status == "done":
-        raise UserError(
-            _("The run “{run}” is complete; there is nothing to go on with.").format(run=run.id),
-            _("Train again with more epochs if you want more."),
-            "run",
-        )
-    must_be_enough(group, run.settings.train.batch_size)
-    return (yield from _work(run, home, models, control, group))
-
-
-def _work(
-    run: RunFolder, home: Path, models: Models, control: Control, group: Group | None
-) -> Work[TrainResult]:
-    with run.hold():
-        return (yield from run.recording(_ended(_Training(run, home, models, control, group))))
-
-
-def _ended(training: _Training) -> Work[TrainResult]:
-    """Runs the training and turns every way out into a `Finished` event."""
-    try:
-        result = yield from training.work()
-    except Stopped:
-        yield Finished(status="stopped", result={"run": training.run.id})
-        raise
-    except UserError as error:
-        yield Finished(status="failed", message=error.message, hint=error.hint)
-        raise
-    except (RuntimeError, MemoryError) as error:
-        failure = training.explain(error)
-        yield Finished(status="failed", message=failure.message, hint=failure.hint)
-        raise failure from error
-    yield Finished(status=result.status, result=result.as_json())
-    return result
-
-
-class _Training:
+class Training:
     """One run's work, phase by phase."""
 
     def __init__(
@@ -172,29 +75,11 @@ class _Training:
         self.group = group
         self.settings = run.settings
 
-    def explain(self, error: Exception) -> WorkError:
-        """A torch error as one for people."""
-        train = self.settings.train
-        if is_out_of_memory(error):
-            size = max(2, (train.chunk_size or train.batch_size) // 2)
-            return WorkError(
-                _("The memory of the device is not enough for this run."),
-                _("Set the chunk size (train.chunk_size) to {size}: the same result in less memory; or the batch size.").format(size=size),
-                "train.chunk_size",
-            )  # fmt: skip
-        return WorkError(
-            _("The computation failed: {reason}").format(
-                reason=str(error).splitlines()[0] if str(error) else error
-            ),
-            _("The last checkpoint is kept. Start the program again and resume the run."),
-        )
-
-    def work(self) -> Work[TrainResult]:
-        """All phases."""
-        settings, control = self.settings, self.control
-        collection, parts = yield from open_collection(self.run.folder, settings.data, self.home, control)
-        yield Phase(name="load", title=_("Opening the model"))
-        clip = self.models.open(settings.model.name, settings.hardware)
+    def work(self, collection: Collection, parts: Split) -> Work[TrainResult]:
+        """All phases that need the model."""
+        settings = self.settings
+        hardware = hardware_of(settings.hardware, self.run.record.numeric_path)
+        clip = self.models.open(settings.model.name, hardware)
         try:
             return (yield from self._with_model(collection, parts, clip))
         finally:
@@ -204,12 +89,17 @@ class _Training:
         settings, control = self.settings, self.control
         yield from self._remember(collection, clip)
         store = BlobCache.of_features(self.home, settings.hardware.cache_gb)
+        if store.notice:
+            yield Notice(text=store.notice)
         try:
-            if by_folds.wanted(settings, len(collection.items)):
+            if lengths.measured_by_folds(settings, len(collection.items)):
                 return (yield from self._by_folds(collection, parts, clip, store))
+            # Behind frozen features every picture is encoded once; its pixels need no room after that.
+            once = behind_features(flat(settings)) and store.limit > 0
             pictures = ImageCache(
-                collection.root, collection.items, clip.image_size, settings.data, settings.train.seed, store
-            )
+                collection.root, collection.items, clip.frame, settings.data, settings.train.seed, store,
+                SEEN_ONCE if once else IN_MEMORY,
+            )  # fmt: skip
             yield Phase(name="encode", title=_("Preparing the images"))
             views = settings.data.views
             bad = set((yield from pictures.prepare(parts.train, control, views)))
@@ -247,18 +137,13 @@ class _Training:
         data = DataRecord(
             fingerprint=collection.fingerprint, images=len(collection.items), pairs=len(collection.pairs)
         )
-        model = ModelRecord(
-            name=clip.name,
-            path=str(clip.folder),
-            family=clip.family,
-            fingerprint=clip.fingerprint,
-            parameters=clip.parameters,
-            image_size=clip.image_size,
-        )
-        if before.model is not None and before.model.fingerprint != clip.fingerprint:
+        model = ModelRecord.of(clip)
+        if before.model is not None and not weights.is_same(
+            before.model.fingerprint, clip.fingerprint, clip.folder
+        ):
             raise UserError(
                 _("The model “{model}” is not the one this run was started with.").format(model=clip.name),
-                _("Put the first one back, or train anew."),
+                put_back(before.model, clip.folder),
                 "model.name",
             )
         if before.data is not None and before.data.fingerprint != collection.fingerprint:
@@ -267,7 +152,37 @@ class _Training:
                     "The collection has changed since the run began: it goes on, but not exactly as it would have."
                 )
             )
-        self.run.remember(data, model)
+        path = numeric_path(clip)
+        for text in differences(
+            before.numeric_path, path, max(checkpoints.steps(self.run.path / "checkpoints"), default=0)
+        ):
+            yield Notice(text=text)
+        if before.model is None:
+            yield from self._say_if_drawings_are_strange_to(clip)
+            yield from self._say_if_words_are_strange_to(clip, collection)
+        if model.lineage and before.model is None:
+            text = _("“{model}” was made from earlier trainings: {lineage}.")
+            yield Notice(text=text.format(model=model.name, lineage=lineage_words(model.lineage)))
+        told = caption_lengths.told(collection, clip)
+        if told:
+            yield Notice(text=told)
+        self.run.remember(data, model, path)
+
+    def _say_if_drawings_are_strange_to(self, clip: Model) -> Work[None]:
+        check = yield from drawing_check(clip, self.control)
+        if not check.knows:
+            yield Notice(
+                text=_(
+                    "This model knows drawings badly, or reads no English: of {count} bundled drawings {found} find their word."
+                ).format(count=check.drawings, found=check.found)
+            )
+
+    def _say_if_words_are_strange_to(self, clip: Model, collection: Collection) -> Work[None]:
+        known = yield from languages.languages(clip, self.home, self.control)
+        captions = [caption for item in collection.items for caption in item.captions]
+        told = languages.warning(captions, known, clip.name)
+        if told:
+            yield Notice(text=told)
 
     def _learn(
         self,
@@ -283,9 +198,9 @@ class _Training:
         evaluation_set = evaluation_sets.evaluation_set(items, validation, groups)
         final = evaluation_sets.evaluation_set(items, test, groups) if len(test) >= 2 else evaluation_set
         yield Phase(name="evaluate", title=_("Measuring the untouched model"))
-        base = yield from embed(clip, pictures, evaluation_set, control)
-        final_base = base if final is evaluation_set else (yield from embed(clip, pictures, final, control))
-        untouched = yield from embed_one_batch(clip, pictures, final, control)
+        base = yield from embed(clip, pictures, evaluation_set, control, half=True)
+        final_base = yield from embed(clip, pictures, final, control)
+        untouched = yield from embed_a_few(clip, pictures, final, control)
 
         adapter = adapters.attach(clip, settings)
         inputs = TrainingInputs(clip, items, groups, pictures)
@@ -316,20 +231,22 @@ class _Training:
 
         best = yield from loop.take_best()
         yield Phase(name="strength", title=_("Choosing the strength"))
+        known = {0.0: base} | ({1.0: loop.best_embeddings} if best and loop.best_embeddings else {})
+        chooser = StrengthChooser(clip, adapter, pictures, evaluation_set, known)
         strength = 0.0 if best == 0 else 1.0
         # Where no check was better than the base, an update that did not start at nothing may still be, in part.
         if (best or started) and settings.train.choose_strength and not stopped:
-            strength = yield from self._choose(clip, adapter, pictures, evaluation_set, base)
-        adapter.set_adapter_scale(strength)
-        adapter.save(self.run.path / "adapter")
-        yield Phase(name="evaluate", title=_("Comparing base and adapted"))
+            strength = yield from chooser.choose(control)
         # A stop asked for during training must not cut the comparison short; leaving the program does.
         asked = control.finishing() if stopped else control
+        before, after = chooser.values(0.0), (yield from chooser.measured(strength, asked))
+        adapter.set_adapter_scale(strength)
+        with sealing(self.run.path / "adapter") as folder:
+            adapter.save(folder)
+        yield Phase(name="evaluate", title=_("Comparing base and adapted"))
         adapted = yield from embed(clip, pictures, final, asked)
         base_values, adapted_values = final.values(*final_base), final.values(*adapted)
         comparison.keep(self.run.path, {t.name: t.clusters for t in final.tasks}, base_values, adapted_values)
-        after = yield from embed(clip, pictures, evaluation_set, asked)
-        before = evaluation_set.values(*base)
         same = yield from untouched_again(clip, adapter, pictures, final, untouched, control.finishing())
         questions = significance.questions(final, base_values, adapted_values)
         result = TrainResult(
@@ -346,7 +263,7 @@ class _Training:
             measured_on="validation" if final is evaluation_set else "test",
             validation=PartMeans(
                 base=dict(significance.averages(before)),
-                adapted=dict(significance.averages(evaluation_set.values(*after))),
+                adapted=dict(significance.averages(after)),
             ),
             base_untouched=same,
             questions=questions,
@@ -354,26 +271,3 @@ class _Training:
         )
         write_document(self.run.path / "evaluation.json", result)
         return result
-
-    def _choose(
-        self,
-        clip: Model,
-        adapter: Adapter,
-        pictures: ImageCache,
-        evaluation_set: EvaluationSet,
-        base: tuple[Features, Features],
-    ) -> Work[float]:
-        """The strength that is best on the validation images of those that help there; 0 where none does."""
-        key = select_by(evaluation_set)
-        before = evaluation_set.values(*base)
-        best, highest = 0.0, float(np.nanmean(before[key]))
-        yield Strength(strength=best, score=highest)
-        for strength in STRENGTHS:
-            adapter.set_adapter_scale(strength)
-            now = evaluation_set.values(*(yield from embed(clip, pictures, evaluation_set, self.control)))
-            score = float(np.nanmean(now[key]))
-            yield Strength(strength=strength, score=score)
-            if score > highest and strengths.helps(evaluation_set, before, now):
-                best, highest = strength, score
-        yield Strength(strength=best, score=highest, chosen=True)
-        return best

@@ -6,7 +6,7 @@ import numpy as np
 
 from clip_atelier.engine.core import Control, Notice, Work, _
 from clip_atelier.engine.data import ImageCache
-from clip_atelier.engine.evaluation import EvaluationSet, embed_one_batch
+from clip_atelier.engine.evaluation import EvaluationSet, embed_a_few
 from clip_atelier.engine.models import Adapter, Features, Model
 
 
@@ -25,11 +25,11 @@ def untouched_again(
         adapter: The update that is attached.
         pictures: Prepared pictures.
         evaluation_set: Whose first batch is embedded again.
-        before: What `embed_one_batch` gave before the update was attached.
+        before: What `embed_a_few` gave before the update was attached.
         control: Stop and pause.
     """
     with adapter.at(0.0):
-        again = yield from embed_one_batch(clip, pictures, evaluation_set, control)
+        again = yield from embed_a_few(clip, pictures, evaluation_set, control)
     same = all(np.array_equal(a, b) for a, b in zip(before, again, strict=True))
     if not same:
         yield Notice(text=_("The base embeddings could not be reproduced bit for bit on this device."))

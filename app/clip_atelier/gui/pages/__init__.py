@@ -37,4 +37,5 @@ PAGES: tuple[Page, ...] = (
     Page("table", N_("Table"), "table"),
     Page("map", N_("Map"), "map"),
     Page("learned", N_("Learned and lost"), "scale"),
+    Page("models", N_("Models"), "layers"),
 )

@@ -1,4 +1,4 @@
-"""The question before runs are deleted."""
+"""The question before runs are deleted, a model that runs need, or what is in the trash."""
 
 from __future__ import annotations
 
@@ -10,18 +10,38 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 from clip_atelier.engine.core import _
 
 
-def may_delete(parent: QWidget | None, names: Sequence[str]) -> bool:
-    """Asks whether the runs of these names are to be deleted."""
+def may_delete(parent: QWidget | None, names: Sequence[str], warning: str = "") -> bool:
+    """Asks whether the runs of these names are to be deleted; `warning` says what else that touches."""
+    asked = (
+        _("Delete the training “{run}”?").format(run=names[0])
+        if len(names) == 1
+        else _("Delete {count} trainings?").format(count=len(names))
+    )
+    told = _("Its curves, checkpoints and adapter go to the trash and can be brought back for 30 days.")
+    return _agreed(parent, asked, f"{warning}\n\n{told}".lstrip(), _("Delete"))
+
+
+def may_remove(parent: QWidget | None, model: str, warning: str) -> bool:
+    """Asks whether a model is to be removed although trainings need it."""
+    told = _("It goes to the trash and can be brought back for 30 days.")
+    return _agreed(
+        parent, _("Remove the model “{model}”?").format(model=model), f"{warning}\n\n{told}", _("Remove")
+    )
+
+
+def may_empty(parent: QWidget | None, count: int) -> bool:
+    """Asks whether so many things in the trash are to be deleted for good."""
+    asked = _("Delete {count} for good?").format(count=count)
+    return _agreed(parent, asked, _("This cannot be undone."), _("Delete"))
+
+
+def _agreed(parent: QWidget | None, asked: str, told: str, action: str) -> bool:
     question = QMessageBox(parent)
     question.setTextFormat(Qt.TextFormat.PlainText)
     question.setIcon(QMessageBox.Icon.NoIcon)
-    question.setText(
-        _("Delete the run “{run}”?").format(run=names[0])
-        if len(names) == 1
-        else _("Delete {count} runs?").format(count=len(names))
-    )
-    question.setInformativeText(_("Its curves, checkpoints and adapter are removed from disk for good."))
-    yes = question.addButton(_("Delete"), QMessageBox.ButtonRole.DestructiveRole)
+    question.setText(asked)
+    question.setInformativeText(told)
+    yes = question.addButton(action, QMessageBox.ButtonRole.DestructiveRole)
     question.addButton(_("Keep"), QMessageBox.ButtonRole.RejectRole)
     question.exec()
     return question.clickedButton() is yes

@@ -16,7 +16,7 @@ from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label
 if TYPE_CHECKING:
     from clip_atelier.gui.app_model import AppModel
 
-PARTS = {"train": N_("training"), "validation": N_("validation"), "test": N_("test")}
+PARTS = {"train": N_("learned from"), "validation": N_("chosen by"), "test": N_("checked on")}
 _ROLES = {"sketch": N_("sketch"), "artwork": N_("artwork")}
 
 
@@ -38,19 +38,24 @@ class Detail(QFrame):
         self.alike = Button(N_("Find similar"), "quiet", "search")
         self.reveal.clicked.connect(self._reveal)
         self.alike.clicked.connect(self._find)
-        inner = box(
+        self.none = Label(N_("Choose a drawing to see it large."), "muted", wrap=True)
+        self.known = box(
             self.name, self.extent, theme.S, self.captions, self.facts, theme.S, row(self.reveal, None),
             row(self.alike, None), None, gap=theme.XS,
         )  # fmt: skip
-        layout = column(self.picture, scrolled(inner), gap=theme.M)
+        # It keeps its room while nothing is chosen: a click must not push the drawings away from under the pointer.
+        layout = column(self.picture, self.none, scrolled(self.known), gap=theme.M)
         layout.setContentsMargins(theme.M, theme.M, theme.M, theme.M)
         self.setLayout(layout)
-        self.hide()
+        self.show_item(None)
 
     def show_item(self, index: int | None) -> None:
         """Shows one item of the collection, or nothing."""
         collection = self._app_model.collection
-        self.setVisible(index is not None and collection is not None)
+        nothing = index is None or collection is None
+        self.picture.setHidden(nothing)
+        self.known.setHidden(nothing)
+        self.none.setVisible(nothing)
         if index is None or collection is None:
             self._path = None
             self.picture.show_path(None)

@@ -166,13 +166,20 @@ class TileModel(QAbstractListModel):
         """The tile in a row that is not the divider's."""
         return self._tiles[row - (self._divider is not None and row > self._place)]
 
+    @property
+    def all(self) -> Sequence[Tile]:
+        """Every tile, as they stand."""
+        return self._tiles
+
     def divider(self, row: int) -> Divider | None:
         """The divider if it is in this row."""
         return self._divider if row == self._place else None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
-        """The divider cannot be chosen."""
-        return Qt.ItemFlag.NoItemFlags if self.divider(index.row()) else super().flags(index)
+        """The divider cannot be chosen; pictures can be dragged where their view lets them."""
+        if self.divider(index.row()):
+            return Qt.ItemFlag.NoItemFlags
+        return super().flags(index) | Qt.ItemFlag.ItemIsDragEnabled
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
         return 0 if parent.isValid() else len(self._tiles) + (self._divider is not None)

@@ -1,60 +1,65 @@
-"""The end of a run in words and numbers: base, adapted, the difference with its interval, the verdict."""
+"""The end of a run in words and numbers: the verdict, what was done, and what became of each question."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
-from clip_atelier.engine.core import N_, _, measured
-from clip_atelier.engine.runs import Difference, TrainResult
+from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.parts import names
+from clip_atelier.engine.runs import TrainResult
 from clip_atelier.gui import theme
+from clip_atelier.gui.parts.kept import untouched_kept
+from clip_atelier.gui.parts.question_lines import QuestionLines, verdicts
 from clip_atelier.gui.widgets.inputs import Choice
-from clip_atelier.gui.widgets.layout import clear, column, row
+from clip_atelier.gui.widgets.layout import column, row
 from clip_atelier.gui.widgets.text import Label, SpokenName, plain_tooltip
 
-_OPENING = {
+_ALL = {
     "gain": N_("The adaptation helped."),
     "loss": N_("The adaptation made retrieval worse."),
-    "no measurable difference": N_("Nothing measurable was gained."),
+    "no measurable difference": N_("No difference found that chance could not explain."),
+    "too few to measure": N_("Too few drawings to measure: add drawings, or look at the results by eye."),
 }
-_TONE = {"gain": "heading-gain", "loss": "heading-loss"}
-
-
 _NOTHING = TrainResult()
 
 
 class Result(QWidget):
-    """Verdict and table of one run."""
+    """Verdict and table of one run.
 
-    def __init__(self) -> None:
+    Args:
+        own_measure: Whether it offers the choice of a measure; where not, who shows it sets `measure`.
+    """
+
+    def __init__(self, *, own_measure: bool = True) -> None:
         super().__init__()
+        self._own_measure = own_measure
         self._result = _NOTHING
         self.verdict = Label(role="heading", wrap=True)
+        self.summary = Label(wrap=True)
         self.facts = Label(role="muted", wrap=True)
         self.measure = Choice({"R@1": ""})
         SpokenName(self.measure, N_("Measure"))
-        self._chosen = False  # whether a measure was chosen by hand, and stays
+        self._chosen = not own_measure  # whether a measure was chosen by hand, and stays
         self.measure.edited.connect(self._on_measure)
-        self.table = QGridLayout()
-        self.table.setHorizontalSpacing(theme.XL)
-        self.table.setVerticalSpacing(6)
-        self.table.setContentsMargins(0, 0, 0, 0)
-        holder = QWidget()
-        holder.setLayout(self.table)
+        self.measure.setVisible(own_measure)
+        self.questions = QuestionLines()
         top = row(self.verdict, self.measure, gap=theme.L)
         top.setStretch(0, 1)
-        self.setLayout(column(top, self.facts, theme.XS, row(holder, None), None, gap=theme.XS))
+        self.setLayout(
+            column(top, self.summary, theme.XS, row(self.questions, None), theme.S, self.facts, None, gap=theme.XS)
+        )  # fmt: skip
 
     def show_result(self, result: TrainResult) -> None:
         """Shows what came out of a run."""
         self._result = result
-        names = list(dict.fromkeys(key.rpartition("/")[2] for key in result.base))
+        measures = list(dict.fromkeys(key.rpartition("/")[2] for key in result.base))
         kept = self.measure.value()
-        self.measure.renew(self._titles(names))
-        told = result.primary_metric.rpartition("/")[2] if result.folds else "R@1"
-        self.measure.set_value(kept if kept in names and self._chosen else told)
+        self.measure.renew(self._titles(measures))
+        # What is kept is decided by the run's own measure, so it is shown first.
+        own = result.primary_metric.rpartition("/")[2] if result.folds else "R@1"
+        self.measure.set_value(kept if kept in measures and self._chosen else own)
         self._fill()
 
     def retranslate(self) -> None:
@@ -66,74 +71,66 @@ class Result(QWidget):
         self._chosen = True
         self._fill()
 
-    def _titles(self, names: list[str]) -> dict[str, str]:
+    def _titles(self, measures: list[str]) -> dict[str, str]:
         from clip_atelier.engine.evaluation import METRICS
 
-        return {name: METRICS[name].title if name in METRICS else "" for name in names}
+        return {name: METRICS[name].title if name in METRICS else "" for name in measures}
 
     def _fill(self) -> None:
-        from clip_atelier.engine.evaluation import METRICS, TASKS, price
+        from clip_atelier.engine.evaluation import METRICS, price
 
         result, metric = self._result, self.measure.value()
         word = result.verdict
-        self.verdict.say(_OPENING.get(word, "")) if word in _OPENING else self.verdict.show_literal(word)
-        self.verdict.set_role(_TONE.get(word, "heading"))
-        facts = [result.summary or price(result.difference, result.primary_metric)]
-        facts.append(_measured_on(result))
-        facts.append(
-            _("Best step {step}, strength {strength}.").format(
-                step=result.best_step, strength=f"{result.strength:g}"
-            )
-        )
-        self.facts.show_literal(" ".join(fact for fact in facts if fact))
+        words = verdicts(result)
+        self.verdict.show_literal(_opening(words, word))
+        only = set(words.values()) & {"gain", "loss"}  # a gain that another question pays for is not green
+        self.verdict.set_role(f"heading-{only.pop()}" if len(only) == 1 else "heading")
+        summary = result.summary or price(result.difference, result.primary_metric)
+        self.summary.show_literal(summary)
+        self.summary.setVisible(bool(summary))
+        self.facts.show_literal(" ".join(_how(result)))
         self.measure.setToolTip(plain_tooltip(_(METRICS[metric].explanation)) if metric in METRICS else "")
-        clear(self.table)
-        heads = (N_("Question"), N_("Chance"), N_("Base"), N_("Adapted"), N_("Difference (95 % interval)"))
-        for x, head in enumerate(heads):
-            self.table.addWidget(self._cell(_(head), "caption", x > 0), 0, x)
-        up = metric not in METRICS or METRICS[metric].direction == "up"
-        for y, (task, title) in enumerate(TASKS.items(), 1):
-            key = f"{task}/{metric}"
-            if key not in result.base:
-                continue
-            change = result.difference.get(key)
-            cells = [
-                (_(title), "body"),
-                (measured(_number(result.chance.get(key)), metric), "muted"),
-                (measured(_number(result.base[key]), metric), "body"),
-                (measured(_number(result.adapted.get(key)), metric), "strong"),
-                *([_difference(change, metric, up)] if change else []),
-            ]
-            for x, (text, role) in enumerate(cells):
-                self.table.addWidget(self._cell(text, role, x > 0), y, x)
-
-    @staticmethod
-    def _cell(text: str, role: str, right: bool) -> Label:
-        label = Label(role=role)
-        label.show_literal(text)
-        if right:
-            label.setAlignment(Qt.AlignmentFlag.AlignRight)
-        return label
+        few = word == "too few to measure"  # numbers of a handful of drawings would only mislead
+        self.measure.setVisible(self._own_measure and not few)
+        self.questions.setVisible(not few)
+        self.questions.show_questions(result, metric)
 
 
-def _measured_on(result: TrainResult) -> str:
+def _opening(words: Mapping[str, str], whole: str) -> str:
+    """What may be said of all questions together: where they differ, each that changed is named.
+
+    Args:
+        words: The verdict of each question.
+        whole: The run's own verdict, for where there is none of single questions.
+    """
+    from clip_atelier.engine.evaluation import TASKS
+
+    said = set(words.values())
+    if whole == "too few to measure" or len(said) < 2:
+        word = whole if whole == "too few to measure" or not said else said.pop()
+        return _(_ALL[word]) if word in _ALL else word
+    helped, worse = (
+        ", ".join(_(TASKS[task]) for task, one in words.items() if one == word) for word in ("gain", "loss")
+    )
+    parts = [_("Helped: {questions}.").format(questions=helped)] if helped else []
+    parts += [_("Made worse: {questions}.").format(questions=worse)] if worse else []
+    return " ".join(parts) or _(_ALL["no measurable difference"])
+
+
+def _how(result: TrainResult) -> list[str]:
+    """How it was measured and what is kept, in sentences."""
     if result.measured_on == "folds":
-        return _(
-            "Measured by {count} folds: each drawing was a question to a model that had not learned from it."
-        ).format(count=result.folds)
+        return [names.measured_by_folds(result.folds)]
+    kept = _("Best step {step}, strength {strength}.").format(
+        step=result.best_step, strength=f"{result.strength:g}"
+    )
+    if untouched_kept(result):
+        kept = _(
+            "The untouched model is kept, because nothing that was learned found more of the drawings it was chosen by."
+        )
     if result.measured_on == "test":
-        return _("Measured on images that took no part in training or choosing.")
-    return _("Measured on the validation images, which also chose the checkpoint: expect a little less.")
-
-
-def _difference(change: Difference, metric: str, up: bool) -> tuple[str, str]:
-    value, low, high = (_number(one) for one in (change.value, change.low, change.high))
-    form = "+.1f" if metric == "median_rank" else "+.3f"
-    text = f"{value:{form}}  ({low:{form}} … {high:{form}})"
-    if low > 0 or high < 0:
-        return text, "gain" if (low > 0) == up else "loss"
-    return text, "body"
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else float("nan")
+        return [_("Measured on images that took no part in training or choosing."), kept]
+    return [
+        _("Measured on the validation images, which also chose the checkpoint: expect a little less."),
+        kept,
+    ]

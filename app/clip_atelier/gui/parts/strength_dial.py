@@ -116,7 +116,7 @@ class StrengthLine(QWidget):
 
         now, reading = self._strength, self._strength.reading
         if reading is None:
-            self.head.say(N_("Nothing is measured for this run yet.") if now.run is not None else "")
+            self.head.say(N_("Nothing is measured for this training yet.") if now.run is not None else "")
         else:
             here = reading.strength == now.value
             self.head.say(

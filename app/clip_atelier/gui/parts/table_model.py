@@ -26,7 +26,7 @@ _ALWAYS: Final = ("lora.r", "lora.lora_alpha", "lora.target_modules")
 VERDICTS: Final[Mapping[str, str]] = {
     "gain": N_("helped"),
     "loss": N_("made it worse"),
-    "no measurable difference": N_("not measurable"),
+    "no measurable difference": N_("no difference found"),
 }
 MARKS: Final[Mapping[str, str]] = {"best": N_("best"), "as good": N_("as good")}
 
@@ -39,6 +39,7 @@ class Column:
     title: str  # already in the user's language
     kind: Literal["run", "text", "number", "setting", "metric", "verdict"]
     tip: str = ""
+    wanted: bool = False  # shown at first because of what the rows hold
 
     @property
     def right(self) -> bool:
@@ -48,13 +49,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What one cell shows: a line, a smaller line below it, and a mark."""
+    """What one cell shows: a line, a smaller line below it, and a mark; `tag` is a colour at its left edge."""
 
     first: str
     second: str = ""
     tone: Tone = "muted"  # of the second line
     mark: str = ""
     tip: str = ""
+    tag: str = ""
 
 
 class RunTable(QAbstractTableModel):
@@ -180,6 +182,8 @@ class RunTable(QAbstractTableModel):
         if column.kind == "setting":
             return Cell(written(row.settings.get(column.name)) or "–")
         lines = (*_TEXTS[column.name](row), "")
+        if column.name == "run":
+            return Cell(lines[0], lines[1], tip=row.label.note, tag=row.label.tag)
         return Cell(lines[0], lines[1])
 
     def _metric(self, row: Row, key: str) -> Cell:
@@ -289,11 +293,11 @@ def all_columns(rows: Sequence[Row], task: str) -> list[Column]:
     varied = comparison.varied(rows)
     # A run's name says its model and its folder has a column of its own.
     names = [name for name in DECLARED if name in _ALWAYS or (name in varied and name != "model.name")]
-    found = [Column("run", _("Run"), "run")]
+    found = [Column("run", _("Trainings"), "run")]
     found += [
         Column("status", _("State"), "text"),
         Column("created", _("Began"), "text"),
-        Column("folder", _("Collection"), "text"),
+        Column("folder", _("Collection"), "text", wanted=len({row.folder for row in rows}) > 1),
         Column("model", _("Model"), "text"),
     ]
     for name in names:
@@ -325,4 +329,4 @@ def shown_at_first(column: Column) -> bool:
     """Whether a column is shown before the user chose any."""
     if column.kind == "metric":
         return column.name.rpartition("/")[2] in ("R@1", "mAP")
-    return column.name in ("run", *_ALWAYS, "trainable", "seconds", "verdict")
+    return column.wanted or column.name in ("run", *_ALWAYS, "trainable", "seconds", "verdict")

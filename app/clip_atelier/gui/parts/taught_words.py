@@ -24,7 +24,7 @@ _TOLD: Final = {
         "More drawings, or drawings that are more alike, would make it sure."
     ),
     "too few": N_(
-        "“{word}” is taught, but this run has too few drawings of it to be sure. Three or more are needed."
+        "“{word}” is taught, but this training has too few drawings of it to be sure. Three or more are needed."
     ),
 }
 

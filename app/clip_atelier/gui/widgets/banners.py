@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QWidget
@@ -25,17 +27,26 @@ class Banner(QFrame):
         self.setProperty("role", role)
         self.message = Label(role="strong", wrap=True)
         self.hint = Label(wrap=True)
+        self.undo = Button(N_("Undo"), "plain", "undo-2")
+        self._undo: Callable[[], None] | None = None
+        self.undo.clicked.connect(self._on_undo)
         self.dismiss = Button("", "icon", "x", tip=N_("Close this message"))
         self.dismiss.clicked.connect(self.hide)
         words = column(self.message, self.hint, gap=theme.XS)
-        layout = row(Picture(icon, 20, colour), words, self.dismiss, gap=theme.M)
+        layout = row(Picture(icon, 20, colour), words, self.undo, self.dismiss, gap=theme.M)
         layout.setStretch(1, 1)
         layout.setContentsMargins(theme.XL, theme.M, theme.M, theme.M)
         self.setLayout(layout)
         self.hide()
 
-    def tell(self, message: str, hint: str = "") -> None:
-        """Shows a message and its hint."""
+    def _on_undo(self) -> None:
+        if self._undo is not None:
+            self._undo()
+
+    def tell(self, message: str, hint: str = "", undo: Callable[[], None] | None = None) -> None:
+        """Shows a message and its hint; with a button that takes back what it tells of, where it can be."""
+        self._undo = undo
+        self.undo.setVisible(undo is not None)
         self.message.show_literal(message)
         self.hint.show_literal(hint)
         self.hint.setVisible(bool(hint))

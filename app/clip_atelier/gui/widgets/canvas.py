@@ -5,7 +5,18 @@ from __future__ import annotations
 import itertools
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen, QTabletEvent
+from PySide6.QtGui import (
+    QColor,
+    QImage,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QTabletEvent,
+)
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from clip_atelier.gui import theme
@@ -24,6 +35,8 @@ class Canvas(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._strokes: list[list[Point]] = []
+        self._done: list[list[list[Point]]] = []  # the sheet before each thing that was done
+        self._undone: list[list[list[Point]]] = []
         self._pen_down = False
         self._by_tablet = False
         self.width_of_pen = 6.0  # in parts of a sheet 448 wide
@@ -41,16 +54,30 @@ class Canvas(QWidget):
         return not self._strokes
 
     def undo(self) -> None:
-        """Takes the last stroke away."""
-        if self._strokes:
-            self._strokes.pop()
-            self.update()
-            self.drawn.emit()
+        """Takes back what was done last: a stroke, or a fresh sheet."""
+        self._turn(self._done, self._undone)
+
+    def redo(self) -> None:
+        """Does again what was taken back."""
+        self._turn(self._undone, self._done)
 
     def clear(self) -> None:
         """Takes a fresh sheet."""
         if self._strokes:
-            self._strokes.clear()
+            self._remember()
+            self._strokes = []
+            self.update()
+            self.drawn.emit()
+
+    def _remember(self) -> None:
+        """Keeps the sheet as it is now, to come back to; strokes once drawn never change."""
+        self._done.append(list(self._strokes))
+        self._undone.clear()
+
+    def _turn(self, taken: list[list[list[Point]]], kept: list[list[list[Point]]]) -> None:
+        if taken and not self._pen_down:
+            kept.append(list(self._strokes))
+            self._strokes = taken.pop()
             self.update()
             self.drawn.emit()
 
@@ -81,6 +108,7 @@ class Canvas(QWidget):
 
     def _begin(self, at: QPointF, pressure: float) -> None:
         if len(self._strokes) < _MOST_STROKES:
+            self._remember()
             self._strokes.append([(self._part(at), pressure)])
             self._pen_down = True
             self.update()
@@ -97,6 +125,15 @@ class Canvas(QWidget):
 
     def _part(self, at: QPointF) -> QPointF:
         return QPointF(at.x() / max(self.width(), 1), at.y() / max(self.height(), 1))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Ctrl+Z takes the last stroke away, Ctrl+Shift+Z or Ctrl+Y brings it back."""
+        if event.matches(QKeySequence.StandardKey.Undo):
+            self.undo()
+        elif event.matches(QKeySequence.StandardKey.Redo):
+            self.redo()
+        else:
+            super().keyPressEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """The pen touches the paper."""

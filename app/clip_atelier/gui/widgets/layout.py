@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import (
     QLayout,
     QLayoutItem,
     QScrollArea,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -88,6 +90,39 @@ class _Sheet(QWidget):
         hint = super().minimumSizeHint()
         layout = self.layout()
         return QSize(hint.width(), 0) if layout is not None and layout.hasHeightForWidth() else hint
+
+
+class Pages(QStackedWidget):
+    """Several sheets of which one is seen; as large as that one needs, however much the others would.
+
+    Args:
+        enough: The size from which on no sheet needs to scroll.
+    """
+
+    def __init__(self, enough: QSize) -> None:
+        super().__init__()
+        self._enough = enough
+        self.currentChanged.connect(lambda _index: self.updateGeometry())
+
+    def minimumSizeHint(self) -> QSize:
+        """What the sheet that is seen needs at the width it has, up to the size in which every sheet is good to read."""
+        page = self.currentWidget()
+        layout = page.layout() if page is not None else None
+        if layout is None:
+            return QSize(0, 0)
+        least = layout.totalMinimumSize()
+        if layout.hasHeightForWidth():  # wrapped words need less height where they are wide
+            least.setHeight(layout.totalMinimumHeightForWidth(max(self.width(), least.width())))
+        return least.boundedTo(self._enough)
+
+    def heightForWidth(self, _width: int) -> int:
+        """No more than needed: what scrolls asks for this, not for the least height."""
+        return self.minimumSizeHint().height()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self.updateGeometry()
 
 
 def scrolled(inner: QWidget) -> QScrollArea:

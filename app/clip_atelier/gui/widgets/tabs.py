@@ -22,6 +22,7 @@ class Tabs(QWidget):
         self._stack = QStackedWidget()
         self._buttons: dict[str, Button] = {}
         self._names: list[str] = []
+        self._withdrawn: set[str] = set()
         self._row = row(gap=0)
         self._row.addStretch(1)
         for widget in corner:
@@ -50,10 +51,17 @@ class Tabs(QWidget):
             self._stack.setCurrentIndex(self._names.index(name))
             self.changed.emit(name)
 
+    def show_tab(self, name: str, on: bool) -> None:
+        """Offers a view or not; another one is shown in the place of one that is withdrawn."""
+        self._buttons[name].setVisible(on)
+        (self._withdrawn.discard if on else self._withdrawn.add)(name)
+        if not on and self.current == name:
+            self.choose(self.names[0])
+
     @property
     def names(self) -> tuple[str, ...]:
-        """All views, in order."""
-        return tuple(self._names)
+        """All views that are offered, in order."""
+        return tuple(name for name in self._names if name not in self._withdrawn)
 
     @property
     def current(self) -> str:

@@ -157,7 +157,9 @@ class Button(QPushButton):
         # A lone "&" in a name would become an underline.
         shown = str(self._message).replace("&", "&&")
         # Qt leaves only a hair between a button's icon and its words.
+        keys_kept = self.shortcut()
         self.setText(f"\u2002{shown}" if self._icon_name and shown else shown)
+        self.setShortcut(keys_kept)  # Qt takes the keys of a button away when its words change
         tip = str(self._tip)
         keys = self.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         self.setToolTip(plain_tooltip(f"{tip} ({keys})" if tip and keys else tip))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,18 +17,21 @@ from clip_atelier.engine.analysis.projection.map_records import FolderMap, MapPo
 from clip_atelier.engine.analysis.projection.map_words import reading
 from clip_atelier.engine.core import (
     Control,
+    Event,
     Notice,
     Phase,
+    Preview,
     UserError,
     Work,
     _,
     csv_table,
     drive,
+    mapped,
     shown,
     write_whole,
 )
 from clip_atelier.engine.data import Item, open_collection
-from clip_atelier.engine.models import Models, adapters
+from clip_atelier.engine.models import Models
 from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.search import ModelRef, load_model, open_gallery
 from clip_atelier.engine.storage import BlobCache
@@ -48,7 +52,8 @@ def map_folder(
 ) -> Work[FolderMap]:
     """Maps every image of a folder, before and (with a run) after the adaptation, at any strength of it.
 
-    The map before, its control, and strengths that were placed already are taken from the home's store.
+    The map before, its control, and strengths that were placed already are taken from the home's store. While a large
+    map is drawn, `Preview` events hold a `FolderMap` of the base without scores.
 
     Args:
         folder: The images; embedded where the index does not know them yet.
@@ -75,7 +80,7 @@ def map_folder(
     try:
         gallery = yield from open_gallery(folder, opened, home, control)
     finally:
-        adapters.detach(opened.clip)
+        opened.release()
     chosen = np.arange(len(gallery.items))
     if len(chosen) > MOST:
         chosen = np.sort(np.random.default_rng(seed).choice(len(chosen), MOST, replace=False))
@@ -87,22 +92,31 @@ def map_folder(
     items = [gallery.items[i] for i in chosen]
     parts = _parts(folder, run, home, control)
     after = gallery.adapted[chosen] if run is not None else None
+    document = FolderMap(
+        folder=shown(folder), run=run, strength=used, perplexity=perplexity, points=(), scores={}
+    )
+
+    def told(event: Event) -> Event:
+        if isinstance(event, Preview):
+            points = tuple(_points(event.result, items, parts))
+            return replace(event, result=document.model_copy(update={"points": points}))
+        return event
+
     store = BlobCache.of_features(home, opened.hardware.cache_gb)
     try:
-        result = yield from tsne(gallery.base[chosen], after, control, perplexity, seed, store)
+        work = tsne(gallery.base[chosen], after, control, perplexity, seed, store)
+        result = yield from mapped(work, told)
     finally:
         store.close()
     if out is not None:
         _write(out, result, items, parts)
-    return FolderMap(
-        folder=shown(folder),
-        run=run,
-        strength=used,
-        perplexity=perplexity,
-        points=tuple(_points(result, items, parts)),
-        scores=dict(result.scores),
-        reading=tuple(reading(result.scores)),
-        files=() if out is None else (shown(out),),
+    return document.model_copy(
+        update={
+            "points": tuple(_points(result, items, parts)),
+            "scores": dict(result.scores),
+            "reading": tuple(reading(result.scores)),
+            "files": () if out is None else (shown(out),),
+        }
     )
 
 

@@ -7,21 +7,33 @@ moves although nothing was learned.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from openTSNE import TSNEEmbedding
-from openTSNE.affinity import PerplexityBasedNN
-from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
 from clip_atelier.engine.analysis.projection import quality
+from clip_atelier.engine.analysis.projection.coarse import SAMPLE, coarse_map, coarse_seconds
 from clip_atelier.engine.analysis.projection.map_cache import Ground, MapCache
 from clip_atelier.engine.analysis.projection.neighbours import nearest
-from clip_atelier.engine.core import Control, Phase, Progress, UserError, Work, _
+from clip_atelier.engine.analysis.projection.optimisation import (
+    FRESH,
+    GO_ON,
+    Steps,
+    affinities_of,
+    optimised,
+    principal,
+    small,
+)
+from clip_atelier.engine.analysis.projection.pace import (
+    Pace,
+    drawing_seconds,
+    neighbours_seconds,
+    scoring_seconds,
+)
+from clip_atelier.engine.core import Control, Phase, Preview, UserError, Work, _
 from clip_atelier.engine.storage import BlobCache
 
 Vectors = NDArray[np.float32]
@@ -33,10 +45,6 @@ FEWEST: Final = 5
 NEIGHBOURS: Final = 15
 """Neighbours that the scores look at, where there are enough images."""
 
-_SLICE_SECONDS: Final = 2.0  # about how long the iterations between two boundaries may take
-_SLICE: Final = (4, 25)  # fewest and most of them; each slice costs one more evaluation
-_FRESH: Final = ((250, 12.0), (500, 1.0))  # (iterations, exaggeration): openTSNE's defaults
-_GO_ON: Final = ((250, 1.0),)
 _JITTER: Final = 0.01  # of the map's radius: what the seed changes when a map starts from another
 
 
@@ -72,7 +80,8 @@ def tsne(
     """Draws the map before, and after if there is one, and measures both.
 
     The map before and the control depend on the base alone. With a store they are drawn once, and every run and every
-    strength of its update is placed on them.
+    strength of its update is placed on them. While a large map is drawn, `Preview` events hold a `MapResult` without
+    scores: first the coarse map of the base, then its finished one.
 
     Args:
         base: [N, D] unit rows, by the base model.
@@ -105,18 +114,26 @@ def tsne(
         )
     kept = MapCache(store, "map", perplexity, seed, base)
     ground = kept.read()
+    equal = adapted is not None and np.array_equal(base, adapted)
+    placed = MapCache(store, "placed", perplexity, seed, base, *(() if adapted is None else (adapted,)))
+    known = None if adapted is None or equal else placed.read()
+    drawing = _Drawing(base, control, perplexity, seed)
+    drawing.plan(ground, adapted is not None, adapted is not None and not equal and known is None)
     if ground is None or (adapted is not None and ground.again is None):
-        ground = yield from _ground(base, ground, adapted is not None, control, perplexity, seed)
+        ground = yield from drawing.ground(ground, adapted is not None)
         kept.write(ground)
     if adapted is None:
         return MapResult(ground.layout, None, None, None, None, ground.scores)
     assert ground.again is not None
-    if np.array_equal(base, adapted):
+    if equal:
         after = ground.layout
         scores = {name.replace("base/", "adapted/"): value for name, value in ground.scores.items()}
         scores["neighbours_kept"] = 1.0
     else:
-        after, scores = yield from _placed(base, adapted, ground, control, perplexity, seed, store)
+        if known is None:
+            known = yield from drawing.placed(adapted, ground)
+            placed.write(known)
+        after, scores = known.layout, known.scores
     motion, noise = quality.motion(after, ground.layout), quality.motion(ground.again, ground.layout)
     typical, usual = float(np.median(motion)), float(np.median(noise))
     scores = (
@@ -132,113 +149,110 @@ def tsne(
     return MapResult(ground.layout, after, ground.again, motion, noise, scores)
 
 
-def _ground(
-    base: Vectors, drawn: Ground | None, compared: bool, control: Control, perplexity: float, seed: int
-) -> Work[Ground]:
-    """The map before, unless it is drawn already, and the control where something is compared with it."""
-    k, width = _widths(len(base), perplexity)
-    yield Phase(name="project", title=_("Finding neighbours"))
-    graph = yield from nearest(base, width, control)
-    affinities = _affinities(graph, perplexity)
-    if drawn is None:
-        yield Phase(name="project", title=_("Drawing the map of the base"))
-        layout = yield from _optimise(affinities, _principal(base, seed), _FRESH, control)
-        scores = {
-            "points": float(len(base)),
-            "perplexity": float(affinities.effective_perplexity_),
-            "neighbours": float(k),
-            **_fidelity("base", base, layout, graph[0][:, :k], seed),
-        }
-        drawn = Ground(layout, graph[0][:, :k], None, scores)
-    if not compared:
-        return drawn
-    yield Phase(name="project", title=_("Drawing the control: the base again, with another seed"))
-    start = _jittered(drawn.layout, seed + 1)
-    again = yield from _optimise(affinities, start, _GO_ON, control)
-    return replace(drawn, again=quality.aligned(again, drawn.layout))
+@dataclass
+class _Drawing:
+    """Draws what is not kept yet; arguments as for `tsne`."""
+
+    base: Vectors
+    control: Control
+    perplexity: float
+    seed: int
+    pace: Pace = field(default_factory=lambda: Pace({}))
+
+    def plan(self, drawn: Ground | None, compared: bool, moved: bool) -> None:
+        """Reckons what there is to do.
+
+        Args:
+            drawn: What is kept of the base's map.
+            compared: Whether the control is wanted.
+            moved: Whether the map after is to be drawn.
+        """
+        count, dim = self.base.shape
+        sizes = {}
+        if drawn is None or (compared and drawn.again is None):
+            sizes["neighbours"] = neighbours_seconds(count, dim)
+        if drawn is None:
+            if self._starts_coarse:
+                sizes["coarse"] = coarse_seconds(count, dim)
+            sizes |= {"base": _seconds(count, FRESH), "base scores": scoring_seconds(count)}
+        if compared and (drawn is None or drawn.again is None):
+            sizes["control"] = _seconds(count, GO_ON)
+        if moved:
+            sizes |= {
+                "neighbours after": neighbours_seconds(count, dim),
+                "adapted": _seconds(count, GO_ON),
+                "adapted scores": scoring_seconds(count),
+            }
+        self.pace = Pace(sizes)
+
+    @property
+    def _starts_coarse(self) -> bool:
+        return len(self.base) > 2 * SAMPLE
+
+    def ground(self, drawn: Ground | None, compared: bool) -> Work[Ground]:
+        """The map before, unless it is drawn already, and the control where something is compared with it."""
+        base, seed, pace = self.base, self.seed, self.pace
+        start = None
+        if drawn is None and self._starts_coarse:
+            yield Phase(name="project", title=_("Drawing a first picture from some of the images"))
+            work = coarse_map(base, self.control, self.perplexity, seed)
+            start = yield from pace.part("coarse", work)
+            yield Preview(result=MapResult(start, None, None, None, None, {}))
+        k, width = _widths(len(base), self.perplexity)
+        yield Phase(name="project", title=_("Finding neighbours"))
+        graph = yield from pace.part("neighbours", nearest(base, width, self.control))
+        affinities = affinities_of(graph, self.perplexity)
+        if drawn is None:
+            yield Phase(name="project", title=_("Drawing the map of the base"))
+            start = principal(base, seed) if start is None else small(start, seed)
+            steps = optimised(affinities, start, FRESH, self.control)
+            layout = yield from pace.part("base", steps)
+            if self._starts_coarse and compared:
+                yield Preview(result=MapResult(layout, None, None, None, None, {}))
+            fidelity = _fidelity("base", base, layout, graph[0][:, :k], seed)
+            yield pace.over("base scores")
+            scores = {
+                "points": float(len(base)),
+                "perplexity": float(affinities.effective_perplexity_),
+                "neighbours": float(k),
+                **fidelity,
+            }
+            drawn = Ground(layout, graph[0][:, :k], None, scores)
+        if not compared:
+            return drawn
+        yield Phase(name="project", title=_("Drawing the control: the base again, with another seed"))
+        start = _jittered(drawn.layout, seed + 1)
+        again = yield from pace.part("control", optimised(affinities, start, GO_ON, self.control))
+        return replace(drawn, again=quality.aligned(again, drawn.layout))
+
+    def placed(self, adapted: Vectors, ground: Ground) -> Work[Ground]:
+        """The map after, its neighbours and its scores.
+
+        It always starts from the map before and never from another strength's: then it goes through the control's own
+        steps, so that their motions can be compared, and the way that the dial took to a strength does not matter.
+        """
+        k, width = _widths(len(adapted), self.perplexity)
+        yield Phase(name="project", title=_("Finding neighbours after the adaptation"))
+        graph = yield from self.pace.part("neighbours after", nearest(adapted, width, self.control))
+        yield Phase(name="project", title=_("Drawing the map of the adapted model"))
+        affinities, start = affinities_of(graph, self.perplexity), _jittered(ground.layout, self.seed)
+        drawn = yield from self.pace.part("adapted", optimised(affinities, start, GO_ON, self.control))
+        layout = quality.aligned(drawn, ground.layout)
+        near = graph[0][:, :k]
+        scores = _fidelity("adapted", adapted, layout, near, self.seed)
+        scores["neighbours_kept"] = float(quality.overlap(ground.neighbours, near).mean())
+        yield self.pace.over("adapted scores")
+        return Ground(layout, near, None, scores)
 
 
-def _placed(
-    base: Vectors, adapted: Vectors, ground: Ground, control: Control, perplexity: float, seed: int, store: BlobCache | None
-) -> Work[tuple[Floats, dict[str, float]]]:  # fmt: skip
-    """The map after [N, 2] and its scores.
-
-    It always starts from the map before and never from another strength's: then it goes through the control's own
-    steps, so that their motions can be compared, and the way that the dial took to a strength does not matter.
-    """
-    kept = MapCache(store, "placed", perplexity, seed, base, adapted)
-    known = kept.read()
-    if known is not None:
-        return known.layout, known.scores
-    k, width = _widths(len(base), perplexity)
-    yield Phase(name="project", title=_("Finding neighbours after the adaptation"))
-    graph = yield from nearest(adapted, width, control)
-    yield Phase(name="project", title=_("Drawing the map of the adapted model"))
-    start = _jittered(ground.layout, seed)
-    drawn = yield from _optimise(_affinities(graph, perplexity), start, _GO_ON, control)
-    layout = quality.aligned(drawn, ground.layout)
-    near = graph[0][:, :k]
-    scores = _fidelity("adapted", adapted, layout, near, seed)
-    scores["neighbours_kept"] = float(quality.overlap(ground.neighbours, near).mean())
-    kept.write(Ground(layout, near, None, scores))
-    return layout, scores
+def _seconds(count: int, steps: Steps) -> float:
+    return drawing_seconds(count, sum(iterations for iterations, _factor in steps))
 
 
 def _widths(count: int, perplexity: float) -> tuple[int, int]:
     """Neighbours that the scores look at, and those that t-SNE needs."""
     k = min(NEIGHBOURS, (count - 1) // 2)
     return k, max(k, min(count - 1, int(3 * perplexity)))
-
-
-def _affinities(graph: tuple[Ints, Floats], perplexity: float) -> PerplexityBasedNN:
-    indices, distances = graph
-    width = min(indices.shape[1], max(1, int(3 * perplexity)))
-    return PerplexityBasedNN(
-        perplexity=min(perplexity, width / 3),
-        knn_index=PrecomputedNeighbors(
-            np.ascontiguousarray(indices[:, :width]), np.ascontiguousarray(distances[:, :width])
-        ),
-    )
-
-
-def _optimise(
-    affinities: PerplexityBasedNN, start: Floats, phases: tuple[tuple[int, float], ...], control: Control
-) -> Work[Floats]:
-    # One thread: sums over several come out in another order each time, and t-SNE makes a different map of that.
-    embedding = TSNEEmbedding(start, affinities, n_jobs=1)
-    weights = affinities.P.data.copy()
-    total = sum(iterations for iterations, _factor in phases)
-    done, began, size = 0, time.monotonic(), _SLICE[0]
-    for iterations, factor in phases:
-        end = done + iterations
-        while done < end:
-            control.boundary()
-            # openTSNE carries momentum over, so the size of slices, which depends on the machine, changes nothing;
-            # but it multiplies the weights by the factor in place and divides them again, which rounds.
-            count = min(size, end - done)
-            embedding.optimize(count, inplace=True, exaggeration=factor, momentum=0.8)
-            affinities.P.data[:] = weights
-            done += count
-            each = (time.monotonic() - began) / done
-            size = int(np.clip(_SLICE_SECONDS / max(each, 1e-6), *_SLICE))
-            yield Progress(done=done, total=total, seconds_left=each * (total - done))
-    return np.array(embedding, np.float64)
-
-
-def _principal(vectors: Vectors, seed: int) -> Floats:
-    """The first two principal components [N, 2], small as t-SNE wants its start, equal vectors set slightly apart."""
-    centred = vectors.astype(np.float64) - vectors.mean(axis=0)
-    _values, axes = np.linalg.eigh(centred.T @ centred)
-    axes = axes[:, ::-1][:, :2]
-    # An axis may point either way; the largest entry decides, so that the same images give the same map.
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-    start = np.zeros((len(vectors), 2))
-    start[:, : axes.shape[1]] = centred @ axes
-    spread = float(start.std(axis=0).max())
-    noise = np.random.default_rng(seed).standard_normal(start.shape)
-    start = start / spread + 0.01 * noise if spread > 0 else noise
-    placed: Floats = start * 1e-4
-    return placed
 
 
 def _jittered(layout: Floats, seed: int) -> Floats:

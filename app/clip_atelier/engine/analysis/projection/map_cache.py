@@ -18,6 +18,8 @@ from clip_atelier.engine.storage import BlobCache
 
 log = logging.getLogger(__name__)
 
+_METHOD = 2  # how maps are drawn; counted up where the same vectors give another map
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -56,7 +58,14 @@ class MapCache:
         self._store = store
         self._key = ""
         if store is not None:
-            drawn_by = (version("openTSNE"), version("numpy"), perplexity, seed, [v.shape for v in vectors])
+            drawn_by = (
+                _METHOD,
+                version("openTSNE"),
+                version("numpy"),
+                perplexity,
+                seed,
+                [v.shape for v in vectors],
+            )
             digest = hashlib.blake2b(repr(drawn_by).encode(), digest_size=24)
             for part in vectors:
                 digest.update(np.ascontiguousarray(part).data)

@@ -25,7 +25,12 @@ def reading(scores: Mapping[str, float]) -> list[str]:
         )
     ]
     if scores.get("motion") == 0:
-        said.append(_("Nothing moved: at this strength the images' embeddings are those of the base."))
+        said.append(
+            _(
+                "Nothing moved: at this strength the images' embeddings are those of the base. Parts such as learned words change "
+                "what is found, not where images lie."
+            )
+        )
     elif "motion" in scores:
         said.append(
             _("{share:.0%} of the motion shows up in the control too, where nothing was learned.").format(

@@ -53,8 +53,8 @@ class Share:
             with torch.set_grad_enabled(not again), precision():
                 self._values.append(job().float())
         empty = torch.zeros(0, dim, device=place)
-        self.images = torch.cat([empty, *(v.detach() for v in self._values[: len(images)])])
-        self.texts = torch.cat([empty, *(v.detach() for v in self._values[len(images) :])])
+        self.images = _joined(self._values[: len(images)], empty)
+        self.texts = _joined(self._values[len(images) :], empty)
         self._image_pieces = len(images)
 
     def backward(self, images: Tensor | None, texts: Tensor | None) -> None:
@@ -89,3 +89,12 @@ class Share:
             if value.requires_grad:
                 value.float().backward(gradient)
         set_random_state(after)
+
+
+def _joined(pieces: Sequence[Tensor], empty: Tensor) -> Tensor:
+    """Pieces as one tensor that needs no gradient; where there is only one, its own memory."""
+    return (
+        pieces[0].detach().contiguous()
+        if len(pieces) == 1
+        else torch.cat([empty, *(piece.detach() for piece in pieces)])
+    )

@@ -2,7 +2,7 @@
 
 `accelerate launch` and `torchrun` start the same command several times and tell each process its rank in the
 environment. The process of rank 0 leads: it alone decides, measures and writes, exactly as a single process would. The
-others wait for its orders and lend their processors or graphics cards (`engine.together`).
+others wait for its orders and lend their processors or graphics cards (`trainer`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Released(Exception):  # noqa: N818 - not a failure of the process that get
 class Group:
     """The processes of one training, as one of them sees it.
 
-    Whatever the leader calls here, all others must call in the same order; `engine.together` holds both sides.
+    Whatever the leader calls here, all others must call in the same order; `trainer` holds both sides.
 
     Attributes:
         rank: This process's number, from 0.
@@ -47,7 +47,7 @@ class Group:
         import torch
         import torch.distributed as dist
 
-        self.rank, self.size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        self.rank, self.size = launch.rank(), launch.size()
         self.control = control
         self._lost = False
         self._in_step = True  # with all others: each waits for, or gives, the next order
@@ -57,7 +57,14 @@ class Group:
         # NCCL refuses two processes on one card; then tensors travel through main memory.
         direct = 0 < launch.processes_here() <= cards and dist.is_nccl_available()
         with self._talking():
-            dist.init_process_group("cpu:gloo,cuda:nccl" if direct else "gloo", timeout=_STEP)
+            dist.init_process_group(
+                "cpu:gloo,cuda:nccl" if direct else "gloo",
+                timeout=_STEP,
+                rank=self.rank,
+                world_size=self.size,
+                # One process has nobody to meet: no address, and no port that may be taken.
+                store=dist.HashStore() if self.size == 1 else None,  # type: ignore[attr-defined]
+            )
             self._orders = dist.new_group(backend="gloo", timeout=_ORDER)
             everywhere = torch.tensor(int(direct))
             dist.all_reduce(everywhere, dist.ReduceOp.MIN)
@@ -141,6 +148,12 @@ class Group:
 
         control = self.control
         note |= {"leave": True} if control.leaving else {"stop": True} if control.stopping else {}
+        # Nearly always nobody has anything to say: one number, whose cost hardly grows with the processes.
+        said = torch.tensor(int(bool(note)))
+        with self._talking():
+            dist.all_reduce(said, dist.ReduceOp.MAX)
+        if not said:
+            return [{}] * self.size
         mine = torch.frombuffer(
             bytearray(json.dumps(note, ensure_ascii=False).encode(errors="replace").ljust(_NOTE)),
             dtype=torch.uint8,
@@ -167,7 +180,7 @@ class Group:
 
     # Tensors
 
-    def spread(self, x: Tensor) -> Tensor:
+    def broadcast(self, x: Tensor) -> Tensor:
         """The leader's `x`; the others give one of the same shape."""
         import torch.distributed as dist
 
@@ -176,7 +189,7 @@ class Group:
             dist.broadcast(wire, 0)
         return wire.to(x.device)
 
-    def collect(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
+    def gather(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
         """Rows of all processes in order of rank; only the leader is given them, the others nothing.
 
         Args:
@@ -193,8 +206,8 @@ class Group:
             return x[:0]
         return _cat([part[:length] for part, length in zip(parts, lengths, strict=True)]).to(x.device)
 
-    def hand_out(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
-        """The way back of `collect`: this process's rows of the leader's `x`; the others give any with the same columns."""
+    def scatter(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
+        """The way back of `gather`: this process's rows of the leader's `x`; the others give any with the same columns."""
         import torch.distributed as dist
 
         most = max(lengths)
@@ -204,7 +217,7 @@ class Group:
             dist.scatter(wire, parts, 0)
         return wire[: lengths[self.rank]].to(x.device)
 
-    def add_up(self, x: Tensor) -> Tensor:
+    def reduce(self, x: Tensor) -> Tensor:
         """The sum of all processes' `x`; right in the leader only."""
         import torch.distributed as dist
 

@@ -10,6 +10,7 @@ batch, and because only the leader has a state, stopping, checks, checkpoints an
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,15 +27,24 @@ from clip_atelier.engine.settings import TrainSettings
 from clip_atelier.engine.storage import BlobCache
 from clip_atelier.engine.training.batches import Batch
 from clip_atelier.engine.training.distributed.group import Group, Released
+from clip_atelier.engine.training.inputs import TrainingInputs
 from clip_atelier.engine.training.losses import Relations
 from clip_atelier.engine.training.preservation import Preservation
-from clip_atelier.engine.training.steps import TrainingInputs, TrainStep
+from clip_atelier.engine.training.steps import TrainStep
 
 
 def parts_of(length: int, size: int) -> list[range]:
     """`length` rows over `size` processes, as evenly as can be; some may be empty."""
     ends = [round(length * n / size) for n in range(size + 1)]
     return [range(a, b) for a, b in itertools.pairwise(ends)]
+
+
+def share_seed(seed: int, step: int, rank: int) -> int:
+    """What fixes the dropout of one process in one step: a number of 64 bits, as torch takes it."""
+    if seed < 1 << 24:
+        return (seed << 40) + (step << 16) + rank
+    digest = hashlib.blake2b(f"{seed} {step} {rank}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
 
 
 # The leader's side
@@ -101,17 +111,17 @@ class Leader(TrainStep):
             "captions": captions,
         }
         with group.ordered(order):
-            group.spread(_flat(trained))
+            group.broadcast(_flat(trained))
             with group.part():
                 share = self.share(batch, captions, rows[0], words[0])
-            images, texts = _collected(group, share.images, share.texts, rows, words)
+            images, texts = _gathered(group, share.images, share.texts, rows, words)
             with group.part():
                 loss = self._loss(images.requires_grad_(True), texts.requires_grad_(True), relations)
                 self.scaler.scale(loss).backward()
-            gradients = _handed_out(group, images.grad, texts.grad, share.images, share.texts, rows, words)
+            gradients = _scattered(group, images.grad, texts.grad, share.images, share.texts, rows, words)
             with group.part():
                 share.backward(*gradients)
-            _added_up(group, trained)
+            _reduced(group, trained)
         return loss
 
 
@@ -166,7 +176,7 @@ class _Follower:
                 _("Give all machines the same files and the same version of the program."),
             )
         pictures = ImageCache(
-            collection.root, collection.items, clip.image_size, chosen.data, chosen.train.seed, store
+            collection.root, collection.items, clip.frame, chosen.data, chosen.train.seed, store
         )
         if drive(pictures.prepare(indices, control, views)):
             raise UserError(_("It cannot read all images of the collection."))
@@ -182,35 +192,35 @@ class _Follower:
         trained = list(self.adapter.trainable.values())
         captions = order["captions"]
         batch = Batch(tuple(order["indices"]), tuple(order["views"]), ())
-        _set(trained, group.spread(torch.empty_like(_flat(trained))))
-        # Other dropout than the leader's, and the same after a resume.
-        torch.manual_seed((self.train_step.train.seed << 40) + (order["step"] << 16) + group.rank)
+        _set(trained, group.broadcast(torch.empty_like(_flat(trained))))
         rows, words = (parts_of(len(of), group.size) for of in (batch.indices, captions))
         for parameter in trained:
             parameter.grad = None
         with self.train_step.computing():
             with group.part():
+                # Other dropout than the leader's, and the same after a resume.
+                torch.manual_seed(share_seed(self.train_step.train.seed, order["step"], group.rank))
                 share = self.train_step.share(batch, captions, rows[group.rank], words[group.rank])
-            _collected(group, share.images, share.texts, rows, words)
+            _gathered(group, share.images, share.texts, rows, words)
             with group.part():
                 pass  # the leader's loss
-            gradients = _handed_out(group, None, None, share.images, share.texts, rows, words)
+            gradients = _scattered(group, None, None, share.images, share.texts, rows, words)
             with group.part():
                 share.backward(*gradients)
-            _added_up(group, trained)
+            _reduced(group, trained)
 
 
 # What both sides do at the same time
 
 
-def _collected(
+def _gathered(
     group: Group, images: Tensor, texts: Tensor, rows: Sequence[range], words: Sequence[range]
 ) -> tuple[Tensor, Tensor]:
     """The whole batch's embeddings, in the leader; here images and texts are this process's."""
-    return group.collect(images, [len(r) for r in rows]), group.collect(texts, [len(w) for w in words])
+    return group.gather(images, [len(r) for r in rows]), group.gather(texts, [len(w) for w in words])
 
 
-def _handed_out(
+def _scattered(
     group: Group,
     image_gradients: Tensor | None,
     text_gradients: Tensor | None,
@@ -220,7 +230,7 @@ def _handed_out(
     words: Sequence[range],
 ) -> tuple[Tensor | None, Tensor | None]:
     """This process's part of the leader's gradients; None where the loss did not depend on them."""
-    there = group.spread(
+    there = group.broadcast(
         torch.tensor([image_gradients is not None, text_gradients is not None], dtype=torch.uint8)
     )
     mine: list[Tensor | None] = []
@@ -229,15 +239,15 @@ def _handed_out(
         (bool(there[1]), text_gradients, texts, words),
     ):
         lengths = [len(part) for part in parts]
-        mine.append(group.hand_out(values if gradients is None else gradients, lengths) if known else None)
+        mine.append(group.scatter(values if gradients is None else gradients, lengths) if known else None)
     return mine[0], mine[1]
 
 
-def _added_up(group: Group, trained: Sequence[Tensor]) -> None:
+def _reduced(group: Group, trained: Sequence[Tensor]) -> None:
     """Puts the sum of all processes' gradients into the leader's tensors; none stays none where nobody has one."""
     there = torch.tensor([p.grad is not None for p in trained], dtype=torch.float32, device=trained[0].device)
     mine = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
-    total = group.add_up(torch.cat([there, _flat(mine)]))
+    total = group.reduce(torch.cat([there, _flat(mine)]))
     if not group.leads:
         return
     known, rest = total[: len(trained)].tolist(), total[len(trained) :]

@@ -2,25 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clip_atelier.engine.core import Control, Work
 from clip_atelier.gui.jobs import at_once
 
 if TYPE_CHECKING:
+    from clip_atelier.engine.data import Backup, Collection, ColumnEdit, SavedCaptions
     from clip_atelier.engine.parts import TaughtList
     from clip_atelier.gui.workers import Tools
 
+Make = Callable[["Tools", Control], Work[Any]]
+"""What a lane calls to begin a job."""
+
 
 def save_captions(
-    root: Path, edits: Mapping[str, tuple[str, ...]], _tools: Tools, _control: Control
-) -> Work[Path]:
-    """Writes edited captions into the folder's table."""
-    from clip_atelier.engine.data import captions
+    root: Path,
+    edits: Mapping[str, tuple[str, ...]],
+    columns: Mapping[str, ColumnEdit],
+    tools: Tools,
+    _control: Control,
+) -> Work[SavedCaptions]:
+    """Writes edited captions into the folder's table; the table as it was is kept in the home."""
+    from clip_atelier.engine.data import save_captions as save
 
-    return at_once(lambda: captions.save(root, edits))
+    return at_once(lambda: save(root, edits, tools.home, columns))
+
+
+def backups(root: Path) -> Make:
+    """Lists the tables of captions as they were, newest first."""
+
+    def listed(tools: Tools, _control: Control) -> Work[list[Backup]]:
+        from clip_atelier.engine.data import CaptionBackups
+
+        return at_once(lambda: CaptionBackups(tools.home, root).list())
+
+    return listed
+
+
+def captions_then(collection: Collection, backup: Backup) -> Make:
+    """What a backup says about the drawings of a collection."""
+
+    def read(tools: Tools, _control: Control) -> Work[dict[str, tuple[str, ...]]]:
+        from clip_atelier.engine.data import CaptionBackups
+
+        return at_once(lambda: CaptionBackups(tools.home, collection.root).captions(backup, collection))
+
+    return read
+
+
+def restore_captions(root: Path, backup: Backup) -> Make:
+    """Puts a table of captions back in its place."""
+
+    def restore(tools: Tools, _control: Control) -> Work[Path]:
+        from clip_atelier.engine.data import CaptionBackups
+
+        return at_once(lambda: CaptionBackups(tools.home, root).restore(backup))
+
+    return restore
 
 
 def teach(run: str, word: str, images: Sequence[Path], tools: Tools, control: Control) -> Work[TaughtList]:

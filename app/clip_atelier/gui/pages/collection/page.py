@@ -10,26 +10,25 @@ from typing import TYPE_CHECKING, Any, overload
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHeaderView,
     QMenu,
     QStackedWidget,
-    QTableWidget,
-    QTableWidgetItem,
     QWidget,
 )
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
-from clip_atelier.gui.pages.collection import jobs
-from clip_atelier.gui.pages.collection.captions import CaptionTable
+from clip_atelier.gui.pages.collection.caption_tab import CaptionTab
+from clip_atelier.gui.pages.collection.folder_watch import FolderWatch
 from clip_atelier.gui.pages.collection.states import Failed, Reading, Welcome
 from clip_atelier.gui.pages.collection.teaching import FEWEST, TeachDialog
+from clip_atelier.gui.parts.language_warning import LanguageWarning
 from clip_atelier.gui.parts.picture_detail import Detail
 from clip_atelier.gui.parts.pictures import Tile, TileView
+from clip_atelier.gui.parts.plain_table import fill_table, plain_table
+from clip_atelier.gui.parts.spoken_caption import in_own_language
 from clip_atelier.gui.widgets.layout import box, card, column, row
 from clip_atelier.gui.widgets.tabs import Figure, Tabs
-from clip_atelier.gui.widgets.text import Button, Field, Label, Picture, SpokenName, plain_tooltip
-from clip_atelier.gui.workers import Job
+from clip_atelier.gui.widgets.text import Button, Field, Label, Picture, SpokenName
 
 if TYPE_CHECKING:
     from clip_atelier.engine.data import Collection
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 _SOURCES = {
     "metadata": N_("Captions come from the folder's metadata table."),
     "sidecar": N_("Captions come from a text file beside each image."),
+    "embedded": N_("Captions come from the image files themselves (XMP, IPTC or EXIF)."),
     "folder": N_("Captions come from the names of the sub-folders."),
     "filename": N_("Captions come from the file names."),
     "mixed": N_("Captions come from more than one source."),
@@ -57,6 +57,7 @@ class CollectionPage(QWidget):
         self.app_model = app_model
         self._shown: object = None
         self._shown_split: object = None
+        self._only: frozenset[str] | None = None
         self.welcome = Welcome(app_model)
         self.reading = Reading(app_model)
         self.failed = Failed(app_model)
@@ -73,11 +74,13 @@ class CollectionPage(QWidget):
         app_model = self.app_model
         self.figures = {
             "images": Figure(N_("images")), "captions": Figure(N_("captions")), "labels": Figure(N_("labels")),
-            "pairs": Figure(N_("pairs")), "train": Figure(N_("to train on")),
-            "validation": Figure(N_("to choose by")), "test": Figure(N_("to report on")),
+            "pairs": Figure(N_("pairs")), "train": Figure(N_("learned from")),
+            "validation": Figure(N_("chosen by")), "test": Figure(N_("checked on")),
         }  # fmt: skip
         self.source = Label(role="muted", wrap=True)
+        self.remarks = Label(role="muted", wrap=True)
         self.notes = Label(role="warning", wrap=True)
+        self.language = LanguageWarning(app_model)
         self.again = Button("", "icon", "refresh-cw", tip=N_("Read the folder again"))
         self.other = Button(N_("Open another…"), "plain", "folder-open")
         self.onward = Button(N_("Choose settings"), "primary")
@@ -86,8 +89,7 @@ class CollectionPage(QWidget):
         self.menu.aboutToShow.connect(self._fill_menu)
         self.other.setMenu(self.menu)
         self.onward.clicked.connect(lambda: app_model.page_wanted.emit("settings"))
-        numbers = row(*self.figures.values(), None, self.again, self.other, self.onward, gap=theme.XL)
-        numbers.setSpacing(theme.XL)
+        numbers = row(*self.figures.values(), None, self.again, self.other, self.onward, gap=theme.L)
 
         self.grid = TileView(app_model.store, 120)
         SpokenName(self.grid, N_("Pictures"))
@@ -108,22 +110,12 @@ class CollectionPage(QWidget):
         filled.setStretch(0, 1)
         pictures.setLayout(filled)
 
-        self.table = CaptionTable(app_model.store)
-        SpokenName(self.table, N_("Captions"))
-        self.save = Button(N_("Save captions"), "primary", "save")
-        self.discard = Button(N_("Discard changes"), "quiet")
-        self.unsaved = Label(role="muted", wrap=True)
-        self.save.clicked.connect(self._save)
-        self.discard.clicked.connect(self.table.captions.discard)
-        self.table.captions.edited.connect(self._on_edited)
-        self.save_row = QWidget()
-        line = row(self.unsaved, self.discard, self.save)
-        line.setStretch(0, 1)
-        self.save_row.setLayout(line)
-        framed = card(self.table, margin=1)
-        captions = box(self.save_row, framed, gap=theme.M)
+        self.captions = CaptionTab(app_model)
+        self.captions.rows_wanted.connect(self._show_only)
+        self.watch = FolderWatch(self)
+        self.watch.changed.connect(self._on_folder_changed)
 
-        self.problems = _plain_table((N_("File"), N_("Why it is left out")))
+        self.problems = plain_table((N_("File"), N_("Why it is left out")))
         SpokenName(self.problems, N_("Problems"))
         self.problems_none = _nothing("circle-check", N_("Every file could be read."))
         self.problems_view = QStackedWidget()
@@ -148,17 +140,19 @@ class CollectionPage(QWidget):
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(150)
-        self._typing.timeout.connect(self._filter)
+        self._typing.timeout.connect(self._on_typed)
         self.filter.textChanged.connect(lambda _text: self._typing.start())
         self.tabs = Tabs(self.filter)
         self.tabs.add("pictures", N_("Pictures"), pictures)
-        self.tabs.add("captions", N_("Captions"), captions)
+        self.tabs.add("captions", N_("Captions"), self.captions)
         self.problems_tab = self.tabs.add("problems", N_("Problems"), self.problems_view)
         self.twins_tab = self.tabs.add("twins", N_("Near-duplicates"), self.twins_view)
         self.tabs.changed.connect(lambda name: self.filter.setVisible(name in ("pictures", "captions")))
         whole = QWidget()
-        layout = column(numbers, self.source, self.notes, theme.S, self.tabs, gap=theme.XS)
-        layout.setStretch(4, 1)
+        layout = column(
+            numbers, self.source, self.remarks, self.notes, self.language, theme.S, self.tabs, gap=theme.XS
+        )
+        layout.setStretch(6, 1)
         whole.setLayout(layout)
         return whole
 
@@ -204,12 +198,15 @@ class CollectionPage(QWidget):
             figure.show_number(counts[name])
             figure.setVisible(counts[name] > 0 or name == "images")
         self.source.say(_SOURCES.get(collection.caption_source, ""))
+        self.remarks.show_literal("\n".join(collection.remarks))
+        self.remarks.setVisible(bool(collection.remarks))
         trouble = [*collection.notes, *([str(app_model.split_error)] if app_model.split_error else [])]
         self.notes.show_literal("\n".join(trouble))
         self.notes.setVisible(bool(trouble))
         self.onward.setEnabled(split is not None)
+        self.watch.watch(collection)
+        self.captions.show_collection(collection)
         self._filter()
-        self.table.captions.show(collection, app_model.part_of)
         self.problems_tab.say(
             N_("Problems ({count})") if collection.problems else N_("Problems"),
             count=len(collection.problems),
@@ -218,7 +215,7 @@ class CollectionPage(QWidget):
             N_("Near-duplicates ({count})") if collection.duplicates else N_("Near-duplicates"),
             count=len(collection.duplicates),
         )
-        _fill_table(self.problems, [(paths.shown(p.path), p.reason) for p in collection.problems])
+        fill_table(self.problems, [(paths.shown(p.path), p.reason) for p in collection.problems])
         self.problems_view.setCurrentIndex(0 if collection.problems else 1)
         groups = [
             Tile(collection.root / path, paths.shown(path), _("group {number}").format(number=n), str(n))
@@ -233,15 +230,37 @@ class CollectionPage(QWidget):
         if collection is None:
             return
         wanted = text.casefold()
+        told = self.captions.table.captions.told
         shown = [
             index
             for index, item in enumerate(collection.items)
             if not wanted
             or wanted in item.path.casefold()
-            or any(wanted in c.casefold() for c in item.captions)
+            or any(wanted in c.casefold() for c in told(item.path).captions)
         ]
+        if self._only is not None:
+            shown = [index for index in shown if collection.items[index].path in self._only]
         self.grid.show_tiles(_Tiles(collection, shown))
-        self.table.show_rows(shown)
+        self.captions.table.show_rows(shown)
+
+    def _show_only(self, only: Sequence[str]) -> None:
+        """Shows only some drawings until another filter is typed; none for all of them."""
+        self._only = frozenset(only) or None
+        self.filter.clear()
+        self._typing.stop()
+        self._filter()
+
+    def _on_typed(self) -> None:
+        self._only = None
+        self.captions.all_shown()
+        self._filter()
+
+    def _on_folder_changed(self) -> None:
+        """Files came, went or changed: only those are read; what is typed and not saved stays."""
+        if self.app_model.lanes.reading.busy:
+            self.watch.again()
+        elif self.app_model.collection is not None:
+            self.app_model.rescan()
 
     def _on_selected(self, tile: Tile | None) -> None:
         self.detail.show_item(None if tile is None else tile.data)
@@ -293,27 +312,6 @@ class CollectionPage(QWidget):
                 paths.shown(folder).replace("&", "&&"), partial(self.app_model.open_folder, folder)
             )
 
-    # Captions
-
-    def _on_edited(self, count: int) -> None:
-        self.save_row.setVisible(count > 0)
-        self.unsaved.say(
-            N_("Changed, not yet saved: {count}. Saving writes metadata.csv in the folder."), count=count
-        )
-
-    def _save(self) -> None:
-        collection = self.app_model.collection
-        if collection is None:
-            return
-        root, edits = collection.root, dict(self.table.captions.edits)
-        job = Job("save", partial(jobs.save_captions, root, edits))
-        job.done.connect(self._on_saved)
-        job.failed.connect(self.app_model.report)
-        self.app_model.lanes.reading.submit(job)
-
-    def _on_saved(self, _file: Path) -> None:
-        self.app_model.rescan()
-
 
 class _Tiles(Sequence[Tile]):
     """Tiles of some items, each made when it is drawn: thousands of paths would be felt when a folder opens."""
@@ -334,42 +332,8 @@ class _Tiles(Sequence[Tile]):
             return _Tiles(self._collection, self._indices[row])
         index = self._indices[row]
         item = self._collection.items[index]
-        title = item.captions[0] if item.captions else paths.shown(item.path)
+        title = in_own_language(item.captions) or paths.shown(item.path)
         return Tile(self._collection.absolute(item), title, data=index)
-
-
-def _plain_table(titles: tuple[str, ...]) -> QTableWidget:
-    table = _Table(titles)
-    table.verticalHeader().hide()
-    table.setShowGrid(False)
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    header = table.horizontalHeader()
-    header.setHighlightSections(False)
-    header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    header.setSectionResizeMode(len(titles) - 1, QHeaderView.ResizeMode.Stretch)
-    table.setColumnWidth(0, 300)
-    return table
-
-
-class _Table(QTableWidget):
-    def __init__(self, titles: tuple[str, ...]) -> None:
-        super().__init__(0, len(titles))
-        self._titles = titles
-        self.retranslate()
-
-    def retranslate(self) -> None:
-        """The header in the current language."""
-        self.setHorizontalHeaderLabels([_(title) for title in self._titles])
-
-
-def _fill_table(table: QTableWidget, lines: list[tuple[str, ...]]) -> None:
-    table.setRowCount(len(lines))
-    for y, line in enumerate(lines):
-        for x, text in enumerate(line):
-            cell = QTableWidgetItem(text)
-            cell.setToolTip(plain_tooltip(text))
-            table.setItem(y, x, cell)
 
 
 def _nothing(icon: str, text: str) -> QWidget:

@@ -49,8 +49,8 @@ class TeachDialog(QDialog):
         )
         self.word = Field(N_("A word or a name, in any language"))
         self.runs = RunChoice({})
-        SpokenName(self.runs, N_("Run"))
-        self.none = Label(N_("Train a run on this collection first."), "warning", wrap=True)
+        SpokenName(self.runs, N_("Training"))
+        self.none = Label(N_("Train on this collection first."), "warning", wrap=True)
         self.told = Label(wrap=True)
         self.told.hide()
         self.teaching = Measurement(N_("Teach"), "sparkles")
@@ -58,7 +58,7 @@ class TeachDialog(QDialog):
         buttons = row(self.teaching, self.shut)
         buttons.setStretch(0, 1)
         layout = column(
-            self.about, theme.M, Label(N_("Word"), "caption"), self.word, theme.S, Label(N_("Run"), "caption"), self.runs, self.none,
+            self.about, theme.M, Label(N_("Word"), "caption"), self.word, theme.S, Label(N_("Training"), "caption"), self.runs, self.none,
             theme.S, self.told, None, theme.S, buttons, gap=theme.XS,
         )  # fmt: skip
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)

@@ -47,7 +47,7 @@ class LearnedPage(QWidget):
         super().__init__()
         self.app_model = app_model
         self.runs = RunChoice({})
-        SpokenName(self.runs, N_("Run"))
+        SpokenName(self.runs, N_("Training"))
         self.runs.setMinimumWidth(280)
         self.strengths = Strengths(app_model)
         self.words = Words(app_model)
@@ -60,7 +60,7 @@ class LearnedPage(QWidget):
         self.tabs.changed.connect(partial(app_model.state.set_view, "learned.tab"))
         self.dial = StrengthDial(app_model)
         self.worth = StrengthLine(app_model)
-        top = row(Label(N_("Run"), "muted"), self.runs, theme.M, self.dial, None)
+        top = row(Label(N_("Training"), "muted"), self.runs, theme.M, self.dial, None)
         layout = column(top, self.worth, self.tabs, gap=theme.M)
         layout.setStretch(2, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
@@ -167,9 +167,9 @@ class Section(QWidget):
         self.stack.setCurrentIndex(0 if result is None else 1)
         if result is None:
             self.nothing.say(
-                N_("Not measured yet for this run.")
+                N_("Not measured yet for this training.")
                 if self._subject
-                else N_("Train a run first. It can be looked at here when it is done.")
+                else N_("Train first. The result can be looked at here when it is done.")
             )
             return
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self._measured_at))

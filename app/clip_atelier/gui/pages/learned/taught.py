@@ -150,9 +150,11 @@ class Taught(QWidget):
                 self.table.selectRow(y)
         self.stack.setCurrentIndex(1 if words else 0)
         self.nothing.say(
-            N_("No word was taught to this run yet. Choose three or more drawings on the Collection page.")
+            N_(
+                "No word was taught to this training yet. Choose three or more drawings on the Collection page."
+            )
             if self._run
-            else N_("Train a run first. It can be looked at here when it is done.")
+            else N_("Train first. The result can be looked at here when it is done.")
         )
         self._enable()
 

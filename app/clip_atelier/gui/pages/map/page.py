@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QMenu, QStackedWidget, QWidget
 
 from clip_atelier.engine.analysis import FolderMap, Measured, Subject, state_of
-from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.core import N_, Event, Preview, _
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.map.points import MapData
 from clip_atelier.gui.pages.map.saving import Saving
@@ -55,7 +54,8 @@ class MapPage(QWidget):
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
         self.app_model = app_model
-        self.result: FolderMap | None = None
+        self.result: FolderMap | None = None  # what is shown, maybe unfinished
+        self._finished: FolderMap | None = None
         self._measured_at = 0.0
         self.data: MapData | None = None
         self.subject: Subject | None = None
@@ -67,7 +67,7 @@ class MapPage(QWidget):
         self.resting.timeout.connect(self._follow)
 
         self.runs = RunChoice({"": N_("Base model only")})
-        SpokenName(self.runs, N_("Run"))
+        SpokenName(self.runs, N_("Training"))
         self.runs.setMinimumWidth(250)
         self.perplexity = Number(minimum=2, maximum=100, step=5)
         SpokenName(self.perplexity, N_("Perplexity"))
@@ -75,7 +75,7 @@ class MapPage(QWidget):
         self.perplexity.setFixedWidth(88)
         self.measurement = Measurement(N_("Draw the map"), "map")
         top = row(
-            Label(N_("Run"), "muted"), self.runs, theme.M, Label(N_("Perplexity"), "muted"), self.perplexity,
+            Label(N_("Training"), "muted"), self.runs, theme.M, Label(N_("Perplexity"), "muted"), self.perplexity,
             self.measurement,
         )  # fmt: skip
         top.setStretch(5, 1)
@@ -184,6 +184,7 @@ class MapPage(QWidget):
         if subject == self.subject and subject is not None:
             return
         self.subject = subject
+        self._finished = None
         self._show(None)
         if subject is not None:
             job = Job("kept-map", partial(measuring.read_kept, subject))
@@ -202,6 +203,7 @@ class MapPage(QWidget):
         self._given_up = False
         strength = self.app_model.strength.value if subject.run else None
         job = Job("map", measuring.measure(subject, perplexity, strength))
+        job.events.connect(partial(self._on_events, subject))
         job.done.connect(partial(self._on_result, subject))
         job.failed.connect(self._on_failed)
         job.ended.connect(lambda: self._on_ended(job))
@@ -209,12 +211,18 @@ class MapPage(QWidget):
         self.app_model.lanes.compute.submit(job)
         self._say_behind()
 
+    def _on_events(self, subject: Subject, events: list[Event]) -> None:
+        pictures = [event.result for event in events if isinstance(event, Preview)]
+        if pictures and subject == self.subject:
+            self._show(pictures[-1])
+
     def _on_result(self, subject: Subject, found: Measured[FolderMap] | None) -> None:
         if subject != self.subject or (found is None and self.result is not None):
             return
-        result = found.result if found else None
+        result = self._finished = found.result if found else None
         self._measured_at = found.measured_at if found else 0.0
-        if result is not None and self.data is not None and self.data.same_images(result):
+        data = self.data
+        if result is not None and data is not None and data.finished and data.same_images(result):
             self._move(result)
         else:
             self._show(result)
@@ -227,13 +235,15 @@ class MapPage(QWidget):
     def _on_ended(self, job: Job) -> None:
         if job is self.job:
             self.job = None
+            if self.data is not None and not self.data.finished:
+                self._show(self._finished)
             self._keep_up()
 
     # Following the dial
 
     def _strays(self) -> bool:
         """Whether the map shows another strength than the dial."""
-        strength, subject, result = self.app_model.strength, self.subject, self.result
+        strength, subject, result = self.app_model.strength, self.subject, self._finished
         if subject is None or result is None or not strength.is_of(subject.run):
             return False
         return bool(result.strength != strength.value)
@@ -330,18 +340,9 @@ class MapPage(QWidget):
     def _say_scores(self) -> None:
         if self.data is None or self.result is None:
             return
-        from clip_atelier.engine.analysis import reading
-
-        result, data = self.result, self.data
-        self.count.say(N_("{count} images"), count=f"{len(data.points):,}")
-        self.reading.say(reading(data.scores), stress=False)
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self._measured_at))
-        values = {"when": when, "perplexity": f"{data.scores['perplexity']:.0f}"}
-        if data.adapted is None:
-            self.when.say(N_("Drawn {when}, perplexity {perplexity}."), **values)
-        else:
-            values["strength"] = f"{result.strength:g}"
-            self.when.say(N_("Drawn {when}, perplexity {perplexity}, strength {strength}."), **values)
+        self.count.say(N_("{count} images"), count=f"{len(self.data.points):,}")
+        self.export.setEnabled(self.data.finished)
+        self.side.say(self.result, self._measured_at)
 
     def retranslate(self) -> None:
         """The map in the current language."""

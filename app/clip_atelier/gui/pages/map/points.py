@@ -82,6 +82,11 @@ class MapData:
         moved = bool(points) and points[0].adapted is not None
         self.adapted: Floats | None = np.array([p.adapted for p in points], np.float64) if moved else None
 
+    @property
+    def finished(self) -> bool:
+        """Whether this is more than a first picture of a map that is still being drawn."""
+        return bool(self.scores)
+
     def same_images(self, result: FolderMap) -> bool:
         """Whether another map shows the same images in the same order."""
         points = result.points

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QTimer
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import (
-    QDragEnterEvent,
-    QDropEvent,
-    QGuiApplication,
     QImage,
     QKeySequence,
     QShortcut,
     QShowEvent,
 )
-from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
-from clip_atelier.engine.core import N_, _, paths
+from clip_atelier.engine.core import N_, UserError, _, original, paths
+from clip_atelier.engine.search import KeptSearch
 from clip_atelier.gui import theme
-from clip_atelier.gui.drops import dropped_paths
 from clip_atelier.gui.jobs import at_once
 from clip_atelier.gui.pages.search import jobs
+from clip_atelier.gui.pages.search.contact_sheet import Section, Sheet
+from clip_atelier.gui.pages.search.exporting import ExportButton
 from clip_atelier.gui.pages.search.jobs import Found, Wanted
+from clip_atelier.gui.pages.search.narrowing import Narrowing
 from clip_atelier.gui.pages.search.parts import (
     Column,
     GalleryChoice,
@@ -32,7 +32,10 @@ from clip_atelier.gui.pages.search.parts import (
     QueryPicture,
     pixels,
 )
-from clip_atelier.gui.parts.pictures import TILE, Tile, TileView, read_picture
+from clip_atelier.gui.pages.search.result_actions import ResultActions
+from clip_atelier.gui.pages.search.saved import SavedSearches, search_words
+from clip_atelier.gui.pages.search.taking import TakesPictures
+from clip_atelier.gui.parts.pictures import read_picture
 from clip_atelier.gui.parts.run_choice import RunChoice, run_words
 from clip_atelier.gui.parts.strength_dial import StrengthDial, StrengthLine
 from clip_atelier.gui.widgets.canvas import Canvas
@@ -52,36 +55,42 @@ def make(app_model: AppModel) -> QWidget:
     return SearchPage(app_model)
 
 
-class SearchPage(QWidget):
+class SearchPage(TakesPictures):
     """All of it."""
 
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
         self.app_model = app_model
-        self.setAcceptDrops(True)
         self.found: Found | None = None
         self._stale = False  # whether the strength was turned while the page was hidden
 
         self.words = Field(N_("Search by words"))
         self.words.setText(str(app_model.state.view("search.words", "")))
         self.words.setMinimumHeight(30)
+        self.without = Field(N_("Without, e.g. fruit"))
+        self.without.setMaximumWidth(170)
+        self.without.setMinimumHeight(30)
         self.picture = QueryPicture()
         self.open = Button(N_("Picture…"), "plain", "image", tip=N_("Search by a picture from a file"))
         self.paste = Button(
             N_("Paste"), "plain", "clipboard", tip=N_("Search by the picture on the clipboard")
         )
         self.draw = Button(N_("Draw"), "plain", "brush", checkable=True, tip=N_("Search by drawing"))
-        first = row(Picture("search", 18), self.words, self.picture, self.open, self.paste, self.draw)
+        self.saved = SavedSearches(app_model, self._asked)
+        first = row(
+            Picture("search", 18), self.words, self.without, self.picture, self.open, self.paste, self.draw,
+            self.saved,
+        )  # fmt: skip
         first.setStretch(1, 1)
 
         self.gallery = GalleryChoice(app_model)
         self.runs = RunChoice({"": N_("Base model only")})
-        SpokenName(self.runs, N_("Run"))
+        SpokenName(self.runs, N_("Training"))
         self.runs.setMinimumWidth(240)
         self.dial = StrengthDial(app_model)
         self.strength = self.dial.slider
         self.worth = StrengthLine(app_model)
-        self.export = Button(N_("Export…"), "quiet", "download", tip=N_("Save both rankings as a table"))
+        self.export = ExportButton(app_model, lambda: self.found, self._sheet)
         self.export.hide()
         second = row(self.gallery, self.runs, theme.M, self.dial, None, self.export)
 
@@ -108,8 +117,14 @@ class SearchPage(QWidget):
         lower.setStretch(1, 1)
         self.message = Label(role="muted", wrap=True)
         self.message.hide()
-        layout = column(first, second, self.worth, self.message, lower, gap=theme.M)
-        layout.setStretch(4, 1)
+        self.other = Button(N_("Choose another model"), "plain")
+        self.other.clicked.connect(lambda: app_model.page_wanted.emit("models"))
+        self.other.hide()
+        said = row(self.message, self.other, gap=theme.M)
+        said.setStretch(0, 1)
+        self.narrowing = Narrowing()
+        layout = column(first, second, self.worth, self.narrowing, said, lower, gap=theme.M)
+        layout.setStretch(5, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)
 
@@ -126,20 +141,24 @@ class SearchPage(QWidget):
     def _connect(self) -> None:
         app_model = self.app_model
         self.words.textEdited.connect(lambda _text: self._soon.start())
-        self.words.returnPressed.connect(self.search)
+        for field in (self.words, self.without):
+            field.returnPressed.connect(self.search)
+        self.without.textEdited.connect(lambda _text: self._soon.start())
         self.picture.removed.connect(self._soon.start)
+        self.gallery.changed.connect(self.narrowing.forget)
         self.gallery.changed.connect(self._soon.start)
-        self.open.clicked.connect(self._ask_for_picture)
+        self.narrowing.changed.connect(self.search)
+        self.saved.chosen.connect(self.search_again)
+        self.open.clicked.connect(lambda: self.ask_for_picture(app_model.state.folder))
         self.paste.clicked.connect(self.paste_picture)
         self.draw.toggled.connect(self._on_draw)
         self.canvas.drawn.connect(self._on_drawn)
         self.runs.edited.connect(self._on_run_chosen)
         app_model.strength.changed.connect(self._on_strength)
-        self.export.clicked.connect(self._ask_for_table)
         self.invitation.example.connect(self.search_for)
-        for view in (self.base.view, self.adapted.view):
-            view.opened.connect(self._more_like)
-            view.customContextMenuRequested.connect(partial(self._menu, view))
+        self.actions_of_results = ResultActions(app_model, self, (self.base.view, self.adapted.view))
+        self.actions_of_results.alike_wanted.connect(lambda files: self.search_by(*files))
+        self.actions_of_results.part_wanted.connect(self.take_picture)
         QShortcut(QKeySequence("Ctrl+Shift+V"), self, self.paste_picture)
         QShortcut(QKeySequence.StandardKey.Find, self, self.words.setFocus)
         app_model.runs_changed.connect(self._on_runs)
@@ -154,40 +173,58 @@ class SearchPage(QWidget):
         self.words.setText(words)
         self.search()
 
-    def search_by(self, path: Path) -> None:
-        """Searches by a picture file."""
-        job = Job("look", lambda _tools, _control: at_once(lambda: read_picture(path, 128)))
-        job.done.connect(lambda image: self._take(image, paths.shown(path.name), path))
+    def _asked(self) -> KeptSearch | None:
+        """What is asked now; None where that cannot be kept: nothing, or a picture that is no file."""
+        words, drawn = self.words.text().strip(), self.draw.isChecked() and not self.canvas.empty
+        if drawn or self.picture.image is not None or not (words or self.picture.paths):
+            return None
+        files = tuple(str(file) for file in self.picture.paths)
+        return KeptSearch(words=words, without=self.without.text().strip(), pictures=files)
+
+    def search_again(self, kept: KeptSearch) -> None:
+        """Asks what was asked before."""
+        files = [Path(file) for file in kept.pictures]
+        missing = next((file for file in files if not original(file).is_file()), None)
+        if missing is not None:
+            error = UserError(
+                _("There is no “{path}” any more.").format(path=paths.shown(missing)),
+                _("This search was by that picture."),
+            )
+            self.app_model.report(error)
+            return
+        self.draw.setChecked(False)
+        self.without.setText(kept.without)
+        self.picture.clear()
+        if files:
+            self.search_by(*files, words=kept.words)
+        else:
+            self.search_for(kept.words)
+
+    def search_by(self, *files: Path, words: str = "") -> None:
+        """Searches by a picture file; by several for what they have in common. Words go with it."""
+        first = files[0]
+        name = paths.shown(first.name)
+        if len(files) > 1:
+            name = _("{name} and {count} more").format(name=name, count=len(files) - 1)
+        job = Job("look", lambda _tools, _control: at_once(lambda: read_picture(first, 128)))
+        job.done.connect(lambda image: self.take_picture(image, name, files, words))
         job.failed.connect(self.app_model.report)
         self.app_model.lanes.files.replace(job)
 
-    def _take(self, image: QImage, name: str, path: Path | None = None) -> None:
+    def take_picture(self, image: QImage, name: str, files: Sequence[Path] = (), words: str = "") -> None:
+        """Searches by a picture, of files or without one; `words` go with it."""
         self.draw.setChecked(False)
-        self.picture.show_picture(image, name, path)
+        self.words.setText(
+            words
+        )  # they asked for something else; words typed from now on go with the picture
+        self.picture.show_picture(image, name, files)
         self.search()
-
-    def paste_picture(self) -> None:
-        """Searches by what is on the clipboard: a picture, or a picture's file."""
-        data = QGuiApplication.clipboard().mimeData()
-        files = (
-            [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()] if data.hasUrls() else []
-        )
-        if files:
-            self.search_by(files[0])
-        elif data.hasImage():
-            self._take(QGuiApplication.clipboard().image(), _("pasted picture"))
-        else:
-            self._tell(N_("There is no picture on the clipboard."))
-
-    def _ask_for_picture(self) -> None:
-        name, _kind = QFileDialog.getOpenFileName(self, _("Search by a picture"), self.app_model.state.folder)
-        if name:
-            self.search_by(Path(name))
 
     def _on_draw(self, on: bool) -> None:
         self.sheet.setVisible(on)
         if on:
             self.picture.clear()
+            self.words.clear()
             self.canvas.setFocus()
         self._soon.start()
 
@@ -203,22 +240,26 @@ class SearchPage(QWidget):
         drawn = (
             self.canvas.picture() if self.draw.isChecked() and not self.canvas.empty else self.picture.image
         )
-        if not (words or drawn is not None or self.picture.path) or not self.gallery.folder:
+        if not (words or drawn is not None or self.picture.paths) or not self.gallery.folder:
             self.found = None
-            self._tell("")
+            self.tell("")
             self.stack.setCurrentIndex(0)
             return
         run = self.runs.value()
         wanted = Wanted(
             folder=Path(self.gallery.folder),
             words=words,
-            picture=self.picture.path,
+            without=self.without.text(),
+            pictures=self.picture.paths,
             pixels=None if drawn is None else pixels(drawn),
             run=run,
             strength=app_model.strength.value if run and app_model.strength.by_hand else None,
             values=app_model.state.values(),
             reading=app_model.readings,
             top=_TOP,
+            against=self.narrowing.against.value() if run else "",
+            below=self.narrowing.folder.value(),
+            label=self.narrowing.label.value(),
         )
         job = Job("search", partial(jobs.find, wanted))
         job.done.connect(self._on_found)
@@ -232,22 +273,31 @@ class SearchPage(QWidget):
                 N_("The search waits until training is done. You can stop it on the Training page.")
             )
         else:
-            self._tell(N_("Searching…"))
+            self.tell(N_("Searching…"))
         app_model.lanes.compute.replace(job)
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
+        """Says something above the results."""
         self.message.say(text)
         self.message.setVisible(bool(text))
+        self.message.set_role("muted")
+        self.other.hide()
 
     def _on_failed(self, error: Exception) -> None:
-        self._tell("")
+        self.tell("")
         self.app_model.report(error)
 
     # Answers
 
     def _on_found(self, found: Found) -> None:
         self.found = found
-        self._tell("")
+        self.saved.remember()
+        if self.narrowing.offer(found.folders, found.labels):  # what was chosen is no more
+            self._soon.start()
+        self.message.show_literal("\n".join(found.remarks))
+        self.message.setVisible(bool(found.remarks))
+        self.message.set_role("warning" if found.strange_words else "muted")
+        self.other.setVisible(found.strange_words)
         self.stack.setCurrentIndex(1)
         self._show_found()
 
@@ -257,6 +307,10 @@ class SearchPage(QWidget):
         if found is None:
             return
         self.base.show_hits(found.root, found.base)
+        if found.against:
+            self.base.title.show_literal(self._run_name(found.against))
+        else:
+            self.base.title.say(N_("Untouched base"))
         self.adapted.setVisible(found.adapted is not None)
         words = N_("{count} pictures searched")
         self.base.note.say(words, count=f"{found.gallery:,}")
@@ -265,48 +319,35 @@ class SearchPage(QWidget):
             moved = sum(hit.base_place != place for place, hit in enumerate(found.adapted, 1))
             self.adapted.note.say(N_("{count} of the first {top} moved"), count=moved, top=len(found.adapted))
 
-    def _ask_for_table(self) -> None:
-        kinds = "CSV (*.csv);;Markdown (*.md);;LaTeX (*.tex)"
-        name, _kind = QFileDialog.getSaveFileName(self, _("Save the rankings"), _("ranking") + ".csv", kinds)
-        if name:
-            self.export_to(Path(name))
+    def _sheet(self) -> Sheet:
+        """What is shown now, as contact sheets."""
+        found, asked = self.found, self._asked()
+        assert found is not None  # the button is only there with results
+        words = search_words(asked) if asked is not None else _("Search by a picture")
+        sections = [Section(str(self.base.title.text()), found.base)]
+        if found.adapted is not None:
+            sections.append(Section(f"{_('Adapted')}  ·  {self._run_name(self.runs.value())}", found.adapted))
+        return Sheet(words, found.root, sections)
 
-    def export_to(self, out: Path) -> None:
-        """Saves both rankings."""
-        if self.found is not None:
-            job = Job("export", partial(jobs.export, self.found, out))
-            job.failed.connect(self.app_model.report)
-            job.done.connect(lambda _result: self._tell(N_("Saved.")))
-            self.app_model.lanes.files.submit(job)
+    def _run_name(self, run: str) -> str:
+        found = next((one for one in self.app_model.runs if one.run == run), None)
+        return run_words(found) if found is not None else run
 
     def retranslate(self) -> None:
         """Answers in the current language."""
         self._show_found()
-
-    def _more_like(self, tile: Tile) -> None:
-        self.words.setText("")
-        self.search_by(tile.path)
-
-    def _menu(self, view: TileView, at: QPoint) -> None:
-        index = view.indexAt(at)
-        if not index.data(TILE):
-            return
-        tile = view.tiles.tile(index.row())
-        menu = QMenu(self)
-        menu.addAction(_("More like this"), lambda: self._more_like(tile))
-        menu.addAction(_("Open in the file manager"), lambda: self.app_model.reveal(tile.path))
-        menu.addAction(
-            _("Copy the path"), lambda: QGuiApplication.clipboard().setText(paths.shown(tile.path))
-        )
-        menu.popup(view.viewport().mapToGlobal(at))
 
     # Gallery, run and strength
 
     def _on_runs(self) -> None:
         usable = self.app_model.usable_runs
         before = self.runs.value()
-        self.runs.show_runs(usable)
-        wanted = self.app_model.state.get("run") or (usable[-1].run if usable else "")
+        self.runs.show_runs(usable, self.app_model.state.folder)
+        wanted = self.app_model.state.get("run")
+        if (
+            self.runs.findData(wanted or "-") < 0
+        ):  # it is still being trained, or there is none: what was chosen stays
+            wanted = before or self.app_model.newest(usable)
         if self.runs.findData(wanted) >= 0 and not self.app_model.state.view("search.base", False):
             self.runs.set_value(wanted)
         self._name_run()
@@ -322,13 +363,17 @@ class SearchPage(QWidget):
         self.search()
 
     def _on_state(self, what: str) -> None:
-        if what == "run":
+        if what == "folder":
+            self.runs.set_value("")
+        if what in ("run", "folder"):
             self._on_runs()
 
     def _name_run(self) -> None:
         run = next((r for r in self.app_model.runs if r.run == self.runs.value()), None)
         self.dial.setVisible(run is not None)
         self.worth.setVisible(run is not None)
+        chosen = run.run if run is not None else ""
+        self.narrowing.offer_runs(self.app_model.usable_runs, chosen, self.app_model.state.folder)
         if run is not None:
             self.adapted.setAccessibleName(run_words(run))
 
@@ -346,23 +391,3 @@ class SearchPage(QWidget):
         if self._stale:
             self._stale = False
             self._soon.start()
-
-    # Dropping
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        files = dropped_paths(event)
-        if (files and files[0].is_file()) or (not files and event.mimeData().hasImage()):
-            event.acceptProposedAction()
-        else:
-            event.ignore()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        files = dropped_paths(event)
-        if files:
-            event.acceptProposedAction()
-            self.search_by(files[0])
-            return
-        with contextlib.suppress(TypeError):
-            image = QImage(event.mimeData().imageData())
-            event.acceptProposedAction()
-            self._take(image, _("dropped picture"))

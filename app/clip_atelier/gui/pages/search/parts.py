@@ -13,7 +13,9 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QMenu, QWidget
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
-from clip_atelier.gui.parts.pictures import Divider, Tile, TileView
+from clip_atelier.gui.pages.search.result_view import ResultView
+from clip_atelier.gui.parts.pictures import Divider, Tile
+from clip_atelier.gui.parts.spoken_caption import in_own_language
 from clip_atelier.gui.widgets.layout import Flow, clear, column, row
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Message, Picture, SpokenName
 
@@ -30,7 +32,7 @@ class QueryPicture(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("role", "chip")
-        self.path: Path | None = None
+        self.paths: tuple[Path, ...] = ()
         self.image: QImage | None = None
         self._picture = QLabel()
         self._picture.setFixedSize(30, 30)
@@ -45,10 +47,15 @@ class QueryPicture(QFrame):
         self.setLayout(layout)
         self.hide()
 
-    def show_picture(self, image: QImage, name: str, path: Path | None = None) -> None:
-        """Takes a picture as the query; pictures without a file are handed on as pixels."""
-        self.path = path
-        self.image = None if path is not None else image
+    @property
+    def path(self) -> Path | None:
+        """The first file that is searched by."""
+        return self.paths[0] if self.paths else None
+
+    def show_picture(self, image: QImage, name: str, files: Sequence[Path] = ()) -> None:
+        """Takes a picture, or several files, as the query; a picture without a file is handed on as pixels."""
+        self.paths = tuple(files)
+        self.image = None if files else image
         ratio = self.devicePixelRatioF()
         small = QPixmap.fromImage(image).scaled(
             round(30 * ratio), round(30 * ratio), Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
@@ -60,8 +67,8 @@ class QueryPicture(QFrame):
 
     def clear(self) -> None:
         """Searches without it."""
-        if self.path is not None or self.image is not None:
-            self.path = self.image = None
+        if self.paths or self.image is not None:
+            self.paths, self.image = (), None
             self.hide()
             self.removed.emit()
 
@@ -74,7 +81,7 @@ class Column(QFrame):
         self.setProperty("role", "card")
         self.title = Label(title, "heading")
         self.note = Label(role="caption")
-        self.view = TileView(app_model.store, 108, lines=2)
+        self.view = ResultView(app_model.store, 108, lines=2)
         SpokenName(self.view, title)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         layout = column(row(self.title, None, self.note), self.view, gap=theme.S)
@@ -178,7 +185,9 @@ class Invitation(QWidget):
                 "Words can be added and taken away: horse + stripes, apple - fruit."
             )
         )
-        captions = list(dict.fromkeys(c for item in collection.items for c in item.captions))
+        captions = list(
+            dict.fromkeys(in_own_language(item.captions) for item in collection.items if item.captions)
+        )
         for caption in captions[3 :: max(1, len(captions) // 6)][:6]:
             button = Button("{caption}", "chip", caption=caption)
             button.clicked.connect(partial(self.example.emit, caption))
@@ -195,8 +204,8 @@ def tile_of(root: Path, hit: Hit, place: int) -> Tile:
             tone = "gain" if change > 0 else "loss"
         else:
             note += "   ="
-    title = hit.title or paths.shown(Path(hit.path).stem)
-    mark = N_("The run learned from this drawing.") if hit.learned and hit.base_place is not None else ""
+    title = in_own_language(hit.captions) or paths.shown(Path(hit.path).stem)
+    mark = N_("The training learned from this drawing.") if hit.learned and hit.base_place is not None else ""
     return Tile(root / hit.path, title, note, str(place), tone, mark=mark)
 
 

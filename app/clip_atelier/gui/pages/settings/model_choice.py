@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from clip_atelier.engine.core import N_, _, paths
@@ -23,8 +24,8 @@ class ModelChoice(QWidget):
 
     def __init__(self, home: Path) -> None:
         super().__init__()
-        # Listing reads headers only; loaded models belong to the compute lane.
-        self._choice = Choice(dict.fromkeys((info.name for info in Models(home).list()), ""))
+        self._home = home
+        self._choice = Choice(self._at_hand())
         SpokenName(self._choice, N_("Model"))
         self._browse = Button("", "icon", "folder-open", tip=N_("Use a CLIP folder on disk"))
         self._choice.edited.connect(self.edited)
@@ -33,6 +34,17 @@ class ModelChoice(QWidget):
         line.setStretch(0, 1)
         self.setLayout(line)
         self.setFocusProxy(self._choice)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Models may have been added or removed on another page."""
+        super().showEvent(event)
+        now = self.value()
+        self._choice.renew(self._at_hand())
+        self.set_value(now)
+
+    def _at_hand(self) -> dict[str, str]:
+        # Listing reads headers only; loaded models belong to the compute lane.
+        return dict.fromkeys((info.name for info in Models(self._home).list()), "")
 
     def value(self) -> str:
         """The chosen name or folder."""

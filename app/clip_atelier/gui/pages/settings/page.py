@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QWidget
 
-from clip_atelier.engine.core import N_
-from clip_atelier.engine.settings import PRESETS
+from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.settings import PRESETS, recommended
 from clip_atelier.gui import theme
 from clip_atelier.gui.form import Form
 from clip_atelier.gui.pages.settings.model_choice import ModelChoice
+from clip_atelier.gui.pages.settings.own_presets import OwnPresets
+from clip_atelier.gui.pages.settings.pictures import Pictures
 from clip_atelier.gui.widgets.layout import column, row, scrolled
 from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Button, Label
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 from clip_atelier.gui.pages.settings.parts import Code, Explanation, PresetCard, Readouts
 
 _PANEL = 332
+_PRIMARY = "auto"
+"""The preset that almost everybody is served best by; the others are for who knows what they want."""
 
 
 def make(app_model: AppModel) -> QWidget:
@@ -35,26 +40,34 @@ class SettingsPage(QWidget):
         super().__init__()
         self.app_model = app_model
         state = app_model.state
-        self.presets = {name: PresetCard(preset) for name, preset in PRESETS.items()}
+        self.presets = {
+            name: PresetCard(preset, primary=name == _PRIMARY) for name, preset in PRESETS.items()
+        }
         for one in self.presets.values():
             one.chosen.connect(state.choose_preset)
         self.form = Form(state, {"model.name": lambda _declared: ModelChoice(app_model.home)})
-        cards = row(*self.presets.values(), gap=theme.M)
+        self.own = OwnPresets(state)
+        experts = row(*(card for name, card in self.presets.items() if name != _PRIMARY), gap=theme.S)
         left = QWidget()
         content = column(
-            Label(N_("Start from a preset"), "heading"), cards, theme.L, self.form, None, gap=theme.M
-        )
-        content.setContentsMargins(theme.XL, theme.L, theme.XL, theme.XL)
+            Label(N_("Start from a preset"), "heading"), self.presets[_PRIMARY],
+            Label(N_("For experts: one way of training, chosen by hand"), "caption"), experts, self.own, theme.L,
+            self.form, None, gap=theme.M,
+        )  # fmt: skip
+        content.setContentsMargins(theme.L, theme.L, theme.L, theme.XL)
         left.setLayout(content)
         self.area = scrolled(left)
 
-        self.explanation = Explanation()
+        self.explanation = Explanation(state)
         self.code = Code(app_model)
         self.readouts = Readouts(app_model)
         self.tabs = Tabs()
         self.tabs.add("explanation", N_("Explanation"), scrolled(self.explanation))
+        self.pictures = Pictures(app_model)
+        self.tabs.add("picture", N_("Picture"), scrolled(self.pictures))
         self.tabs.add("code", N_("Python code"), self.code)
-        self.tabs.changed.connect(lambda _name: self.code.refresh())
+        self.tabs.setMinimumHeight(120)  # on a low screen they give way to the button that trains
+        self.tabs.changed.connect(lambda _name: self._show_tab())
         self.train = Button(N_("Train with these settings"), "primary", "play")
         self.train.clicked.connect(self._train)
         self.why_not = Label(role="muted", wrap=True)
@@ -78,10 +91,17 @@ class SettingsPage(QWidget):
         state.changed.connect(self._on_state)
         app_model.collection_changed.connect(self._work_out)
         app_model.runs_changed.connect(self._work_out)
+        app_model.lanes.compute.current_changed.connect(lambda _job: self._say_train())
         app_model.read_runs()
-        self._explain("lora.r")
+        self._explain("evaluation.parts" if state.get("preset") == _PRIMARY else "lora.r")
         self._mark_preset()
+        self._say_train()
         self._work_out()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Whoever looks at the settings may train next."""
+        super().showEvent(event)
+        self.app_model.get_trainer_ready()
 
     def show_error(self, setting: str, message: str) -> bool:
         """Shows an error of the engine beside its setting; False if there is no such setting here."""
@@ -104,29 +124,60 @@ class SettingsPage(QWidget):
             made.show_turned_to(row_name == name)
 
     def _on_state(self, what: str) -> None:
-        if what == "preset":  # A click is answered at once; what it comes to may take a moment.
+        if what in ("draft", "preset"):  # A click is answered at once; what it comes to may take a moment.
             self._mark_preset()
-        if what in ("draft", "preset"):
             self._soon.start()
 
     def _mark_preset(self) -> None:
         for name, one in self.presets.items():
-            one.show_chosen(name == self.app_model.state.get("preset"))
+            one.show_chosen(
+                name == self.app_model.state.get("preset"), len(self.app_model.state.changed_from_preset)
+            )
 
-    def _work_out(self) -> None:
-        self.readouts.refresh()
+    def _show_tab(self) -> None:
+        """What is on top follows the draft."""
         if self.tabs.current == "code":
             self.code.refresh()
+        elif self.tabs.current == "picture":
+            self.pictures.refresh()
+
+    def _work_out(self) -> None:
+        self._recommend()
+        self.readouts.refresh()
+        self.explanation.draw()
+        self._show_tab()
         problems = self.form.problems()
-        ready = self.app_model.split is not None and not problems and not self.app_model.lanes.compute.busy
+        ready = self.app_model.split is not None and not problems
         self.train.setEnabled(ready)
         reason = ""
         if problems:
-            reason = N_("Mend the settings marked in red first.")
+            reason = N_("Fix the settings marked in red first.")
         elif self.app_model.split is None:
             reason = N_("Open a folder of drawings first.")
         self.why_not.say(reason)
         self.why_not.setVisible(bool(reason))
+
+    def _recommend(self) -> None:
+        """Says what fits the open folder, and why."""
+        reasons = dict.fromkeys(self.presets, "")
+        collection = self.app_model.collection
+        if collection is not None and collection.items:
+            count, pairs = len(collection.items), len(collection.pairs)
+            found = recommended(count, pairs)
+            because = _(found.because).format(count=f"{count:,}", pairs=f"{pairs:,}")
+            reasons[found.by_hand] = _("Fits this folder: {reason}.").format(reason=because)
+            reasons[found.preset] = _(
+                "Recommended for this folder, since what helps differs from one to the next: it is tried and measured on "
+                "your {count} drawings. By hand “{preset}” would fit: {reason}."
+            ).format(count=f"{count:,}", preset=_(PRESETS[found.by_hand].title), reason=because)
+        for name, one in self.presets.items():
+            one.show_reason(reasons[name])
+
+    def _say_train(self) -> None:
+        """What the button does now: a training that goes on is not disturbed."""
+        now = self.app_model.lanes.compute.current
+        queued = now is not None and now.name == "train"
+        self.train.say(N_("Add to the queue") if queued else N_("Train with these settings"))
 
     def _train(self) -> None:
         self.app_model.page_wanted.emit("training")

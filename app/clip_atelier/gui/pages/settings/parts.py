@@ -16,30 +16,87 @@ from clip_atelier.engine.settings import DECLARED, Preset
 from clip_atelier.gui import theme
 from clip_atelier.gui.form import limits, shown_value
 from clip_atelier.gui.pages.settings import jobs
+from clip_atelier.gui.pages.settings.cautions import cautions
+from clip_atelier.gui.parts.idea_picture import IdeaPicture
 from clip_atelier.gui.widgets.layout import column, row
-from clip_atelier.gui.widgets.text import Button, Label, SpokenName
+from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName, plain_tooltip
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
     from clip_atelier.engine.training import Estimate
     from clip_atelier.gui.app_model import AppModel
+    from clip_atelier.gui.state import WindowState
 
 
-class PresetCard(QFrame):
-    """One starting point."""
+class ChoiceCard(QFrame):
+    """A card that is chosen by a click, Space or Enter, and says how many of its settings were changed since.
+
+    Args:
+        name: What `chosen` tells.
+        title: What it is called.
+        changed: Where the number of changes stands.
+    """
 
     chosen = Signal(str)
 
-    def __init__(self, preset: Preset) -> None:
+    def __init__(self, name: str, title: Label, changed: Label) -> None:
         super().__init__()
-        self.preset = preset
+        self.name, self.title, self.changed = name, title, changed
         self.setProperty("role", "preset")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.title = Label(preset.title, "strong")
-        layout = column(self.title, Label(preset.summary, "caption", wrap=True), None, gap=theme.XS)
-        layout.setContentsMargins(theme.M, theme.M, theme.M, theme.M)
-        self.setLayout(layout)
+        self.changed.hide()
+
+    def show_chosen(self, on: bool, changed: int = 0) -> None:
+        """Gives it the look of the chosen one, and says how many of its settings were changed since."""
+        self.changed.say(N_("changed: {count}"), count=changed)
+        self.changed.setVisible(on and changed > 0)
+        self.setProperty("chosen", on)
+        self.setProperty("changed", on and changed > 0)
+        self.style().unpolish(self)
+        self.style().polish(self)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """A click chooses it."""
+        if self.rect().contains(event.position().toPoint()):
+            self.chosen.emit(self.name)
+        super().mouseReleaseEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space and Enter choose it."""
+        if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.chosen.emit(self.name)
+            return
+        super().keyPressEvent(event)
+
+
+class PresetCard(ChoiceCard):
+    """One starting point; the one that fits almost everybody stands out."""
+
+    def __init__(self, preset: Preset, *, primary: bool = False) -> None:
+        super().__init__(
+            preset.name,
+            Label(preset.title, "heading" if primary else "strong"),
+            Label(role="warning", wrap=not primary),
+        )
+        self.preset = preset
+        situation = Label(preset.situation, "body", wrap=True)
+        summary = Label(preset.summary, "muted" if primary else "caption", wrap=True)
+        self.reason = Label(role="body" if primary else "turned", wrap=True)
+        self.reason.hide()
+        if primary:
+            words = column(
+                row(self.title, Label(N_("recommended"), "caption"), self.changed, None, gap=theme.M),
+                situation, summary, self.reason, gap=theme.XS,
+            )  # fmt: skip
+            whole = row(Picture("sparkles", 28, "accent"), words, gap=theme.L)
+            whole.setStretch(1, 1)
+            whole.setContentsMargins(theme.L, theme.L, theme.L, theme.L)
+            self.setLayout(whole)
+        else:
+            layout = column(self.title, situation, summary, self.reason, self.changed, None, gap=theme.XS)
+            layout.setContentsMargins(theme.M, theme.M, theme.M, theme.M)
+            self.setLayout(layout)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self.retranslate()
 
@@ -47,31 +104,18 @@ class PresetCard(QFrame):
         """Its name for screen readers."""
         self.setAccessibleName(_(self.preset.title))
 
-    def show_chosen(self, on: bool) -> None:
-        """Gives it the look of the chosen one."""
-        self.setProperty("chosen", on)
-        self.style().unpolish(self)
-        self.style().polish(self)
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """A click chooses it."""
-        if self.rect().contains(event.position().toPoint()):
-            self.chosen.emit(self.preset.name)
-        super().mouseReleaseEvent(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Space and Enter choose it."""
-        if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.chosen.emit(self.preset.name)
-            return
-        super().keyPressEvent(event)
+    def show_reason(self, text: str) -> None:
+        """Why it fits the open folder, in the user's language; empty where there is nothing to say."""
+        self.reason.show_literal(text)
+        self.reason.setVisible(bool(text))
 
 
 class Explanation(QWidget):
     """The long explanation of the setting that was turned to."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: WindowState) -> None:
         super().__init__()
+        self._state = state
         self._name = ""
         self.title = Label(role="heading", wrap=True)
         self.key = Label(role="caption")
@@ -82,10 +126,12 @@ class Explanation(QWidget):
         self.facts = Label(role="muted", wrap=True)
         self.source = Label(role="caption", wrap=True)
         self.source.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.picture = IdeaPicture()
         layout = column(
             self.title,
             self.key,
             theme.XS,
+            self.picture,
             self.detail,
             self.choices,
             self.facts,
@@ -118,6 +164,14 @@ class Explanation(QWidget):
             _("Source: {source}").format(source=declared.source) if declared.source else ""
         )
         self.source.setVisible(bool(declared.source))
+        self.draw()
+
+    def draw(self) -> None:
+        """The picture that belongs to the setting, for the rank and scale of the draft."""
+        values = self._state.values()
+        if not settings.check(values):
+            lora = settings.build(values).lora
+            self.picture.show_idea(self._name, lora.r, lora.lora_alpha)
 
     def retranslate(self) -> None:
         """The same setting in the current language."""
@@ -142,11 +196,12 @@ class Readouts(QFrame):
             "memory": N_("Memory"),
         }  # fmt: skip
         self.problem = Label(role="problem", wrap=True)
+        self.caution = Label(role="warning", wrap=True)
         self.probe = Button(N_("Measure one step"), "plain", "gauge")
         self.probe.clicked.connect(self._measure)
         # Lines of their own, not a grid: a short title leaves its room to a long value.
         lines = (row(Label(titles[name], "muted"), None, value) for name, value in self.values.items())
-        layout = column(*lines, self.problem, self.probe, gap=6)
+        layout = column(*lines, self.problem, self.caution, self.probe, gap=6)
         layout.setContentsMargins(theme.L, theme.M, theme.L, theme.M)
         self.setLayout(layout)
         self.refresh()
@@ -163,6 +218,7 @@ class Readouts(QFrame):
             value.show_literal("–")
         self.problem.show_literal("")
         self.problem.hide()
+        self.caution.hide()
         values = self._app_model.state.values()
         if settings.check(values):
             return
@@ -173,6 +229,9 @@ class Readouts(QFrame):
             self.problem.show_literal(str(error))
             self.problem.show()
             return
+        doubts = cautions(chosen, found.narrowest)
+        self.caution.show_literal("\n".join(doubts))
+        self.caution.setVisible(bool(doubts))
         if chosen.train.method == "lora":
             lora = chosen.lora
             under = f"√{lora.r}" if lora.use_rslora else f"{lora.r}"
@@ -182,16 +241,29 @@ class Readouts(QFrame):
         collection, split = self._app_model.collection, self._app_model.split
         if collection is None or split is None:
             return
-        from clip_atelier.engine.training import step_count
+        from clip_atelier.engine.training import affordable, run_length
 
-        steps = step_count(collection.items, split, chosen)
-        self.values["steps"].show_literal(f"{steps:,}")
+        length = run_length(collection.items, split, chosen)
         if self._probed is not None and self._probed[0] == self._key(chosen):
             self._show_probed(self._probed[1])
             return
         speed = self._seconds_a_step(chosen)
         if speed is not None:
-            self.values["time"].say(N_("about {time}, by earlier runs"), time=duration(steps * speed))
+            length = affordable(chosen, length, speed)
+            self.values["time"].say(
+                N_("about {time}, by earlier trainings"), time=duration(length.total * speed)
+            )
+        self._show_steps(length.trainings, length.steps)
+
+    def _show_steps(self, trainings: int, steps: int) -> None:
+        shown = self.values["steps"]
+        if trainings == 1:
+            shown.show_literal(f"{steps:,}")
+            shown.setToolTip("")
+            return
+        shown.say(N_("{steps} × {count} trainings"), steps=f"{steps:,}", count=trainings)
+        words = _("Trained once for each of {folds} folds, to measure, and once on all drawings, to keep.")
+        shown.setToolTip(plain_tooltip(words.format(folds=trainings - 1)))
 
     def _key(self, chosen: settings.Settings) -> object:
         return chosen, self._app_model.state.folder
@@ -213,6 +285,7 @@ class Readouts(QFrame):
         self.refresh()
 
     def _show_probed(self, found: Estimate) -> None:
+        self._show_steps(found.trainings, found.steps // found.trainings)
         self.values["time"].say(N_("about {time}"), time=duration(found.seconds))
         if found.memory:
             self.values["memory"].say(
@@ -235,7 +308,8 @@ class Readouts(QFrame):
             asked, result = run.settings, run.result
             alike = all(_plain(asked.get(name)) == value for name, value in wanted.items())
             if alike and result is not None and result.steps:
-                return result.seconds / result.steps
+                # A run by folds trained as long for each of them, and its time is that of all.
+                return result.seconds / (result.steps * (result.folds + 1))
         return None
 
 

@@ -46,7 +46,7 @@ class Empty(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.text = Label(
-            N_("Every run stands here with what it did for retrieval. Train one, or fill the table at once: the same "
+            N_("Every training stands here with what it did for retrieval. Train once, or fill the table at once: the same "
                "collection with several settings, compared on the same held-out images."),
             "muted", wrap=True,
         )  # fmt: skip
@@ -202,7 +202,7 @@ class FillPanel(QWidget):
         layout = column(
             Label(N_("Fill the table"), "title"),
             Label(N_(
-                "One run is trained for each combination, and all are compared on the same held-out images. A cell that "
+                "Each combination is trained once, and all are compared on the same held-out images. A cell that "
                 "fails does not end it; closing the window does not either, it goes on the next time."
             ), "muted", wrap=True),
             theme.S, inner, theme.S, foot, None, gap=theme.S,
@@ -277,7 +277,8 @@ class FillPanel(QWidget):
         if not isinstance(count, int) or count < 1:
             raise UserError(_("Seeds per cell: give a whole number of at least 1."), "")
         seeds = tuple(range(seed, seed + count)) if count > 1 else ()
-        preset = "" if PRESET in vary else str(state.get("preset") or "")
+        preset = str(state.get("preset") or "")
+        preset = preset if preset in PRESETS and PRESET not in vary else ""
         return Request(Path(state.folder), self.kept(), vary, seeds, preset)
 
     def kept(self) -> dict[str, Any]:
@@ -290,7 +291,7 @@ class FillPanel(QWidget):
         return {
             name: state.value(name)
             for name in DECLARED
-            if state.is_modified(name)
+            if (state.is_modified(name) or name in state.own_values)
             and name not in vary
             and not (PRESET in vary and name.startswith("lora."))
         }
@@ -315,9 +316,9 @@ class FillPanel(QWidget):
             self.start.setEnabled(False)
         else:
             runs = cells * max(len(request.seeds), 1)
-            self.sum.say(N_("{cells} cells, {runs} runs"), cells=cells, runs=runs)
+            self.sum.say(N_("{cells} cells, {runs} trainings"), cells=cells, runs=runs)
             self.problem.say(
-                N_("More than {most} runs: leave some values out.") if runs > _MOST else "", most=_MOST
+                N_("More than {most} trainings: leave some values out.") if runs > _MOST else "", most=_MOST
             )
             self.start.setEnabled(runs <= _MOST)
         self.problem.setVisible(bool(self.problem.text()))

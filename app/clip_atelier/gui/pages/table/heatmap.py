@@ -58,8 +58,26 @@ class Panel:
     cells: dict[tuple[int, float], Heat]
 
 
+_VARIED: Final = frozenset(("lora.r", "lora.lora_alpha", "lora.target_modules", "train.seed"))
+
+
+def comparable(rows: Sequence[Row], like: Row) -> list[Row]:
+    """The runs that differ from one in nothing but what the fields show, the seed and the machine: all else is held equal."""
+
+    def held(row: Row) -> tuple[object, ...]:
+        equal = {
+            name: written(value)
+            for name, value in row.settings.items()
+            if name not in _VARIED and not name.startswith("hardware.")
+        }
+        return row.questions, row.model and row.model.fingerprint, tuple(sorted(equal.items()))
+
+    wanted = held(like)
+    return [row for row in rows if held(row) == wanted]
+
+
 def panels(rows: Sequence[Row], key: str, marked: set[str]) -> list[Panel]:
-    """The fields for LoRA runs of one collection and model; runs of a cell that differ otherwise are averaged."""
+    """The fields for LoRA runs of one collection and model; runs of a cell that differ by seed are averaged."""
     from clip_atelier.engine.evaluation import METRICS
 
     metric = key.rpartition("/")[2]
@@ -90,7 +108,7 @@ def _heat(rows: Sequence[Row], key: str, up: bool, marked: set[str]) -> Heat:
     value = sum(row.value(key) for row in rows) / len(rows)
     lines = [f"{row.name or row.run}: {spoken(c, key)}" for row, c in zip(rows, changes, strict=True)]
     if len(rows) > 1:
-        lines.insert(0, _("Mean of {count} runs").format(count=len(rows)))
+        lines.insert(0, _("Mean of {count} trainings").format(count=len(rows)))
     return Heat(
         gain=change if up else -change,
         shown=signed(change, key),

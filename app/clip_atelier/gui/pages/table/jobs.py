@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clip_atelier.engine import settings
 from clip_atelier.engine.core import Check, Control, Work
 from clip_atelier.gui.jobs import at_once
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from clip_atelier.engine.evaluation import Mark, Row
     from clip_atelier.engine.experiments import GridTable, Unfinished
     from clip_atelier.engine.reports import WrittenReport
+    from clip_atelier.engine.storage import TrashEntry
     from clip_atelier.gui.workers import Tools
 
 
@@ -73,24 +75,16 @@ def fill(request: Request, tools: Tools, control: Control) -> Work[GridTable]:
     from clip_atelier.engine import experiments
 
     grid = experiments.Grid(request.folder, request.values, request.vary, request.seeds, request.preset)
-    return (yield from experiments.fill(grid, tools.home, tools.models, control))
+    name = "hardware.own_process"
+    apart = bool(request.values.get(name, settings.DECLARED[name].default))
+    return (yield from experiments.fill(grid, tools.home, tools.models, control, apart=apart))
 
 
-def forget(grid: str, tools: Tools, _control: Control) -> Work[None]:
-    """Takes an unfinished grid off the disk; its runs stay."""
+def forget(grid: str, tools: Tools, _control: Control) -> Work[list[TrashEntry]]:
+    """Puts an unfinished grid into the trash; its runs stay."""
     from clip_atelier.engine import experiments
 
-    return at_once(lambda: experiments.forget(tools.home, grid))
-
-
-def delete(runs: Sequence[str], tools: Tools, control: Control) -> Work[None]:
-    """Removes runs from disk."""
-    from clip_atelier.engine.runs import Runs
-
-    yield from ()
-    for run in runs:
-        control.boundary()
-        Runs(tools.home).delete(run)
+    return at_once(lambda: [experiments.forget(tools.home, grid)])
 
 
 def write_table(rows: Sequence[Row], out: Path, _tools: Tools, _control: Control) -> Work[Path]:

@@ -121,12 +121,12 @@ class Overlay(QWidget):
             room = max(0.02, (max(values) - min(values)) * 0.1)
             self.plot.at_least(max(0.0, min(values) - room), max(values) + room)
         if len(curves) > MOST:
-            self.note.say(N_("The first {count} of the chosen runs are drawn."), count=MOST)
+            self.note.say(N_("The first {count} of the chosen trainings are drawn."), count=MOST)
         elif shown:
             self.note.say(
                 N_("Retrieval on the validation images by epoch; a star marks the checkpoint that was kept.")
             )
         else:
             self.note.say(
-                N_("Choose one or more finished runs in the table to lay their curves over each other.")
+                N_("Choose one or more finished trainings in the table to lay their curves over each other.")
             )

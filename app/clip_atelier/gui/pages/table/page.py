@@ -12,11 +12,14 @@ from PySide6.QtWidgets import QFrame, QMenu, QSplitter, QStackedWidget, QWidget
 
 from clip_atelier.engine.core import N_
 from clip_atelier.gui import theme
+from clip_atelier.gui.jobs import delete_runs
 from clip_atelier.gui.pages.table import heatmap, jobs
 from clip_atelier.gui.pages.table.export import Exports, Written
 from clip_atelier.gui.pages.table.fill import Empty, FillPanel
 from clip_atelier.gui.pages.table.heatmap import HeatMap
 from clip_atelier.gui.pages.table.jobs import Request, Stand
+from clip_atelier.gui.pages.table.labels import Labels
+from clip_atelier.gui.pages.table.narrowing import Narrowing
 from clip_atelier.gui.pages.table.overlay import MOST, Overlay
 from clip_atelier.gui.pages.table.queue import QueueCard
 from clip_atelier.gui.pages.table.run import RunPane
@@ -49,7 +52,7 @@ class TablePage(QWidget):
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
         self.app_model = app_model
-        self.stand = Stand()
+        self.stand = self._whole = Stand()
         self._known = False
         self._marks: dict[str, dict[str, Any]] = {}
         self._checks: dict[str, list[Check]] = {}
@@ -63,6 +66,7 @@ class TablePage(QWidget):
         self.export = Exports(app_model, self._to_write, self.written)
         self.fill = Button(N_("Fill the table"), "primary", "layers")
         self.queue = QueueCard()
+        self.narrowing = Narrowing()
         self.summary = Label(role="muted", wrap=True)
         self.view = TableView(app_model.state)
         SpokenName(self.view, N_("Table"))
@@ -90,6 +94,7 @@ class TablePage(QWidget):
         lower_layout = column(theme.S, self.tabs, gap=0)
         lower_layout.setStretch(1, 1)
         lower.setLayout(lower_layout)
+        self.labels = Labels(self.app_model, self)
         self.split = QSplitter(Qt.Orientation.Vertical)
         self.split.addWidget(framed)
         self.split.addWidget(lower)
@@ -100,8 +105,8 @@ class TablePage(QWidget):
             lambda *_at: self.app_model.state.set_view("table.split", self.split.sizes())
         )
         full = QWidget()
-        whole = column(self.summary, self.split, gap=theme.S)
-        whole.setStretch(1, 1)
+        whole = column(self.narrowing, self.summary, self.split, gap=theme.S)
+        whole.setStretch(2, 1)
         full.setLayout(whole)
         self.stack = QStackedWidget()
         wide = row_box(self.panel, None)
@@ -134,10 +139,15 @@ class TablePage(QWidget):
         self.heat.chosen.connect(self._on_heat)
         self.tabs.changed.connect(lambda _name: self._read_checks())
         self.run.training.connect(self._to_training)
-        self.run.search.connect(self._to_search)
+        self.run.search.connect(partial(self._to_training, page="search"))
         self.run.adopt.connect(self._adopt)
         self.run.reveal.connect(lambda run: app_model.reveal(app_model.home / "runs" / run / "run.json"))
         self.run.delete.connect(self._delete)
+        self.run.label.connect(self.labels.edit)
+        self.run.archive.connect(self.labels.archive)
+        self.run.compare.connect(self.labels.compare)
+        self.narrowing.changed.connect(lambda: self._on_read(self._whole))
+        app_model.restored.connect(lambda kinds: self.read() if "table" in kinds else None)
         app_model.runs_changed.connect(self.read)
         app_model.collection_changed.connect(self.panel.refresh)
         app_model.state.changed.connect(self._on_state)
@@ -152,7 +162,9 @@ class TablePage(QWidget):
         self.app_model.lanes.files.replace(job)
 
     def _on_read(self, stand: Stand) -> None:
-        self.stand = stand
+        self._whole = stand
+        self.narrowing.offer(stand.rows)
+        self.stand = Stand(self.narrowing.kept(stand.rows), stand.unfinished)
         self._known = True
         kept = {row.run for row in stand.rows}
         self._checks = {run: checks for run, checks in self._checks.items() if run in kept}
@@ -257,7 +269,8 @@ class TablePage(QWidget):
 
     def _on_leave(self, unfinished: Unfinished) -> None:
         job = Job("forget", partial(jobs.forget, unfinished.id))
-        job.done.connect(lambda _nothing: self.read())
+        job.done.connect(lambda _entries: self.read())
+        job.done.connect(self.app_model.deleted)
         job.failed.connect(self.app_model.report)
         self.app_model.lanes.files.submit(job)
 
@@ -287,13 +300,9 @@ class TablePage(QWidget):
         if rows and all(row.status != "running" for row in rows):
             self._delete([row.run for row in rows])
 
-    def _to_training(self, run: str) -> None:
+    def _to_training(self, run: str, page: str = "training") -> None:
         self.app_model.state.set("run", run)
-        self.app_model.page_wanted.emit("training")
-
-    def _to_search(self, run: str) -> None:
-        self.app_model.state.set("run", run)
-        self.app_model.page_wanted.emit("search")
+        self.app_model.page_wanted.emit(page)
 
     def _adopt(self, run: str) -> None:
         row = next(row for row in self.stand.rows if row.run == run)
@@ -302,9 +311,12 @@ class TablePage(QWidget):
 
     def _delete(self, runs: Sequence[str]) -> None:
         names = [run_title(row) for row in self.stand.rows if row.run in runs]
-        if may_delete(self, names):
-            job = Job("delete", partial(jobs.delete, list(runs)))
+        from clip_atelier.engine.runs import run_warning
+
+        if may_delete(self, names, run_warning(runs, self.app_model.runs)):
+            job = Job("delete", partial(delete_runs, list(runs)))
             job.failed.connect(self.app_model.report)
+            job.done.connect(self.app_model.deleted)
             job.ended.connect(self.app_model.read_runs)
             self.app_model.lanes.files.submit(job)
 
@@ -342,7 +354,7 @@ class TablePage(QWidget):
         self._read_checks()
 
     def _show_table(self) -> None:
-        self.stack.setCurrentIndex(_TABLE if self.stand.rows else _EMPTY if self._known else _BLANK)
+        self.stack.setCurrentIndex(_TABLE if self._whole.rows else _EMPTY if self._known else _BLANK)
 
     def _show_parts(self) -> None:
         self.top.setVisible(self.stack.currentIndex() == _TABLE)
@@ -369,21 +381,17 @@ class TablePage(QWidget):
         rows = self.stand.rows
         chosen = self._rows()
         like = chosen[0] if chosen else next((row for row in reversed(rows) if row.measured), None)
-        alike = [
-            row
-            for row in rows
-            if like is not None
-            and (row.collection, row.model and row.model.fingerprint)
-            == (like.collection, like.model and like.model.fingerprint)
-        ]
+        alike = [] if like is None else heatmap.comparable(rows, like)
+        left_out = sum(row.measured for row in rows) - sum(row.measured for row in alike)
         marked = {run for run, mark in self._marks.get(self.key, {}).items() if mark == "best"}
         shown = heatmap.panels(alike, self.key, marked)
         self.heat.show_panels(shown)
         self.heat_note.say(
             N_("Difference to the untouched base, below it the adapted value. Blue helped, orange harmed; pale and plain: "
-               "the interval does not exclude chance.")
+               "the interval does not exclude chance. All else is held equal, as in “{run}”; left out because they differ: {count}.")
             if shown
-            else N_("The heat map appears when LoRA runs of this collection are finished.")
+            else N_("The heat map appears when LoRA trainings of this collection are finished."),
+            run=run_title(like) if like is not None else "", count=left_out,
         )  # fmt: skip
 
     def _draw_curves(self) -> None:

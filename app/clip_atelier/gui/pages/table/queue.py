@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QProgressBar
 
-from clip_atelier.engine.core import N_, Cell, Event, Phase, Started, Step, duration, paths
+from clip_atelier.engine.core import N_, Cell, Event, FoldStep, Phase, Started, Step, duration, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.table.fill import described
 from clip_atelier.gui.widgets.layout import column, row
@@ -29,6 +29,8 @@ class GridRecord:
         self.phase = ""
         self._steps = 0
         self._step: Step | None = None
+        self._before = 0.0  # share of the run that its folds took
+        self._within = 0.0  # share of the run that is done
         self._left_at = 0.0  # when the last estimate was made
 
     def feed(self, events: Sequence[Event]) -> bool:
@@ -38,6 +40,7 @@ class GridRecord:
             if isinstance(event, Cell):
                 self.cell = event
                 self._step, self._steps = None, 0
+                self._before = self._within = 0.0
                 self._left_at = event.time
                 news = news or event.status in ("done", "failed")
                 if event.status == "failed":
@@ -46,7 +49,12 @@ class GridRecord:
                 self._steps = event.steps
                 news = True
             elif isinstance(event, Step):
+                self._within = self._before + (1 - self._before) * event.step / max(self._steps, 1)
                 self._step = event
+            elif isinstance(event, FoldStep):
+                # One training for each fold, and as many steps again for the update that is kept.
+                self._before = (event.fold - 1 + event.step / event.steps) / (event.folds + 1)
+                self._within = self._before
             elif isinstance(event, Phase):
                 self.phase = event.title
         return news
@@ -57,8 +65,7 @@ class GridRecord:
         if self.cell is None:
             return 0.0
         before = self.cell.number - (1 if self.cell.status == "running" else 0)
-        within = self._step.step / self._steps if self._step and self._steps else 0.0
-        return min((before + within) / self.cell.total, 1.0)
+        return min((before + self._within) / self.cell.total, 1.0)
 
     def left(self, now: float) -> float | None:
         """Seconds left for all of it; None before the first run is done."""
@@ -97,7 +104,7 @@ class QueueCard(QFrame):
         self.stop = Button(N_("Stop"), "plain", "square")
         self.forward = Button(N_("Go on with the table"), "primary", "play")
         self.forget = Button(N_("Leave it"), "plain")
-        self.forget.tell(N_("Its finished runs stay in the table."))
+        self.forget.tell(N_("Its finished trainings stay in the table."))
         words = column(row(self.words, None, self.time, gap=theme.M), self.detail, self.bar, gap=theme.XS)
         layout = row(
             Picture("layers", 20, "accent"),
@@ -200,7 +207,7 @@ class QueueCard(QFrame):
             self.detail.show_literal(record.phase)
             self.time.say("")
             return
-        self.words.say(N_("Run {number} of {total}"), number=cell.number, total=cell.total)
+        self.words.say(N_("Training {number} of {total}"), number=cell.number, total=cell.total)
         failed = Message(N_("{count} failed so far"), count=len(record.failed)) if record.failed else ""
         self.detail.show_literal(
             "  ·  ".join(str(part) for part in (cell.title, record.phase, failed) if str(part))
@@ -211,7 +218,7 @@ class QueueCard(QFrame):
         elif left is not None:
             self.time.say(N_("about {time} left"), time=duration(left))
         elif of_run is not None:
-            self.time.say(N_("this run: about {time} left"), time=duration(of_run))
+            self.time.say(N_("this training: about {time} left"), time=duration(of_run))
         else:
             self.time.say("")
 
@@ -220,10 +227,10 @@ class QueueCard(QFrame):
         name = paths.shown(offered.grid.folder.name)
         only_failed = offered.done + offered.failed == offered.total
         if only_failed:
-            self.words.say(N_("{failed} of {total} runs of a table failed"), **values)
+            self.words.say(N_("{failed} of {total} trainings of a table failed"), **values)
             self.detail.show_literal("  ·  ".join(part for part in (name, offered.error) if part))
         else:
-            self.words.say(N_("A table was left unfinished: {done} of {total} runs are done"), **values)
+            self.words.say(N_("A table was left unfinished: {done} of {total} trainings are done"), **values)
             self.detail.show_literal("  ·  ".join((name, described(offered.grid.vary))))
         self.forward.say(N_("Try them again") if only_failed else N_("Go on with the table"))
         self.bar.setVisible(False)

@@ -29,6 +29,9 @@ class RunPane(QWidget):
     adopt = Signal(str)  # take over its settings
     reveal = Signal(str)
     delete = Signal(object)  # run ids
+    label = Signal(object)  # a row: its name, note and colour
+    archive = Signal(object)  # rows
+    compare = Signal(object)  # two rows
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,12 +40,11 @@ class RunPane(QWidget):
         self.facts = ElidedLabel(role="muted")
         self.to_training = Button(N_("Open in Training"), "plain", "activity")
         self.to_search = Button(N_("Search with it"), "plain", "search")
-        self.more = Button("", "icon", "ellipsis", tip=N_("More about this run"))
+        self.more = Button("", "icon", "ellipsis", tip=N_("More about this training"))
         self.menu = QMenu(self)
         self.menu.aboutToShow.connect(self._fill_menu)
         self.more.setMenu(self.menu)
-        self.result = Result()
-        self.result.measure.hide()  # the page has one for everything
+        self.result = Result(own_measure=False)  # the page has one for everything
         self.nothing = Label(role="muted", wrap=True)
         head = row(
             column(self.name, self.facts, gap=0), self.to_training, self.to_search, self.more, gap=theme.S
@@ -53,7 +55,9 @@ class RunPane(QWidget):
         whole = column(head, scrolled(box(self.result, self.nothing, None)), gap=theme.S)
         whole.setStretch(1, 1)
         full.setLayout(whole)
-        self._stack.addWidget(box(Label(N_("Choose a run in the table to see its verdict."), "muted"), None))
+        self._stack.addWidget(
+            box(Label(N_("Choose a training in the table to see its verdict."), "muted"), None)
+        )
         self._stack.addWidget(full)
         self.setLayout(column(self._stack))
         self.to_training.clicked.connect(lambda: self.training.emit(self._rows[0].run))
@@ -79,6 +83,8 @@ class RunPane(QWidget):
                 *facts,
             ]
         facts += [f"seed = {settings.get('train.seed')}", paths.shown(Path(first.folder).name)]
+        if first.label.note:
+            facts.append(first.label.note.splitlines()[0])
         self.facts.show_literal("  ·  ".join(facts))
         self.result.setVisible(first.measured)
         self.nothing.setVisible(not first.measured)
@@ -88,7 +94,7 @@ class RunPane(QWidget):
         else:
             self.nothing.say(
                 N_(
-                    "This run has no comparison: it did not come to its end. Open its curves to go on with it."
+                    "This training has no comparison: it did not come to its end. Open its curves to go on with it."
                 )
             )
 
@@ -110,14 +116,27 @@ class RunPane(QWidget):
         """What can be done with the chosen runs."""
         if not self._rows:
             return
-        runs = [row.run for row in self._rows]
+        rows = list(self._rows)
+        runs = [row.run for row in rows]
         if len(runs) == 1:
             menu.addAction(_("Open on the Training page"), lambda: self.training.emit(runs[0]))
             if self._rows[0].measured:
                 menu.addAction(_("Search with it"), lambda: self.search.emit(runs[0]))
-            menu.addAction(_("Use its settings"), lambda: self.adopt.emit(runs[0]))
             menu.addAction(_("Open its folder"), lambda: self.reveal.emit(runs[0]))
+            menu.addAction(_("Train again with these settings"), lambda: self.adopt.emit(runs[0]))
             menu.addSeparator()
-        words = _("Delete this run…") if len(runs) == 1 else _("Delete {count} runs…").format(count=len(runs))
+            menu.addAction(_("Name, note and colour…"), lambda: self.label.emit(rows[0]))
+        if len(runs) == 2:
+            menu.addAction(_("Differences…"), lambda: self.compare.emit(rows))
+        away = all(row.label.archived for row in rows)
+        menu.addAction(
+            _("Take out of the archive") if away else _("Archive"), lambda: self.archive.emit(rows)
+        )
+        menu.addSeparator()
+        words = (
+            _("Delete this training…")
+            if len(runs) == 1
+            else _("Delete {count} trainings…").format(count=len(runs))
+        )
         action = menu.addAction(words, lambda: self.delete.emit(runs))
         action.setEnabled(all(row.status != "running" for row in self._rows))

@@ -40,6 +40,11 @@ _PAD = theme.S
 _WIDEST = {"run": 240}
 _RUN_AT_LEAST = 148
 _WIDE = 280
+# Of one lightness, so that all are seen on the light and on the dark surface.
+_TAGS = {
+    "red": "#d64550", "orange": "#d97706", "yellow": "#b59b00", "green": "#2f9e5f", "blue": "#3b82d6",
+    "purple": "#9061d2",
+}  # fmt: skip
 
 
 class Painter(QStyledItemDelegate):
@@ -54,6 +59,10 @@ class Painter(QStyledItemDelegate):
         painter.fillRect(rect, QColor(t.accent_soft if chosen else t.surface))
         painter.setPen(QPen(QColor(t.line), 1))
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+        if cell.tag:
+            painter.fillRect(
+                QRect(rect.left(), rect.top() + 6, 4, rect.height() - 12), QColor(_TAGS[cell.tag])
+            )
         inner = rect.adjusted(_PAD, 0, -_PAD, 0)
         side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
         fonts = _fonts(option.font, strong=column.kind == "run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
@@ -10,7 +11,8 @@ from PySide6.QtWidgets import QSlider, QWidget
 
 from clip_atelier.engine.core import N_, Check, measured
 from clip_atelier.gui import theme
-from clip_atelier.gui.run_progress import RunRecord
+from clip_atelier.gui.parts.kept import untouched_kept
+from clip_atelier.gui.run_progress import Fold, RunRecord
 from clip_atelier.gui.widgets.inputs import Choice, Switch
 from clip_atelier.gui.widgets.layout import card, row
 from clip_atelier.gui.widgets.plots import Plot, Smoother
@@ -41,6 +43,7 @@ class Curves(QWidget):
         self._state = state
         self._record = RunRecord()
         self.loss = Plot()
+        self.loss.add_curve("folds", "base")
         self.loss.add_curve("raw", "faint")
         self.loss.add_curve("smooth", "accent")
         self.loss.add_curve("held-out", "warning")
@@ -72,16 +75,15 @@ class Curves(QWidget):
             Label(N_("Loss"), "strong"), self.loss_note, None, Label(N_("Smoothing"), "caption"), self.smoothing,
             Label(N_("Log scale"), "caption"), self.log,
         )  # fmt: skip
-        left = card(
-            loss_head, self.loss,
-            Key(("accent", N_("training")), ("warning", N_("held-out images"))), gap=theme.XS, margin=theme.M,
-        )  # fmt: skip
-        right = card(
+        self.key = Key(("accent", N_("training")), ("warning", N_("held-out images")))
+        self.fold_key = Key(("accent", N_("latest training")), ("base", N_("the folds, one line each")))
+        left = card(loss_head, self.loss, self.key, self.fold_key, gap=theme.XS, margin=theme.M)
+        self.right = card(
             row(self.recall_title, self.measure, None, self.recall_note), self.recall,
-            Key(("accent", N_("while learning")), ("base", N_("untouched base")), ("gain", N_("best, kept"))),
+            Key(("accent", N_("while learning")), ("base", N_("untouched base")), ("gain", N_("kept"))),
             gap=theme.XS, margin=theme.M,
         )  # fmt: skip
-        whole = row(left, right, gap=theme.L)
+        whole = row(left, self.right, gap=theme.L)
         whole.setStretch(0, 1)
         whole.setStretch(1, 1)
         self.setLayout(whole)
@@ -96,8 +98,19 @@ class Curves(QWidget):
         if record is not self._record:
             self._smoother = Smoother(self.smoothing.value() / 100)
         self._record = record
+        # Measured by folds, nothing is kept aside for checks: what the loss is there for is told when all folds are done.
+        self.right.setHidden(record.by_folds)
+        self.key.setHidden(record.by_folds)
+        self.fold_key.setHidden(not record.by_folds)
+        now = record.fold
+        self.loss.show_curve(
+            "folds", *_end_to_end(f for n, f in record.folds.items() if not now or n != now.fold)
+        )
         self.loss.show_curve("raw", record.steps, record.losses)
-        self.loss.show_curve("smooth", record.steps, self._smoother.extend(record.losses))
+        if now:  # its points are means of several steps, smooth as they are
+            self.loss.show_curve("smooth", record.folds[now.fold].steps, record.folds[now.fold].losses)
+        else:
+            self.loss.show_curve("smooth", record.steps, self._smoother.extend(record.losses))
         checks = sorted(record.checks, key=lambda c: c.step)
         known = [c for c in checks if c.loss is not None]
         at, losses = [float(c.step) for c in known], [c.loss or 0.0 for c in known]
@@ -109,9 +122,13 @@ class Curves(QWidget):
         self.recall.show_dots("checks", [s for s, _v in measured], [v for _s, v in measured])
         base, best = record.base, record.best
         self.recall.show_level("base", base.metrics.get(name) if base else None)
+        if untouched_kept(record.result):
+            best = base  # one thing is said everywhere: nothing that was learned is in force
         chosen = [(float(best.step), best.metrics[name])] if best and name in best.metrics else []
         self.recall.show_dots("best", [s for s, _v in chosen], [v for _s, v in chosen])
         total = record.started.steps if record.started else 100
+        if record.last_of_fold:
+            total = max(total, record.last_of_fold.steps)
         self.loss.set_span(0, total)
         self.recall.set_span(0, total)
         values = [v for _s, v in measured] or [0.0, 1.0]
@@ -174,3 +191,13 @@ class Curves(QWidget):
     def _on_log(self) -> None:
         self._state.set_view("training.log", self.log.value())
         self.loss.set_log(self.log.value())
+
+
+def _end_to_end(folds: Iterable[Fold]) -> tuple[list[float], list[float]]:
+    """Several curves as one, with a gap after each."""
+    x: list[float] = []
+    y: list[float] = []
+    for fold in folds:
+        x += [*fold.steps, float("nan")]
+        y += [*fold.losses, float("nan")]
+    return x, y

@@ -14,10 +14,13 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, Event, Finished, UserError, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.training import jobs
+from clip_atelier.gui.pages.training.queue_card import QueueCard, plan_words
 from clip_atelier.gui.pages.training.run_menu import RunMenu
 from clip_atelier.gui.pages.training.run_view import RunView
+from clip_atelier.gui.pages.training.waiting import Waiting
 from clip_atelier.gui.parts.run_choice import RunChoice
 from clip_atelier.gui.run_progress import RunRecord
+from clip_atelier.gui.state import own_preset
 from clip_atelier.gui.widgets.layout import column, row
 from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName
 from clip_atelier.gui.workers import Job
@@ -66,10 +69,10 @@ class TrainingPage(QWidget):
         self._stopping = False
 
         self.runs = RunChoice({})
-        SpokenName(self.runs, N_("Run"))
+        SpokenName(self.runs, N_("Training"))
         self.runs.setMinimumWidth(280)
         self.runs.edited.connect(self._on_run_chosen)
-        self.more = Button("", "icon", "ellipsis", tip=N_("More about this run"))
+        self.more = Button("", "icon", "ellipsis", tip=N_("More about this training"))
         self.menu = RunMenu(app_model, self._summary, self)
         self.menu.deleted.connect(self._on_deleted)
         self.more.clicked.connect(
@@ -80,9 +83,16 @@ class TrainingPage(QWidget):
         )
         self.pause = Button(N_("Pause"), "plain", "pause")
         self.stop = Button(N_("Stop"), "plain", "square", tip=N_("End here and keep the best checkpoint"))
-        self.resume = Button(N_("Resume this run"), "plain", "play", tip=N_("Go on exactly where it stopped"))
+        self.resume = Button(
+            N_("Resume this training"), "plain", "play", tip=N_("Go on exactly where it stopped")
+        )
         self.start = Button(N_("Start training"), "primary", "play")
         self.search = Button(N_("Search with it"), "plain", "search")
+        self.another = Button(
+            N_("Add to the queue"), "plain", "plus",
+            tip=N_("Train with the settings as they are now, when what goes on has ended"),
+        )  # fmt: skip
+        self.another.clicked.connect(self.begin)
         self.evaluate.clicked.connect(self._on_evaluate)
         self.pause.clicked.connect(self._on_pause)
         self.stop.clicked.connect(self._on_stop)
@@ -94,6 +104,7 @@ class TrainingPage(QWidget):
             self.more,
             None,
             self.search,
+            self.another,
             self.evaluate,
             self.pause,
             self.stop,
@@ -114,8 +125,11 @@ class TrainingPage(QWidget):
         self.stack = QStackedWidget()
         self.stack.addWidget(self.empty)
         self.stack.addWidget(full)
-        layout = column(top, self.stack, gap=theme.M)
-        layout.setStretch(1, 1)
+        self.waiting = Waiting(app_model)
+        self.queue = QueueCard(self.waiting)
+        self.queue.wanted.connect(self._begin_next)
+        layout = column(top, self.queue, self.stack, gap=theme.M)
+        layout.setStretch(2, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)
 
@@ -135,9 +149,9 @@ class TrainingPage(QWidget):
         return self._job is not None and not self._job.over
 
     def begin(self) -> None:
-        """Trains a new run with the draft's settings on the open folder."""
+        """Trains a new run with the draft's settings on the open folder, or queues it while another one goes on."""
         app_model = self.app_model
-        if self.training or not app_model.state.folder:
+        if not app_model.state.folder:
             return
         try:
             chosen = settings.build(app_model.state.values())
@@ -145,15 +159,27 @@ class TrainingPage(QWidget):
             app_model.report(error)
             return
         folder = Path(app_model.state.folder)
-        name = str(app_model.state.get("preset") or "")
-        self._run(partial(jobs.train, folder, chosen, name), folder)
+        name = str(app_model.state.get("preset") or "").removeprefix(own_preset(""))
+        if self.training:
+            self.waiting.add(folder, chosen, name)
+        else:
+            self._run(partial(jobs.train, folder, chosen, name), folder)
+
+    def _begin_next(self) -> None:
+        """Trains what waits, unless something is trained or nothing may begin."""
+        taken = None if self.training else self.waiting.take()
+        if taken is not None:
+            entry, chosen = taken
+            folder = Path(entry.folder)
+            self._run(partial(jobs.train, folder, chosen, entry.name), folder)
 
     def _on_resume(self) -> None:
         run = self._summary()
         if run is not None and not self.training:
             folder = Path(run.folder)
             record = self.shown
-            self._run(partial(jobs.resume, run.run), folder, record)
+            own_process = bool(self.app_model.state.value("hardware.own_process"))
+            self._run(partial(jobs.resume, run.run, own_process), folder, record)
 
     def _run(self, make: Any, folder: Path, record: RunRecord | None = None) -> None:
         job = Job("train", make)
@@ -173,6 +199,7 @@ class TrainingPage(QWidget):
         before = self.live.started
         self.live.feed(events)
         if self.live.started is not before and self.live.started is not None:
+            self.waiting.begun()
             self.app_model.state.set("run", self.live.started.run)
             self.app_model.read_runs()
         if (
@@ -186,9 +213,13 @@ class TrainingPage(QWidget):
 
     def _on_failed(self, error: Exception) -> None:
         self.app_model.report(error)
+        self.waiting.failed(error)
 
     def _on_ended(self) -> None:
+        stopped = self._job is not None and self._job.control.stopping
+        self.waiting.ended(stopped=stopped)
         self.app_model.read_runs()
+        self._begin_next()
         self.refresh()
 
     def _on_pause(self) -> None:
@@ -214,7 +245,7 @@ class TrainingPage(QWidget):
         return next((run for run in self.app_model.runs if run.run == chosen), None)
 
     def _on_runs(self) -> None:
-        self.runs.show_runs(self.app_model.runs)
+        self.runs.show_runs(self.app_model.runs, self.app_model.state.folder)
         wanted = self.app_model.state.get("run")
         if wanted and self.runs.findData(wanted) >= 0:
             self.runs.set_value(wanted)
@@ -227,10 +258,20 @@ class TrainingPage(QWidget):
         self.app_model.state.set("run", self.runs.value())
 
     def _on_state(self, what: str) -> None:
-        if what == "run":
-            self._replay()
+        if what in ("run", "folder") and not self.training:
+            self._on_run_wanted()
         if what in ("draft", "preset"):
             self._on_buttons()
+
+    def _on_run_wanted(self) -> None:
+        """Shows what is wanted now: a run, or that there is none of this collection."""
+        self.runs.show_runs(self.app_model.runs, self.app_model.state.folder)
+        if not self.app_model.state.get("run"):
+            self.runs.set_value(self.app_model.newest(self.app_model.runs))
+        if self.runs.value():
+            self._replay()
+        else:
+            self._show(RunRecord(), Path())
 
     def _replay(self) -> None:
         """Shows the chosen run: the live one as it is, an old one from its recorded events."""
@@ -270,6 +311,8 @@ class TrainingPage(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        if not self.training:
+            self.app_model.get_trainer_ready()
         self.refresh()
 
     def views(self) -> tuple[Tabs, ...]:
@@ -296,11 +339,13 @@ class TrainingPage(QWidget):
         paused = self._job is not None and self._job.control.paused
         for button in (self.evaluate, self.pause, self.stop):
             button.setVisible(shown_live)
+        self.another.setVisible(running)
         self.pause.say(N_("Go on") if paused else N_("Pause"))
         self.pause.set_icon("play" if paused else "pause")
         self.stop.setEnabled(not self._stopping)
         self.pause.setEnabled(not self._stopping)
-        self.evaluate.setEnabled(not self._stopping and not paused)
+        checked = bool(self.live.checks)  # by folds there is nothing to evaluate before the end
+        self.evaluate.setEnabled(not self._stopping and not paused and checked)
         self.stop.say(N_("Stopping…") if self._stopping else N_("Stop"))
         summary = self._summary()
         status = summary.status if summary else ""
@@ -312,7 +357,7 @@ class TrainingPage(QWidget):
         app_model = self.app_model
         problems = settings.check(app_model.state.values())
         ready = app_model.split is not None and not problems
-        for button in (self.start, self.empty.start):
+        for button in (self.start, self.another, self.empty.start):
             button.setEnabled(ready)
         if app_model.split is None:
             text = N_("Open a folder of drawings on the Collection page first.")
@@ -333,15 +378,4 @@ class TrainingPage(QWidget):
         values = summary.settings if summary else {}
         if not values or (self.shown is self.live and self.training and self.live.started is None):
             values = self.app_model.state.values()
-        name = str(values.get("model.name", ""))
-        parts = [paths.shown(Path(name).name) if "/" in name else name]
-        if values.get("train.method") == "lora":
-            parts += [
-                f"r = {values.get('lora.r')}",
-                f"lora_alpha = {values.get('lora.lora_alpha'):g}",
-                ", ".join(values.get("lora.target_modules") or ()),
-            ]
-        else:
-            parts.append("LayerNorm")
-        parts.append(paths.shown(self._root.name))
-        self.plan.show_literal("  ·  ".join(str(p) for p in parts if p))
+        self.plan.show_literal(plan_words(values, self._root))

@@ -11,6 +11,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from clip_atelier.engine.core import N_, _, shown
+from clip_atelier.gui.jobs import delete_runs
 from clip_atelier.gui.pages.training import jobs
 from clip_atelier.gui.parts.delete_question import may_delete
 from clip_atelier.gui.workers import Job
@@ -23,6 +24,8 @@ _EXPORTS = {
     "adapter": N_("Adapter for PEFT (a folder)…"),
     "merged": N_("Whole model for transformers (a folder)…"),
     "onnx": N_("ONNX encoders (a folder)…"),
+    "open_clip": N_("Model for open_clip (a folder)…"),
+    "embeddings": N_("Embeddings of its collection (a folder)…"),
     "code": N_("Python code (a file)…"),
 }
 
@@ -44,7 +47,9 @@ class RunMenu(QMenu):
         if run is None:
             return
         path = self._app_model.home / "runs" / run.run
-        self.addAction(_("Use its settings"), partial(self._adopt, run))
+        self.addAction(_("Train again with these settings"), partial(self._adopt, run))
+        onward = self.addAction(_("Train on from it"), partial(self.train_on_from, run.run))
+        onward.setEnabled(bool(run.result and run.result.strength))
         self.addAction(_("Open its folder"), partial(self._app_model.reveal, path / "run.json"))
         self.addAction(_("Open its collection"), partial(self._app_model.open_folder, run.folder))
         export = self.addMenu(_("Export"))
@@ -52,7 +57,7 @@ class RunMenu(QMenu):
             export.addAction(_(text), partial(self._ask_for_place, run, to))
         export.setEnabled(bool(run.result))
         self.addSeparator()
-        delete = self.addAction(_("Delete this run…"), partial(self._ask_to_delete, run))
+        delete = self.addAction(_("Delete this training…"), partial(self._ask_to_delete, run))
         delete.setEnabled(run.status != "running")
 
     def _adopt(self, run: RunSummary) -> None:
@@ -81,13 +86,32 @@ class RunMenu(QMenu):
         )
         self._app_model.lanes.compute.submit(job)
 
+    def train_on_from(self, run: str) -> None:
+        """Makes a model of the run, its update added to the weights, and chooses it for the next training."""
+        job = Job("merge", partial(jobs.merge_run, run))
+        job.failed.connect(self._app_model.report)
+        job.done.connect(self._on_merged)
+        self._app_model.lanes.compute.submit(job)
+
+    def _on_merged(self, name: str) -> None:
+        self._app_model.state.set_value("model.name", name)
+        self._app_model.news.emit(
+            _("The model “{name}” is at hand.").format(name=name),
+            _("It is chosen for the next training: what that learns comes on top."),
+        )
+        self._app_model.page_wanted.emit("settings")
+
     def _ask_to_delete(self, run: RunSummary) -> None:
-        if may_delete(self.parentWidget(), [run.name or run.run]):
+        from clip_atelier.engine.runs import run_warning
+
+        warning = run_warning([run.run], self._app_model.runs)
+        if may_delete(self.parentWidget(), [run.name or run.run], warning):
             self.delete(run.run)
 
     def delete(self, run: str) -> None:
-        """Removes a run from disk."""
-        job = Job("delete", partial(jobs.delete_run, run))
+        """Puts a run into the trash."""
+        job = Job("delete", partial(delete_runs, [run]))
         job.failed.connect(self._app_model.report)
-        job.done.connect(lambda _result: self.deleted.emit())
+        job.done.connect(lambda _entries: self.deleted.emit())
+        job.done.connect(self._app_model.deleted)
         self._app_model.lanes.files.submit(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QProgressBar, QWidget
 
 from clip_atelier.engine.core import N_, _, duration, size_words
+from clip_atelier.engine.parts import names
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.training.curves import Curves
-from clip_atelier.gui.pages.training.part_table import PartTable
+from clip_atelier.gui.pages.training.parts_table import PartsTable
 from clip_atelier.gui.pages.training.strip import Strip
 from clip_atelier.gui.parts.result import Result
 from clip_atelier.gui.widgets.layout import box, column, row, scrolled
@@ -25,17 +27,31 @@ if TYPE_CHECKING:
 _STRIPS = 4
 _CURVES_MS = 1000  # painting both curves holds the window up for some 20 ms, so not at every tick
 _TABS = 236  # two rows of pinned queries; the curves take the rest
+_ALL = 16_777_215  # Qt's own word for no limit
+_TALL = 408  # a table or a result of several questions; the curves are there, but no longer the main thing
 
 _ENDED = {
-    "done": N_("Done. The best checkpoint is kept as this run's adapter."),
-    "stopped": N_("Stopped. The best checkpoint so far is kept; the run can be resumed."),
-    "failed": N_("The run failed. What was saved before is kept; see the notes."),
+    "done": N_("Done. The best checkpoint is kept as this training's adapter."),
+    "stopped": N_("Stopped. The best checkpoint so far is kept; the training can be resumed."),
+    "failed": N_("The training failed. What was saved before is kept; see the notes."),
 }
 _DOING = {
     "starting": N_("Getting ready…"),
     "paused": N_("Paused. Nothing is lost; “Go on” takes the next step."),
-    "": N_("Interrupted. The run can be resumed from its last checkpoint."),
+    "": N_("Interrupted. The training can be resumed from its last checkpoint."),
 }
+_BY_FOLDS = {
+    "done": N_("Done. What helped is kept as this training; it has learned from all drawings."),
+    "stopped": N_("Stopped. What is done is kept; the training can be resumed."),
+    "failed": _ENDED["failed"],
+}
+_LAST = N_("Training on all drawings: this is what will be kept.")
+_AWAITED: Mapping[str, Collection[str]] = {
+    "parts": tuple(names.TITLES),
+    "folds": ("lora",),
+    "choose": ("lora",),
+}
+"""Which parts are still to be measured in a phase."""
 
 
 class RunView(QWidget):
@@ -66,9 +82,8 @@ class RunView(QWidget):
         )  # fmt: skip
         self.result = Result()
         self.no_result = Label(
-            N_("The comparison of base and adapted model appears here when the run ends."), "muted"
+            N_("The comparison of base and adapted model appears here when the training ends."), "muted"
         )
-        self.parts = PartTable()
         self.notes = Label(wrap=True)
         strips = box(
             self.strip_note,
@@ -77,13 +92,14 @@ class RunView(QWidget):
             None,
         )
         self.tabs = Tabs()
+        self.parts = PartsTable()
         self.tabs.add("strips", N_("Pinned queries"), strips)
-        self.parts_tab = self.tabs.add("parts", N_("What helps"), scrolled(box(self.parts, None)))
-        self.parts_tab.setVisible(False)
+        self.tabs.add("parts", N_("What helps"), scrolled(self.parts))
+        self.tabs.show_tab("parts", False)
         self.tabs.add("result", N_("Result"), scrolled(box(self.result, self.no_result, None)))
         self.tabs.add("notes", N_("Notes"), scrolled(box(self.notes, None)))
         self.tabs.setFixedHeight(_TABS)
-        numbers = row(*self.figures.values(), None, gap=theme.XXL)
+        numbers = row(*self.figures.values(), None, gap=theme.L)
         whole = column(numbers, self.phase, self.bar, theme.XS, self.curves, theme.XS, self.tabs)
         whole.setStretch(4, 1)
         self.setLayout(whole)
@@ -100,33 +116,24 @@ class RunView(QWidget):
         if now == self._drawn:
             return
         self._drawn = now
-        self._draw_numbers(record)
+        self._draw_numbers(record, going=bool(doing))
         self._say(record, doing)
         self._draw_curves(record, live=doing == "working")
+        self._draw_parts(record, going=bool(doing))
+        self._give_room(record)
         queries = list(record.rankings.values())
         for strip, history in zip(self.strips, [*queries, *([[]] * _STRIPS)], strict=False):
             strip.show_ranking(root, history)
         self.strip_note.setVisible(bool(queries))
-        self._show_parts(record, doing)
         result = record.result
-        self.result.setVisible(bool(result.measured))
-        self.no_result.setVisible(not result.measured)
-        if result.measured:
+        self.result.setVisible(record.result.measured)
+        self.no_result.setVisible(not record.result.measured)
+        if record.result.measured:
             self.result.show_result(result)
         notes = list(record.notes)
         if record.finished is not None and record.finished.message:
             notes.append(f"{record.finished.message} {record.finished.hint}")
         self.notes.show_literal("\n".join(notes) if notes else _("Nothing to tell."))
-
-    def _show_parts(self, record: RunRecord, doing: str) -> None:
-        """The table of parts fills while a run finds out what helps; runs that do not try parts have none."""
-        first = bool(record.parts) and not self.parts_tab.isVisibleTo(self.tabs)
-        self.parts_tab.setVisible(bool(record.parts))
-        self.parts.show_parts(record.parts)
-        if first and doing == "working":
-            self.tabs.choose("parts")
-        elif not record.parts and self.tabs.current == "parts":
-            self.tabs.choose("strips")
 
     def _draw_curves(self, record: RunRecord, *, live: bool) -> None:
         """The curves of a run that goes on follow once a second; everything else is drawn at once."""
@@ -138,6 +145,27 @@ class RunView(QWidget):
         if live:
             self._calm.start()
 
+    def _draw_parts(self, record: RunRecord, *, going: bool) -> None:
+        """What each part does, of a run that tries them."""
+        known = bool(record.parts)
+        if known != ("parts" in self.tabs.names):
+            self.tabs.show_tab("parts", known)
+            if known and self.tabs.current == "strips":
+                self.tabs.choose("parts")
+        self.tabs.show_tab("strips", not record.by_folds)  # nothing is kept aside that could be pinned
+        if known:
+            phase = (
+                record.phase.name if record.phase is not None and going and record.finished is None else ""
+            )
+            self.parts.show_parts(record.parts, _AWAITED.get(phase, ()))
+
+    def _give_room(self, record: RunRecord) -> None:
+        """The curves have the room that the tabs leave; of a run by folds the answers are the main thing."""
+        untrained = record.by_folds and not record.steps and not record.folds
+        self.curves.setHidden(untrained)
+        self.tabs.setMinimumHeight(_TALL if record.by_folds else _TABS)
+        self.tabs.setMaximumHeight(_ALL if untrained else self.tabs.minimumHeight())
+
     def _on_calm(self) -> None:
         if self._due is not None:
             self._draw_curves(self._due, live=True)
@@ -146,15 +174,17 @@ class RunView(QWidget):
         """Draws anew at the next chance: numbers and units are in the old language."""
         self._drawn = ()
 
-    def _draw_numbers(self, record: RunRecord) -> None:
-        last, started = record.last, record.started
-        total = started.steps if started else 0
-        done = int(last.step) if last else 0
+    def _draw_numbers(self, record: RunRecord, *, going: bool) -> None:
+        last, started, fold = record.last, record.started, record.fold
+        total = fold.steps if fold else started.steps if started else 0
+        done = fold.step if fold else int(last.step) if last else 0
+        loss = fold.loss if fold else last.loss if last else None
         none = "–"
-        left = last.seconds_left if last and record.finished is None else None
+        now = last or record.progress  # before the first step it is what goes on that takes time
+        left = now.seconds_left if now and going and record.finished is None else None
         shown = {
             "step": f"{done:,} / {total:,}" if total else none,
-            "loss": none if last is None or last.loss is None else f"{last.loss:.3f}",
+            "loss": none if loss is None else f"{loss:.3f}",
             "rate": none if last is None else f"{last.learning_rate:.2g}",
             "speed": none if last is None else f"{last.images_per_second:,.0f}",
             "left": none if left is None else duration(left),
@@ -163,6 +193,7 @@ class RunView(QWidget):
         }
         for name, text in shown.items():
             self.figures[name].show_number(text)
+            self.figures[name].setHidden(text == none and record.by_folds)  # a fold tells less of each step
         self.bar.setRange(0, max(total, 1))
         self.bar.setValue(done)
 
@@ -170,12 +201,17 @@ class RunView(QWidget):
         """What is going on, in words."""
         phase, progress = record.phase, record.progress
         if record.finished is not None and doing != "working":
-            self.phase.say(_ENDED.get(record.finished.status, ""))
+            ended = record.finished.status
+            self.phase.say((_BY_FOLDS if record.by_folds else _ENDED).get(ended, ""))
         elif doing in _DOING:
             self.phase.say(_DOING[doing] if record.version or doing else "")
+        elif phase is not None and phase.name == "train" and record.by_folds:
+            self.phase.say(_LAST)
         elif phase is not None and progress is not None and phase.name != "train":
-            left = f"  ·  {duration(progress.seconds_left)}" if progress.seconds_left is not None else ""
-            self.phase.show_literal(f"{phase.title}  {progress.done:,} / {progress.total:,}{left}")
+            far = f"{progress.done:,} / {progress.total:,}"
+            if record.fold is not None:
+                far = _("fold {fold} of {folds}").format(fold=record.fold.fold, folds=record.fold.folds)
+            self.phase.show_literal(f"{phase.title}  ·  {far}")
             self.bar.setRange(0, max(progress.total, 1))
             self.bar.setValue(progress.done)
         else:

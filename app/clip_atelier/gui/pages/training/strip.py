@@ -9,7 +9,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from clip_atelier.engine.core import Ranking, _
+from clip_atelier.engine.core import Ranking, _, page_number
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.text import plain_tooltip
 
@@ -36,7 +36,7 @@ class Strip(QWidget):
         return QSize(6 * (_SIDE + _GAP) + 30, _SIDE + 2)
 
     def minimumSizeHint(self) -> QSize:
-        return self.sizeHint()
+        return QSize(4 * (_SIDE + _GAP), _SIDE + 2)
 
     def show_ranking(self, root: Path, history: list[Ranking]) -> None:
         """Shows the latest ranking of a query's history."""
@@ -55,7 +55,8 @@ class Strip(QWidget):
         x = _SIDE + 34.0
         room = self.width() - x
         count = max(1, len(now.paths))
-        width = _SIDE if now.query_path or _is_file(now.paths) else min(150.0, (room - _GAP * count) / count)
+        most = _SIDE if now.query_path or _is_file(now.paths) else 150
+        width = min(float(most), (room - _GAP * count) / count)
         for path in now.paths:
             places.append((QRectF(x, 1, width, _SIDE), path, path))
             x += width + _GAP
@@ -120,4 +121,4 @@ class Strip(QWidget):
 
 
 def _is_file(names: tuple[str, ...]) -> bool:
-    return all("." in name[-6:] for name in names)
+    return all("." in name[-6:] or page_number(name) for name in names)

@@ -1,0 +1,107 @@
+"""`captions`: brings back what was overwritten of a folder's captions, and writes them for other programs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_atelier.cli.arguments import add_common, add_settings, given
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.cli.text import table
+from clip_atelier.engine import settings
+from clip_atelier.engine.core import N_, UserError, _, paths
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", title=_("commands"), metavar=_("COMMAND"), required=True)
+    restore = what.add_parser(
+        "restore", help=_("bring back the captions as they were before the last save, or on a date")
+    )
+    backups = what.add_parser("backups", help=_("list what is kept of a folder's captions"))
+    export = what.add_parser(
+        "export", help=_("write what a scan understands of the captions, for other programs")
+    )
+    for one in (restore, backups, export):
+        add_common(one)
+        one.add_argument("folder", type=Path, metavar=_("FOLDER"), help=_("the folder of drawings"))
+    export.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar=_("FILE"),
+        help=_("the file to write; nothing is overwritten"),
+    )
+    export.add_argument(
+        "--as",
+        dest="kind",
+        default="imagefolder",
+        choices=("imagefolder", "open_clip", "coco", "kohya", "sidecars"),
+        help=_(
+            "imagefolder: Hugging Face's table (.csv, .jsonl, .parquet); open_clip: its CSV; coco: COCO captions (.json); "
+            "kohya: the meta JSON of sd-scripts; sidecars: a folder with NAME.txt for each drawing [imagefolder]"
+        ),
+    )
+    add_settings(export, ("data",))
+    restore.add_argument(
+        "date", nargs="?", default="", metavar=_("DATE"), help=_("such as 2026-11-27 or “2026-11-27 05:50”")
+    )
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine.data import CaptionBackups
+
+    if not args.folder.is_dir():
+        raise UserError(
+            _("There is no folder “{folder}”.").format(folder=paths.shown(args.folder)),
+            _("Check the path."),
+            "folder",
+        )
+    if args.what == "export":
+        return _export(args, session)
+    backups = CaptionBackups(session.home, args.folder)
+    if args.what == "backups":
+        kept = backups.list()
+        rows = [
+            (b.date, b.name, _("there was no table") if b.absent else f"{b.path.stat().st_size:,}")
+            for b in kept
+        ]
+        text = table((_("date"), _("table"), _("bytes")), rows, right=(2,))
+        listed = [{"date": b.date, "file": b.name, "path": str(b.path), "absent": b.absent} for b in kept]
+        return Outcome(listed, text if kept else _("Nothing was overwritten so far."))
+    backup = backups.find(args.date)
+    file = backups.restore(backup)
+    document = {"files": [str(file)], "restored": backup.date, "captions": backup.rows(), "problems": []}
+    return Outcome(
+        document,
+        _("{file} is as it was before {date}. What was there is kept too.").format(
+            file=paths.shown(file), date=backup.date
+        ),
+    )
+
+
+def _export(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine.data import export_captions, scan, scan_cache_file
+
+    data = settings.build(given(args)).data
+    found = session.drive(scan(args.folder, data, session.control, scan_cache_file(session.home)))
+    files = export_captions(found, args.kind, args.out)
+    summary = found.summary()
+    document = {
+        "files": [str(file) for file in files],
+        "captions": found.caption_count,
+        "problems": [{"path": one.path, "reason": one.reason} for one in summary.problems],
+    }
+    return Outcome(
+        document,
+        _("{captions} captions of {images} drawings are written to {file}.").format(
+            captions=found.caption_count, images=len(found.items), file=paths.shown(args.out)
+        ),
+    )
+
+
+COMMAND = Command(
+    "captions",
+    N_("write captions for other programs, and bring them back as they were before a save"),
+    _arguments,
+    _run,
+)

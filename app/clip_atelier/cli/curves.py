@@ -1,0 +1,51 @@
+"""`runs curves`: the course of a run as a table, for one's own plots."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clip_atelier.cli.arguments import add_common
+from clip_atelier.cli.command import Outcome
+from clip_atelier.engine.core import UserError, _, paths, tables
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.runs import RunFolder
+
+
+def add_arguments(what: Any) -> None:
+    """`curves` among the commands of `runs`."""
+    one: argparse.ArgumentParser = what.add_parser(
+        "curves", help=_("print loss and retrieval at every step as a table (CSV)")
+    )
+    add_common(one)
+    one.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    one.add_argument(
+        "--out", type=Path, metavar=_("FILE"), help=_("write it here instead: .csv, .md or .tex")
+    )
+
+
+def outcome(run: RunFolder, out: Path | None) -> Outcome:
+    """The table, or where it was written.
+
+    Raises:
+        UserError: the file's suffix names no format, or the run recorded nothing yet.
+    """
+    if out is not None:
+        tables.check_name(out)
+    from clip_atelier.engine.runs import curves
+
+    found = curves(run)
+    if not found.points:
+        raise UserError(
+            _("The run “{run}” has recorded no step.").format(run=run.id),
+            _("A run that was added as an adapter has none, and a new one has none until it learns."),
+        )
+    header, rows = found.table()
+    if out is None:
+        return Outcome(found.as_json(), tables.csv_table(header, rows).replace("\r\n", "\n").rstrip("\n"))
+    tables.write(out, header, rows)
+    return Outcome(
+        found.as_json() | {"files": [str(out)]}, _("Written: {path}").format(path=paths.shown(out))
+    )

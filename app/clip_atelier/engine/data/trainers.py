@@ -1,0 +1,59 @@
+"""What programs that train image generators lay into a folder of drawings: masks, and how often a folder is repeated."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, MutableMapping
+from typing import Any, Final
+
+from clip_atelier.engine.core import _, shown
+from clip_atelier.engine.data.names import stem
+
+_MASKS: Final = ("-masklabel", "-condlabel")
+"""OneTrainer: which part of NAME.jpg counts is painted in NAME-masklabel.png, what guides it in NAME-condlabel.png."""
+_REPEATED: Final = re.compile(r"^(\d+)_(?=\S)")
+"""kohya's sd-scripts: a folder "10_red cat" is gone through ten times in an epoch; the rest of its name is the caption."""
+
+
+def without_masks(images: MutableMapping[str, Any]) -> list[str]:
+    """Takes masks that lie beside their drawing out of `images`; returns what to tell of it."""
+    stems = {stem(path) for path in images}
+    masks = [
+        path
+        for path in images
+        for end in _MASKS
+        if stem(path).lower().endswith(end) and stem(path)[: -len(end)] in stems
+    ]
+    for path in masks:
+        del images[path]
+    if not masks:
+        return []
+    text = _("Masks of OneTrainer, which are no drawings and are left out: {count}.")
+    return [text.format(count=len(masks))]
+
+
+def without_repeats(folder: str) -> str:
+    """A folder's name without kohya's number of repeats."""
+    return _REPEATED.sub("", folder)
+
+
+def repeats(paths: Iterable[str]) -> list[str]:
+    """What to tell of folders that kohya would go through several times: every drawing counts once here."""
+    found = {}
+    for path in paths:
+        for part in posixpath.dirname(path).split("/"):
+            if match := _REPEATED.match(part):
+                found[part] = int(match[1])
+    numbers = sorted(found.values())
+    # Folders that are numbered one after the other are in an order, not repeated.
+    if (
+        not found
+        or numbers == [1] * len(numbers)
+        or (len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))))
+    ):
+        return []
+    text = _(
+        "Folder names begin with kohya's repeats ({names}); they are not applied: every drawing counts once."
+    )
+    return [text.format(names=", ".join(shown(name) for name in sorted(found)[:5]))]

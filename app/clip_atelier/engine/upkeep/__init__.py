@@ -1,0 +1,8 @@
+"""Whether everything in a home is as it was written, and what to do about what is not; what may be shown to others.
+
+What other rooms may use is named in `__init__.pyi` and loaded when it is first asked for.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

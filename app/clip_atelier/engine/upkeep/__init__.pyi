@@ -1,0 +1,9 @@
+from .findings import Finding as Finding
+from .findings import Repaired as Repaired
+from .findings import Verified as Verified
+from .mending import repair as repair
+from .problems import ProblemReport as ProblemReport
+from .problems import problem_report as problem_report
+from .problems import redacted as redacted
+from .verifying import verify as verify
+from .verifying import verify_packs as verify_packs

@@ -1,0 +1,70 @@
+"""Tables that are read and not edited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+from clip_atelier.engine.core import _
+from clip_atelier.gui.widgets.text import plain_tooltip
+
+_LINE = 34  # pixels that a table without lines is high
+
+
+def plain_table(titles: tuple[str, ...]) -> QTableWidget:
+    """A table with these titles (marked with `N_`); the last column takes what room is left."""
+    table = _Table(titles)
+    table.verticalHeader().hide()
+    table.setShowGrid(False)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    header = table.horizontalHeader()
+    header.setHighlightSections(False)
+    header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    header.setSectionResizeMode(len(titles) - 1, QHeaderView.ResizeMode.Stretch)
+    table.setColumnWidth(0, 300)
+    return table
+
+
+class _Table(QTableWidget):
+    def __init__(self, titles: tuple[str, ...]) -> None:
+        super().__init__(0, len(titles))
+        self._titles = titles
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        """The header in the current language."""
+        self.setHorizontalHeaderLabels([_(title) for title in self._titles])
+
+
+def fill_table(table: QTableWidget, lines: Sequence[tuple[str, ...]]) -> None:
+    """Shows these lines."""
+    table.setRowCount(len(lines))
+    for y, line in enumerate(lines):
+        for x, text in enumerate(line):
+            cell = QTableWidgetItem(text)
+            cell.setToolTip(plain_tooltip(text))
+            table.setItem(y, x, cell)
+
+
+def whole_table(titles: tuple[str, ...]) -> QTableWidget:
+    """A plain table that is as high as its lines, long words in several of them: the page scrolls, not the table."""
+    table = plain_table(titles)
+    table.setWordWrap(True)
+    table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    for x in range(len(titles) - 1):
+        table.horizontalHeader().setSectionResizeMode(x, QHeaderView.ResizeMode.ResizeToContents)
+    table.verticalHeader().sectionResized.connect(lambda *_sizes: _fit(table))
+    table.verticalHeader().sectionCountChanged.connect(lambda *_counts: _fit(table))
+    _fit(table)
+    return table
+
+
+def _fit(table: QTableWidget) -> None:
+    rows = table.verticalHeader().length()
+    table.setFixedHeight(table.horizontalHeader().sizeHint().height() + max(rows, _LINE) + 4)

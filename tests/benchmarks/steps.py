@@ -1,0 +1,331 @@
+"""What an optimiser step costs beside the model's own arithmetic, seen with a model so small that little else is left.
+
+A CLIP of width 32 with two layers a tower, 256 drawings, batches of 32, on the processor. For each preset:
+
+* `step`: one step of a run, from the batch's numbers to the changed weights;
+* `model`: the towers' forward and backward passes alone, on inputs that are ready, those on the drawings of the control
+  set included where the preset has them;
+* `plain`: a plain loop on the same ready inputs: forward, CLIP's loss, backward, AdamW as torch has it by default.
+
+`step - model` is the overhead: batch, relations, loss, schedule, optimiser. Medians of microseconds of the processor's own
+time over many steps, the contenders in turn: what else the machine does counts for little. Below each row, where a step
+goes: its named parts, each without those inside it, and the share of the step that they account for together. With
+--profile, every function as well.
+
+    python tests/benchmarks/steps.py
+    python tests/benchmarks/steps.py --profile --rounds 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import cProfile
+import pstats
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+DRAWINGS = 256
+BATCH = 32
+WIDTH = 32
+
+#: Name of the row, preset, and what differs from it.
+CASES: tuple[tuple[str, str, dict[str, object]], ...] = (
+    (
+        "attention, plain recipe",
+        "attention",
+        {"train.preservation": 0.0, "train.smoothing": 0.0, "train.initialization": "zero"},
+    ),
+    ("attention", "attention", {}),
+    (
+        "projection, plain recipe",
+        "projection",
+        {"train.preservation": 0.0, "train.smoothing": 0.0, "train.initialization": "zero"},
+    ),
+    ("projection", "projection", {}),
+)
+
+
+def small_clip(folder: Path) -> Path:
+    """Width 32, two layers a tower, CLIP's own tokenizer."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    from clip_folder import write_tokenizer
+
+    write_tokenizer(folder)
+    tower = {
+        "hidden_size": WIDTH,
+        "intermediate_size": 4 * WIDTH,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    config = CLIPConfig(
+        text_config={**tower, "bos_token_id": 49406, "eos_token_id": 49407, "pad_token_id": 49407},
+        vision_config={**tower, "patch_size": 16, "image_size": 32},
+        projection_dim=WIDTH,
+    )
+    torch.manual_seed(0)
+    CLIPModel(config).save_pretrained(folder)
+    return folder
+
+
+def median_of(work: Callable[[int], object], steps: int) -> float:
+    """Median microseconds of the processor for one call."""
+    found = []
+    for step in range(steps):
+        began = time.process_time()
+        work(step)
+        found.append(time.process_time() - began)
+    return statistics.median(found) * 1e6
+
+
+class Parts:
+    """Processor seconds of named parts of a step, each without the named parts inside it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {}
+        self._inside = [0.0]
+
+    def named(self, name: str | Callable[[], str], work: Callable[..., Any]) -> Callable[..., Any]:
+        """The work, its time noted under a name, or under the one that is asked for when it begins."""
+
+        def timed(*given: Any, **named: Any) -> Any:
+            title = name if isinstance(name, str) else name()
+            self._inside.append(0.0)
+            began = time.process_time()
+            try:
+                return work(*given, **named)
+            finally:
+                took = time.process_time() - began
+                self.seconds.setdefault(title, []).append(took - self._inside.pop())
+                self._inside[-1] += took
+
+        return timed
+
+    def take(self) -> dict[str, float]:
+        """What was noted since the last time."""
+        found = {name: sum(times) for name, times in self.seconds.items()}
+        self.seconds.clear()
+        return found
+
+
+def where_it_goes(who: Contenders, steps: int) -> None:
+    """Prints the parts of a step, medians of their microseconds, and the share of the whole that they account for."""
+    import torch
+
+    from clip_atelier.engine.training.distributed.gradient_cache import Share
+
+    parts, step, inputs = Parts(), who.ready.step, who.inputs
+    places: list[tuple[Any, str, str | Callable[[], str]]] = [
+        (who.ready.batches, "at", "which drawings"),
+        (inputs, "relations", "who belongs to whom"),
+        (inputs.pictures, "batch", "pictures fetched"),
+        (who.clip, "pixels", "pictures as numbers"),
+        (inputs, "images", "forward, drawings"),
+        (inputs, "texts", "forward, captions"),
+        (step, "share", "embeddings put together"),
+        (step, "_loss", "loss"),
+        (torch.Tensor, "backward", lambda: "preservation, backward" if held else "loss, backward"),
+        (Share, "backward", "backward through the towers"),
+        (step.optimizer, "begin", "gradients to zero"),
+        (step.optimizer, "step", "optimiser"),
+    ]
+    held: list[int] = []
+    if step.preservation:
+        drift = step.preservation.drift
+
+        def noted(number: int) -> Any:
+            held.append(number)
+            return drift(number)
+
+        places.append((step.preservation, "drift", "preservation, forward"))
+    rows: list[dict[str, float]] = []
+    whole: list[float] = []
+    with contextlib.ExitStack() as patched:
+        if step.preservation:
+            patched.enter_context(mock.patch.object(step.preservation, "drift", noted))
+        for place, name, title in places:
+            patched.enter_context(mock.patch.object(place, name, parts.named(title, getattr(place, name))))
+        for number in range(steps):
+            held.clear()
+            began = time.process_time()
+            who.step(number)
+            whole.append(time.process_time() - began)
+            rows.append(parts.take())
+    total = sum(whole)
+    for title in rows[0]:
+        spent = [row.get(title, 0.0) for row in rows]
+        print(f"    {title:<30}{statistics.median(spent) * 1e6:>8.0f} µs{sum(spent) / total:>8.1%}")
+    print(
+        f"    {'accounted for':<30}{'':>11}{sum(sum(row.values()) for row in rows) / total:>8.1%}", flush=True
+    )
+
+
+class Contenders:
+    """One preset's step, its model's arithmetic alone, and a plain loop."""
+
+    def __init__(
+        self, model: Path, folder: Path, home: Path, preset: str, changes: dict[str, object]
+    ) -> None:
+        import torch
+
+        from clip_atelier.engine import settings
+        from clip_atelier.engine.core import Control, drive
+        from clip_atelier.engine.data import ImageCache, scan
+        from clip_atelier.engine.models import Models
+        from clip_atelier.engine.storage import BlobCache
+        from clip_atelier.engine.training import fitting
+
+        torch.manual_seed(0)
+        chosen = settings.build(
+            {
+                "model.name": str(model),
+                "hardware.device": "cpu",
+                "hardware.precision": "fp32",
+                "train.batch_size": BATCH,
+                "train.gradient_checkpointing": False,
+                **changes,
+            },
+            preset,
+        )
+        collection = drive(scan(folder, chosen.data, Control()))
+        indices = tuple(range(len(collection.items)))
+        clip = Models(home).open(str(model), chosen.hardware)
+        pictures = ImageCache(
+            collection.root,
+            collection.items,
+            clip.frame,
+            chosen.data,
+            0,
+            BlobCache(home / "f.sqlite", 1 << 30),
+        )
+        drive(pictures.prepare(indices, Control(), chosen.data.views))
+        self.ready = drive(
+            fitting.prepared(clip, chosen, collection.items, indices, pictures, indices, 10_000, Control())
+        )
+        self.clip = clip
+        self.inputs: Any = self.ready.step.inputs
+        batch = self.ready.batches.at(0)
+        captions, self.relations = self.inputs.relations(batch)
+        cut = self.inputs.image_cut
+        self.x = (
+            self.inputs.images(batch, slice(None)).detach()
+            if cut == clip.last_cut("vision")
+            else self._image_inputs(batch)
+        )
+        self.ids = clip.tokens(captions)
+        self.texts_fixed = self.inputs.texts(captions).detach() if self.inputs.text_cut else None
+        self.trained = list(self.ready.adapter.trainable.values())
+        self.plain = torch.optim.AdamW(self.trained, lr=0.0)
+
+    def _image_inputs(self, batch: Any) -> Any:
+        import torch
+
+        if self.inputs.image_cut:
+            return self.inputs._images[
+                [self.inputs._image_rows[p] for p in zip(batch.indices, batch.views, strict=True)]
+            ]
+        return self.clip.pixels(torch.from_numpy(self.inputs.pictures.batch(batch.indices, batch.views)))
+
+    def _towers(self) -> tuple[Any, Any]:
+        images = self.clip.image(self.x, self.inputs.image_cut)
+        return images, self.clip.text(self.ids) if self.texts_fixed is None else self.texts_fixed
+
+    def step(self, step: int) -> object:
+        """A run's own step."""
+        return self.ready.step.step(step, self.ready.batches.at(step))
+
+    def model(self, _step: int) -> None:
+        """Forward and backward passes of both towers."""
+        import torch
+
+        outputs = [y for y in self._towers() if y.requires_grad]
+        torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
+        if self.ready.step.preservation:
+            self.ready.step.preservation.drift(0).backward()
+
+    def loop(self, _step: int) -> None:
+        """What a plain script does once its inputs are ready."""
+        import torch
+        import torch.nn.functional as F
+
+        images, texts = self._towers()
+        logits = 100 * F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T
+        right = torch.arange(len(logits)) % logits.shape[1]
+        F.cross_entropy(logits, right).backward()
+        self.plain.step()
+        self.plain.zero_grad()
+
+
+def draw(folder: Path) -> None:
+    """Small drawings, each with its own caption."""
+    from PIL import Image, ImageDraw
+
+    folder.mkdir(parents=True)
+    rows = ["file_name,text"]
+    for n in range(DRAWINGS):
+        image = Image.new("RGB", (48, 48), (250, 248, 240))
+        ImageDraw.Draw(image).line(
+            [(n % 48, 0), (47 - n % 48, 47), (n // 6, 20)], fill=(n, 255 - n, 90), width=3
+        )
+        image.save(folder / f"{n:04d}.png")
+        rows.append(f"{n:04d}.png,a drawing of thing number {n}")
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
+
+
+def main() -> int:
+    import torch
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--profile", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        model, folder = small_clip(Path(scratch) / "model"), Path(scratch) / "drawings"
+        draw(folder)
+        print(
+            f"{'':<26}{'step µs':>10}{'model µs':>10}{'plain µs':>10}{'overhead ms':>13}{'step / plain':>14}"
+        )
+        for number, (title, preset, changes) in enumerate(CASES):
+            home = Path(scratch) / f"home{number}"
+            home.mkdir()
+            who = Contenders(model, folder, home, preset, changes)
+            torch.set_num_threads(arguments.threads)
+            with (
+                who.ready.step.computing()
+            ):  # as in a run, where it is done once for all steps between two checks
+                rounds = [
+                    [median_of(work, arguments.steps) for work in (who.step, who.model, who.loop)]
+                    for _ in range(arguments.rounds)
+                ]
+            step, bare, plain = (statistics.median(column) for column in zip(*rounds, strict=True))
+            print(
+                f"{title:<26}{step:>10.0f}{bare:>10.0f}{plain:>10.0f}{(step - bare) / 1000:>13.2f}"
+                f"{step / plain:>14.2f}",
+                flush=True,
+            )
+            with who.ready.step.computing():
+                where_it_goes(who, arguments.steps)
+            if arguments.profile:
+                profile = cProfile.Profile()
+                with who.ready.step.computing():
+                    profile.runcall(median_of, who.step, arguments.steps)
+                pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
