@@ -58,6 +58,13 @@ CHECKS = (
     ("lint-imports",),
 )
 
+#: Tests are shared among as many processes as help. What times out because others keep the machine busy is tried once
+#: more, and counted as such in the closing line; what fails for any other reason has failed.
+WHOLE_SUITE = (
+    *("-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal"),
+    *("--reruns", "1", "--only-rerun", r"pytestqt\.exceptions\.TimeoutError|TimeoutExpired"),
+)
+
 
 class SetupError(Exception):
     """The set-up cannot go on; the message says why and what to do."""
@@ -260,7 +267,8 @@ def run_tests(arguments: list[str]) -> int:
         statuses.append(run([str(folder / check[0]), *check[1:]], ROOT, environment))
         if statuses[-1] != 0:
             say(f"{' '.join(check)} failed")
-    statuses.append(run([str(venv_python()), "-m", "pytest", *arguments], ROOT, environment, to_stdout=True))
+    tests = [str(venv_python()), "-m", "pytest", *(arguments or WHOLE_SUITE)]
+    statuses.append(run(tests, ROOT, environment, to_stdout=True))
     return next((status for status in statuses if status != 0), 0)
 
 

@@ -6,6 +6,8 @@ import os
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["CLIP_ATELIER_LANGUAGE"] = "en"
+if "PYTEST_XDIST_WORKER" in os.environ:  # the other processes have the other cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable, Iterator
 from functools import partial

@@ -82,7 +82,9 @@ def test_a_training_in_a_process_of_its_own_survives_a_full_disk_its_death_and_i
     assert "ended" in training.live.notes[-1]
 
     # It listens to the buttons.
+    qtbot.waitUntil(training.start.isEnabled, timeout=LONG)
     qtbot.mouseClick(training.start, LEFT)
+    qtbot.waitUntil(training.pause.isEnabled, timeout=LONG)
     qtbot.mouseClick(training.pause, LEFT)
     qtbot.waitUntil(lambda: len(trainers()) == 1, timeout=LONG)
     held: list[int] = []
