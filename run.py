@@ -61,7 +61,7 @@ CHECKS = (
 #: Tests are shared among as many processes as help. What times out because others keep the machine busy is tried once
 #: more, and counted as such in the closing line; what fails for any other reason has failed.
 WHOLE_SUITE = (
-    *("-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal"),
+    *("-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"),
     *("--reruns", "1", "--only-rerun", r"pytestqt\.exceptions\.TimeoutError|TimeoutExpired"),
 )
 

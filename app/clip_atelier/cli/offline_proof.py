@@ -62,7 +62,7 @@ class Receipt(Record):
         base_untouched: Whether the base model came out bit-equal.
         found: The first picture for a word, by the adapted model.
         tried: Connections that were tried, each refused; none is the proof.
-        open_connections: Connections of the process, as the operating system counts them, at the end.
+        open_connections: Connections of the process, as the operating system counts them, that were not there before.
         sha256: Of all of the above, as JSON with sorted keys.
     """
 
@@ -91,9 +91,10 @@ def receipt(session: Session) -> Receipt:
     Raises:
         UserError: a part of the job failed; it is named.
     """
+    before = _connections()
     with no_network() as tried, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         made = _job(Path(scratch), session)
-    found = made.model_copy(update={"tried": tuple(tried), "open_connections": _open_connections()})
+    found = made.model_copy(update={"tried": tuple(tried), "open_connections": len(_connections() - before)})
     text = json.dumps(found.model_dump(exclude={"sha256"}), sort_keys=True, ensure_ascii=False)
     return found.model_copy(update={"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
@@ -137,10 +138,10 @@ def _job(scratch: Path, session: Session) -> Receipt:
     )
 
 
-def _open_connections() -> int:
+def _connections() -> set[tuple[object, ...]]:
     import psutil
 
-    return len(psutil.Process().net_connections("inet"))
+    return {tuple(one) for one in psutil.Process().net_connections("inet")}
 
 
 def text_of(found: Receipt) -> str:

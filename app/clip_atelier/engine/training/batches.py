@@ -61,6 +61,7 @@ class Batches:
             units.setdefault(key, []).append(index)
         self.units = list(units.values())
         self._order: tuple[int, list[NDArray[np.int64]]] | None = None
+        self._drawn: dict[int, Batch] = {}
         self.per_epoch = min(max(1, round(len(indices) / batch_size)), max(1, len(self.units) // 2))
 
     @classmethod
@@ -76,7 +77,12 @@ class Batches:
         return train.steps or self.per_epoch * train.epochs
 
     def at(self, step: int) -> Batch:
-        """The batch of a step, counted from 0."""
+        """The batch of a step, counted from 0; the last two asked for are remembered, as each is asked for one step ahead."""
+        if step not in self._drawn:
+            self._drawn = dict(list(self._drawn.items())[-1:]) | {step: self._draw(step)}
+        return self._drawn[step]
+
+    def _draw(self, step: int) -> Batch:
         epoch, position = divmod(step, self.per_epoch)
         mine = self._epoch(epoch)[position]
         indices = tuple(index for unit in mine.tolist() for index in self.units[unit])

@@ -128,7 +128,9 @@ def fit(
     with ready.step.computing():
         for step in range(steps):
             control.boundary()
-            losses.append(ready.step.step(step, ready.batches.at(step)))
+            batch = ready.batches.at(step)
+            ready.step.inputs.fetch_ahead(ready.batches.at(step + 1))
+            losses.append(ready.step.step(step, batch))
             if notice := ready.step.take_notice():
                 yield notice
             if len(losses) < every and step + 1 < steps:

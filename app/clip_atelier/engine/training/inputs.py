@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 import torch
@@ -53,6 +54,8 @@ class TrainingInputs:
         self._image_rows: dict[tuple[int, int], int] = {}
         self._images = torch.zeros(0)
         self._pixels: Tensor | None = None
+        self._fetched: dict[Batch, Future[Tensor]] = {}
+        self._fetching = ThreadPoolExecutor(1, thread_name_prefix="fetch")
         self._text_rows: dict[str, int] = {}
         self._texts = torch.zeros(0)
         self._tokens = features.Tokens(clip, ())
@@ -130,6 +133,22 @@ class TrainingInputs:
         rows = self._image_rows
         return torch.tensor([rows[pair] for pair in pairs]).to(self.clip.device.place, non_blocking=True)
 
+    def fetch_ahead(self, batch: Batch) -> None:
+        """Begins to bring a batch's pictures together while the step before it is computed.
+
+        Nothing is done where pictures are kept on the device or not computed from. Of earlier batches only the last one
+        asked for stays, so two batches are held at most.
+        """
+        if self.image_cut or self._pixels is not None or batch in self._fetched:
+            return
+        kept = list(self._fetched.items())[-1:]
+        self._fetched = dict(kept) | {batch: self._fetching.submit(self._fetch, batch)}
+
+    def _fetch(self, batch: Batch) -> Tensor:
+        """The pictures [B, ...] of a batch; in pinned memory for a graphics card, which then copies while it computes."""
+        pixels = torch.from_numpy(self.pictures.batch(batch.indices, batch.views))
+        return pixels.pin_memory() if self.clip.device.kind == "cuda" else pixels
+
     def images(self, batch: Batch, rows: slice) -> Tensor:
         """Embeddings [B, dim] of part of a batch, with gradients where the tower is adapted."""
         indices, views = batch.indices[rows], batch.views[rows]
@@ -138,6 +157,8 @@ class TrainingInputs:
         elif self._pixels is not None:
             chosen = self._rows(list(zip(indices, views, strict=True)))
             x = self.clip.pixels(self._pixels.index_select(0, chosen))
+        elif (fetched := self._fetched.get(batch)) is not None:
+            x = self.clip.pixels(fetched.result()[rows])
         else:
             x = self.clip.pixels(torch.from_numpy(self.pictures.batch(indices, views)))
         return self.clip.image(x, self.image_cut)

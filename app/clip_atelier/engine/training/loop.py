@@ -201,6 +201,7 @@ class Loop:
                 return stopped
             step = self.state.step
             batch = self.batches.at(step)
+            self.inputs.fetch_ahead(self.batches.at(step + 1))
             losses.append(self.train_step.step(step, batch))
             if notice := self.train_step.take_notice():
                 yield notice
@@ -376,12 +377,11 @@ class Loop:
         return self.inputs.items[held.questions.indices[row]]
 
     def _save(self) -> Work[None]:
-        step = self.state.step
-        if step == 0:
+        if (step := self.state.step) == 0:
             return
         state = replace(self.state, extra=self.train_step.scaler.state_dict())
-        path = checkpoints.save(self.checkpoints, state, self.adapter.state(), self.train_step.state())
-        yield Saved(step=step, path=str(path), best=step == state.best_step)
+        saved = checkpoints.save(self.checkpoints, state, self.adapter.state(), self.train_step.state())
+        yield Saved(step=step, path=str(saved), best=step == state.best_step)
 
     def take_best(self) -> Work[int]:
         """Puts the best checkpoint's update into the model and returns its step.
