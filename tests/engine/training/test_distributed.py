@@ -50,9 +50,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
 
 
 def assert_same(name: str, matrix: torch.Tensor, expected: torch.Tensor) -> None:
-    """One millionth of the matrix, as a whole: AdamW makes the rounding of a single small gradient as large as any other."""
+    """Ten millionths of the matrix, as a whole: AdamW makes the rounding of a single small gradient as large as any other."""
     apart = torch.linalg.vector_norm(matrix - expected)
-    assert apart <= 1e-6 * torch.linalg.vector_norm(expected).clamp(min=1.0), (name, float(apart))
+    assert apart <= 1e-5 * torch.linalg.vector_norm(expected).clamp(min=1.0), (name, float(apart))
 
 
 @pytest.mark.parametrize(
