@@ -22,10 +22,10 @@ from clip_atelier.gui.workers import Lanes
 class _PatientBot(QtBot):
     """Waits longer than the tests say before it gives up: they run side by side, on machines of any speed."""
 
-    def waitUntil(self, callback: Callable[[], bool | None], *, timeout: int = LONG) -> None:
+    def waitUntil(self, callback: Callable[[], bool | None], *, timeout: int = LONG) -> None:  # noqa: N802 - Qt's own name
         super().waitUntil(callback, timeout=max(timeout, LONG))
 
-    def waitSignal(self, signal: Any, *, timeout: int = LONG, **rest: Any) -> Any:
+    def waitSignal(self, signal: Any, *, timeout: int = LONG, **rest: Any) -> Any:  # noqa: N802 - Qt's own name
         return super().waitSignal(signal, timeout=max(timeout, LONG), **rest)
 
 
