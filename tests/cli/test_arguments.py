@@ -27,7 +27,7 @@ def another_value(declared: Declared) -> Any:
     if declared.kind == "choices":
         return [next(value for value in declared.choices if [value] != list(declared.default))]
     if declared.kind == "text":
-        return "a {label}"
+        return "1" if declared.name == "train.layers_to_transform" else "a {label}"
     low = declared.minimum or 0
     value = low + 1 if declared.kind == "int" else low + 0.125
     return value + 1 if value in (declared.default, 1) else value

@@ -103,8 +103,8 @@ def first_targets(page: SettingsPage) -> Any:
 def test_towers_and_layers_are_chosen_by_mouse(page: SettingsPage, qtbot: QtBot) -> None:
     state, towers = page.app_model.state, page.pictures.towers
 
-    def click(name: str) -> None:
-        qtbot.mouseClick(towers, LEFT, pos=towers.parts()[name].center().toPoint())
+    def click(name: str, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        qtbot.mouseClick(towers, LEFT, keys, pos=towers.parts()[name].center().toPoint())
         settled(page, qtbot)
 
     count = towers.shown.layers["vision"]
@@ -116,6 +116,18 @@ def test_towers_and_layers_are_chosen_by_mouse(page: SettingsPage, qtbot: QtBot)
     assert painted(towers, "accent") < full
     click("vision.0")
     assert state.value("train.last_layers") == 0
+
+    # With Ctrl a layer by itself is left out, or chosen; all of them is said by none.
+    control = Qt.KeyboardModifier.ControlModifier
+    click("text.0", control)
+    assert settings.layer_numbers.parse(state.value("train.layers_to_transform")) == set(range(1, count))
+    assert towers.shown.adapted["text"] == towers.shown.adapted["vision"] == set(range(1, count))
+    click("vision.0", control)
+    assert state.value("train.layers_to_transform") == ""
+    click("text.0", control)
+    click(f"vision.{count - 1}")
+    assert (state.value("train.layers_to_transform"), state.value("train.last_layers")) == ("", 1)
+    click("vision.0")
 
     click("vision")
     assert state.value("train.towers") == "vision"

@@ -25,6 +25,7 @@ KINDS: list[dict[str, Any]] = [
     {"lora.use_dora": True},
     {"lora.use_dora": True, "lora.use_rslora": True, "train.towers": "vision"},
     {"train.last_layers": 1},
+    {"train.layers_to_transform": "0"},
     {
         "train.last_layers": 1,
         "lora.use_dora": True,
@@ -106,8 +107,10 @@ def test_a_step_computes_what_is_measured_and_the_form_counts_it(
         clip.tower(tower).eval()
     assert shapes.readout(clip.folder, adapter.settings).trainable == adapter.parameters
     inside = {name.split(".lora_")[0] for name in adapter.trainable if ".layer" in name}
-    if values.get("train.last_layers"):
-        assert all(".layers.1." in name or ".layer.1." in name for name in inside)
+    single = values.get("train.layers_to_transform")
+    if single or values.get("train.last_layers"):
+        number = single or "1"
+        assert all(f".layers.{number}." in name or f".layer.{number}." in name for name in inside)
         towers = {"text"} if values.get("train.towers") == "text" else {"text", "vision"}
         assert {name.split("_")[0] for name in inside} == towers
 

@@ -25,6 +25,8 @@ CONFIGURATIONS = [
     {"lora.bias": "lora_only", "train.temperature": "trained", "train.seed": 3},
     {"train.method": "layernorm", "train.towers": "text"},
     {"train.last_layers": 1, "lora.target_modules": "q_proj+fc2+visual_projection"},
+    {"train.layers_to_transform": "0", "lora.target_modules": "q_proj+fc2+visual_projection"},
+    {"train.method": "layernorm", "train.layers_to_transform": "1"},
     {"train.last_layers": 1, "train.towers": "text", "lora.use_dora": True},
     {"train.method": "layernorm", "train.last_layers": 1, "train.towers": "vision"},
 ]

@@ -134,6 +134,7 @@ class Queue:
             chosen.lora.target_modules,
             chosen.train.towers,
             chosen.train.last_layers,
+            chosen.train.layers_to_transform,
             chosen.lora.use_dora,
             chosen.train.method,
             chosen.train.epochs,

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from clip_atelier.engine.core import UserError, _
 from clip_atelier.engine.models.families import FAMILIES
 from clip_atelier.engine.models.family import ROLE_OF_TARGET, Layout, Role, Tower
 from clip_atelier.engine.models.weights import read_json, shapes_of, weight_files
@@ -45,7 +46,7 @@ class Target:
 def targets(shapes: dict[str, tuple[int, ...]], settings: Settings, layout: Layout) -> list[Target]:
     """The matrices that these settings adapt (LoRA)."""
     wanted = {ROLE_OF_TARGET[name] for name in settings.lora.target_modules}
-    first = _first_layers(shapes, settings, layout)
+    layers = _chosen_layers(shapes, settings, layout)
     chosen = []
     for name, shape in shapes.items():
         found = layout.matrix(name)
@@ -53,17 +54,36 @@ def targets(shapes: dict[str, tuple[int, ...]], settings: Settings, layout: Layo
             continue
         tower, role = found
         number = layout.number(name)
-        late = number is None or number >= first[tower]
-        if role in wanted and settings.train.towers in ("both", tower) and late:
+        if role in wanted and tower in layers and (number is None or number in layers[tower]):
             chosen.append(Target(name.removesuffix(".weight"), tower, role, shape[0], shape[1]))
     return chosen
 
 
-def _first_layers(shapes: dict[str, tuple[int, ...]], settings: Settings, layout: Layout) -> dict[Tower, int]:
-    """The first layer of each tower that is adapted."""
-    last = settings.train.last_layers
-    counts = _layer_counts(shapes, layout)
-    return {tower: max(0, count - last) if last else 0 for tower, count in counts.items()}
+def _chosen_layers(
+    shapes: dict[str, tuple[int, ...]], settings: Settings, layout: Layout
+) -> dict[Tower, frozenset[int]]:
+    """Numbers of the layers that are adapted, of each tower that is.
+
+    Raises:
+        UserError: a layer is chosen by number that neither of these towers has.
+    """
+    train = settings.train
+    counts = {t: n for t, n in _layer_counts(shapes, layout).items() if train.towers in ("both", t)}
+    single = train.layer_numbers
+    most = max(counts.values(), default=0)
+    if gone := sorted(number for number in single if number >= most):
+        raise UserError(
+            _("train.layers_to_transform: there is no layer {number}; this model has {count}, counted from 0.").format(
+                number=gone[0], count=most
+            ),
+            _("Choose layers from 0 to {last}.").format(last=most - 1),
+            "train.layers_to_transform",
+        )
+    last = train.last_layers
+    return {
+        tower: frozenset(range(max(0, count - last) if last else 0, count)) & (single or frozenset(range(count)))
+        for tower, count in counts.items()
+    }
 
 
 def _layer_counts(shapes: dict[str, tuple[int, ...]], layout: Layout) -> dict[Tower, int]:
@@ -123,13 +143,12 @@ def anatomy(folder: Path, settings: Settings) -> Anatomy:
 
 def norms(shapes: dict[str, tuple[int, ...]], settings: Settings, layout: Layout) -> dict[str, int]:
     """Sizes of the normalisation tensors that LayerNorm tuning trains; those outside of all layers always are."""
-    first = _first_layers(shapes, settings, layout)
+    layers = _chosen_layers(shapes, settings, layout)
     return {
         name: math.prod(shape)
         for name, shape in shapes.items()
-        if (tower := layout.norm_of(name))
-        and settings.train.towers in ("both", tower)
-        and ((number := layout.number(name)) is None or number >= first[tower])
+        if (tower := layout.norm_of(name)) in layers
+        and ((number := layout.number(name)) is None or number in layers[tower])
     }
 
 

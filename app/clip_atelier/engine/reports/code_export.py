@@ -108,7 +108,7 @@ def imports(
     own = set(more)
     if settings.train.temperature == "fixed" and not kind.added:
         own.add("import math")
-    if settings.train.last_layers:
+    if _chosen_layers(settings):
         own.add("import re")
     if own:
         yield from sorted(own, key=lambda line: (line.startswith("from"), line))
@@ -179,19 +179,35 @@ def optimizer(settings: Settings, left_out: str = "") -> Iterator[str]:
     yield ")"
 
 
+def _chosen_layers(settings: Settings) -> tuple[str, str] | None:
+    """Where not all layers are adapted: the line that names those that are, and the test of a layer's number."""
+    train = settings.train
+    if train.last_layers:
+        line = f"last = {train.last_layers}  # layers of each tower, counted from its end"
+        return line, "int(layer[1]) >= tower.num_hidden_layers - last"
+    if train.layer_numbers:
+        numbers = ", ".join(str(number) for number in sorted(train.layer_numbers))
+        return f"layers = {{{numbers}}}  # of each tower, counted from 0", "int(layer[1]) in layers"
+    return None
+
+
+_TOWER = "tower = model.config.vision_config if name.startswith('vision') else model.config.text_config"
+
+
 def _lora_config(settings: Settings, kind: Kind) -> Iterator[str]:
     values = settings.lora.peft_arguments
-    towers, last = settings.train.towers, settings.train.last_layers
+    towers = settings.train.towers
     pattern = kind.pattern(settings)
     chosen = _python(values["target_modules"])
-    if last:
-        yield f"last = {last}  # layers of each tower, counted from its end"
+    if layers := _chosen_layers(settings):
+        yield layers[0]
         yield "targets = []"
         yield "for name, _module in model.named_modules():"
         yield "    layer = re.search(r'\\.layers?\\.(\\d+)\\.', name)"
-        yield "    tower = model.config.vision_config if name.startswith('vision') else model.config.text_config"
+        if "tower" in layers[1]:
+            yield f"    {_TOWER}"
         yield f'    if re.fullmatch(r"{pattern}", name):'
-        yield "        if layer is None or int(layer[1]) >= tower.num_hidden_layers - last:"
+        yield f"        if layer is None or {layers[1]}:"
         yield "            targets.append(name)"
         chosen = "targets"
     elif kind.family != "clip":
@@ -223,17 +239,18 @@ def _lora_config(settings: Settings, kind: Kind) -> Iterator[str]:
 def _layernorm_config(settings: Settings) -> Iterator[str]:
     towers = settings.train.towers
     where = "" if towers == "both" else f" and name.startswith('{towers}_model.')"
-    if settings.train.last_layers:
-        yield f"last = {settings.train.last_layers}  # layers of each tower, counted from its end"
+    if layers := _chosen_layers(settings):
+        yield layers[0]
         yield ""
         yield ""
-        yield "def is_late(name):"
+        yield "def is_adapted(name):"
         yield "    layer = re.search(r'\\.layers?\\.(\\d+)\\.', name)"
-        yield "    tower = model.config.vision_config if name.startswith('vision') else model.config.text_config"
-        yield "    return layer is None or int(layer[1]) >= tower.num_hidden_layers - last"
+        if "tower" in layers[1]:
+            yield f"    {_TOWER}"
+        yield f"    return layer is None or {layers[1]}"
         yield ""
         yield ""
-        where += " and is_late(name)"
+        where += " and is_adapted(name)"
     yield "config = LNTuningConfig("
     yield "    target_modules=["
     yield "        name for name, module in model.named_modules()"

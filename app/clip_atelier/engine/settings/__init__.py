@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from clip_atelier.engine.core import N_, UserError, _
+from clip_atelier.engine.settings import layer_numbers
 from clip_atelier.engine.settings.data import DataSettings
 from clip_atelier.engine.settings.declare import Declared, Effect, declarations
 from clip_atelier.engine.settings.evaluation import EvaluationSettings
@@ -43,6 +44,7 @@ __all__ = [
     "build",
     "check",
     "flat",
+    "layer_numbers",
     "migrated",
     "preset_values",
     "recommended",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.settings import layer_numbers
 from clip_atelier.engine.settings.declare import Block, setting
 
 
@@ -58,6 +59,23 @@ class TrainSettings(Block):
         source="PEFT LoraConfig.layers_to_transform",
         ge=0,
         le=64,
+        advanced=True,
+    )
+    layers_to_transform: str = setting(
+        "",
+        affects=(
+            "learning",
+            "speed",
+        ),
+        title=N_("Single layers"),
+        summary=N_(
+            "Only these layers of each tower get an update, by number from 0, such as 0,3,7-9. Empty: all, or the last ones."
+        ),
+        detail=N_(
+            "For studies of what each layer knows: where “Last layers only” takes the end of a tower, this takes any of its "
+            "layers. A number that neither tower has is refused. The projections, which stand behind all layers, are not counted."
+        ),
+        source="PEFT LoraConfig.layers_to_transform",
         advanced=True,
     )
     initialization: Literal["pairs", "captions", "zero"] = setting(
@@ -363,10 +381,23 @@ class TrainSettings(Block):
         le=2**31 - 1,
     )
 
+    @field_validator("layers_to_transform")
+    @classmethod
+    def _numbers(cls, value: str) -> str:
+        layer_numbers.parse(value)
+        return value.strip()
+
+    @property
+    def layer_numbers(self) -> frozenset[int]:
+        """The single layers that are chosen, from 0; none where all or the last ones are adapted."""
+        return layer_numbers.parse(self.layers_to_transform)
+
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
         if self.pair_weight == 0 and self.text_weight == 0:
             raise ValueError(_("the weights of pairs and of captions cannot both be 0"))
         if self.chunk_size == 1:
             raise ValueError(_("a chunk holds at least 2 images"))
+        if self.layers_to_transform and self.last_layers:
+            raise ValueError(_("choose single layers or the last ones, not both"))
         return self

@@ -47,11 +47,13 @@ class Towers:
 class TowerPicture(QWidget):
     """The layers that learn are in the accent's colour; what enters stands below, what comes out above.
 
-    A click on a layer has it and all behind it learn, in each tower; on the first one, all layers. A click on a tower's
-    name has only that one learn, and both again. Keys: up and down for fewer and more layers, left and right for a tower.
+    A click on a layer has it and all behind it learn, in each tower; on the first one, all layers. With Ctrl a click adds
+    this one layer or takes it away, in each tower. A click on a tower's name has only that one learn, and both again.
+    Keys: up and down for fewer and more layers, left and right for a tower.
     """
 
     last_layers = Signal(int)  # how many, from the end; 0 for all
+    single_layers = Signal(object)  # frozenset of their numbers, from 0; never empty
     towers = Signal(str)  # "both", "vision" or "text"
     end = Signal(str)  # the tower whose end was clicked
 
@@ -180,22 +182,27 @@ class TowerPicture(QWidget):
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
-            self.choose(self._at(event.position()))
+            alone = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+            self.choose(self._at(event.position()), alone=alone)
 
-    def choose(self, name: str) -> None:
-        """Does what a click on a part does; see `parts`."""
+    def choose(self, name: str, *, alone: bool = False) -> None:
+        """Does what a click on a part does, with Ctrl (`alone`) for a layer by itself; see `parts`."""
         tower, _dot, part = name.partition(".")
         if not tower:
             return
         if not part:
-            alone = self.shown.learns(tower) and not self.shown.learns(_other(tower))
-            self.towers.emit("both" if alone else tower)
+            only = self.shown.learns(tower) and not self.shown.learns(_other(tower))
+            self.towers.emit("both" if only else tower)
         elif part == "end":
             self.end.emit(tower)
         else:
             if not self.shown.learns(tower):
                 self.towers.emit("both")
             number = int(part)
+            if alone:
+                now = frozenset().union(*self.shown.adapted.values())
+                self.single_layers.emit((now ^ {number}) or frozenset({number}))
+                return
             self.last_layers.emit(self.shown.layers[tower] - number if number else 0)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -230,7 +237,9 @@ class TowerPicture(QWidget):
             return _("Only this side learns, or both again")
         if part == "end":
             return _("The last matrix of this side, into the shared space: learns or not")
-        return _("Layer {number}: it and those behind it learn").format(number=int(part) + 1)
+        return _("Layer {number}: it and those behind it learn; with Ctrl, it alone learns or not").format(
+            number=int(part)
+        )
 
 
 def _other(tower: str) -> str:

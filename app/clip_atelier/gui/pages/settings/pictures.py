@@ -43,14 +43,18 @@ class Pictures(QWidget):
         self.trouble = Label(role="problem", wrap=True)
         layout = column(
             Label(N_("Which layers learn"), "strong"), self.towers,
-            Label(N_("Click a layer: it and those behind it learn. Click a name: that side alone."), "caption", wrap=True),
+            Label(
+                N_("Click a layer: it and those behind it learn. Ctrl and click: it alone. Click a name: that side alone."),
+                "caption", wrap=True,
+            ),
             theme.S, Label(N_("What is added to a matrix"), "strong"), self.which, self.matrix, self.words,
             self.trouble, None, gap=theme.S,
         )  # fmt: skip
         layout.setContentsMargins(0, 0, theme.S, 0)
         self.setLayout(layout)
         state = app_model.state
-        self.towers.last_layers.connect(lambda count: state.set_value("train.last_layers", count))
+        self.towers.last_layers.connect(self._choose_last)
+        self.towers.single_layers.connect(self._choose_single)
         self.towers.towers.connect(self._choose_towers)
         self.towers.end.connect(self._turn_end)
         self.which.edited.connect(self._draw_matrix)
@@ -135,6 +139,17 @@ class Pictures(QWidget):
                 )
             )
         self.words.show_literal(" ".join(parts))
+
+    def _choose_last(self, count: int) -> None:
+        self._app_model.state.set_value("train.layers_to_transform", "")
+        self._app_model.state.set_value("train.last_layers", count)
+
+    def _choose_single(self, numbers: frozenset[int]) -> None:
+        """These layers of each tower; all of them is said by naming none."""
+        most = max(self.towers.shown.layers.values(), default=0)
+        written = "" if len(numbers) == most else settings.layer_numbers.written(numbers)
+        self._app_model.state.set_value("train.last_layers", 0)
+        self._app_model.state.set_value("train.layers_to_transform", written)
 
     def _choose_towers(self, towers: str) -> None:
         """Only one side, or both. A side of which nothing is adapted yet begins with its end or its attention."""
