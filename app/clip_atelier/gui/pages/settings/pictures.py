@@ -52,7 +52,6 @@ class Pictures(QWidget):
         )  # fmt: skip
         layout.setContentsMargins(0, 0, theme.S, 0)
         self.setLayout(layout)
-        state = app_model.state
         self.towers.last_layers.connect(self._choose_last)
         self.towers.single_layers.connect(self._choose_single)
         self.towers.towers.connect(self._choose_towers)
