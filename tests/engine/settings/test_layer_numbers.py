@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import UserError
 from clip_atelier.engine.models import shapes
-from clip_atelier.engine.settings import layer_numbers
+from clip_atelier.engine.settings.layer_numbers import layers_of, layers_written
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,12 @@ from clip_atelier.engine.settings import layer_numbers
     [("", set()), ("0", {0}), ("0, 3, 7 - 9", {0, 3, 7, 8, 9}), ("2+1 5", {1, 2, 5}), ("3-3,3", {3})],
 )
 def test_numbers_and_ranges_are_read(text: str, numbers: set[int]) -> None:
-    assert layer_numbers.parse(text) == numbers
+    assert layers_of(text) == numbers
 
 
 @given(st.frozensets(st.integers(0, 99)))
 def test_what_is_written_reads_the_same(numbers: frozenset[int]) -> None:
-    assert layer_numbers.parse(layer_numbers.written(numbers)) == numbers
+    assert layers_of(layers_written(numbers)) == numbers
 
 
 @pytest.mark.parametrize("text", ["x", "4-2", "-1", "1.5", "1-", "1--2", "9999"])

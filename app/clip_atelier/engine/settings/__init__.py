@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from clip_atelier.engine.core import N_, UserError, _
-from clip_atelier.engine.settings import layer_numbers
 from clip_atelier.engine.settings.data import DataSettings
 from clip_atelier.engine.settings.declare import Declared, Effect, declarations
 from clip_atelier.engine.settings.evaluation import EvaluationSettings
 from clip_atelier.engine.settings.groups import GROUP_TITLES, Settings
 from clip_atelier.engine.settings.hardware import HardwareSettings
+from clip_atelier.engine.settings.layer_numbers import layers_written
 from clip_atelier.engine.settings.lora import TAKEN_AWAY, LoraSettings
 from clip_atelier.engine.settings.migrations import migrated
 from clip_atelier.engine.settings.model import ModelSettings
@@ -44,7 +44,7 @@ __all__ = [
     "build",
     "check",
     "flat",
-    "layer_numbers",
+    "layers_written",
     "migrated",
     "preset_values",
     "recommended",

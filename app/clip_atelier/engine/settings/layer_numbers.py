@@ -10,7 +10,7 @@ from clip_atelier.engine.core import _
 _PART = re.compile(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?")
 
 
-def parse(text: str) -> frozenset[int]:
+def layers_of(text: str) -> frozenset[int]:
     """The numbers, from 0; none where the text is empty.
 
     Raises:
@@ -30,8 +30,8 @@ def parse(text: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def written(numbers: Iterable[int]) -> str:
-    """The shortest text that `parse` reads as these numbers."""
+def layers_written(numbers: Iterable[int]) -> str:
+    """The shortest text that `layers_of` reads as these numbers."""
     spans: list[list[int]] = []
     for number in sorted(set(numbers)):
         if spans and number == spans[-1][1] + 1:

@@ -7,8 +7,8 @@ from typing import Literal, Self
 from pydantic import field_validator, model_validator
 
 from clip_atelier.engine.core import N_, _
-from clip_atelier.engine.settings import layer_numbers
 from clip_atelier.engine.settings.declare import Block, setting
+from clip_atelier.engine.settings.layer_numbers import layers_of
 
 
 class TrainSettings(Block):
@@ -384,13 +384,13 @@ class TrainSettings(Block):
     @field_validator("layers_to_transform")
     @classmethod
     def _numbers(cls, value: str) -> str:
-        layer_numbers.parse(value)
+        layers_of(value)
         return value.strip()
 
     @property
     def layer_numbers(self) -> frozenset[int]:
         """The single layers that are chosen, from 0; none where all or the last ones are adapted."""
-        return layer_numbers.parse(self.layers_to_transform)
+        return layers_of(self.layers_to_transform)
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:

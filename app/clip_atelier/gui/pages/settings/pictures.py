@@ -146,7 +146,7 @@ class Pictures(QWidget):
     def _choose_single(self, numbers: frozenset[int]) -> None:
         """These layers of each tower; all of them is said by naming none."""
         most = max(self.towers.shown.layers.values(), default=0)
-        written = "" if len(numbers) == most else settings.layer_numbers.written(numbers)
+        written = "" if len(numbers) == most else settings.layers_written(numbers)
         self._app_model.state.set_value("train.last_layers", 0)
         self._app_model.state.set_value("train.layers_to_transform", written)
 
