@@ -73,15 +73,16 @@ def _chosen_layers(
     most = max(counts.values(), default=0)
     if gone := sorted(number for number in single if number >= most):
         raise UserError(
-            _("train.layers_to_transform: there is no layer {number}; this model has {count}, counted from 0.").format(
-                number=gone[0], count=most
-            ),
+            _(
+                "train.layers_to_transform: there is no layer {number}; this model has {count}, counted from 0."
+            ).format(number=gone[0], count=most),
             _("Choose layers from 0 to {last}.").format(last=most - 1),
             "train.layers_to_transform",
         )
     last = train.last_layers
     return {
-        tower: frozenset(range(max(0, count - last) if last else 0, count)) & (single or frozenset(range(count)))
+        tower: frozenset(range(max(0, count - last) if last else 0, count))
+        & (single or frozenset(range(count)))
         for tower, count in counts.items()
     }
 
