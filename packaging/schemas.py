@@ -26,7 +26,7 @@ from clip_atelier.engine.runs import (
     RunSummary,
     TrainResult,
 )
-from clip_atelier.engine.search import BatchResult, IndexSummary, KeptSearches, SearchResult
+from clip_atelier.engine.search import BatchResult, IndexSummary, KeptSearches, SearchResult, Suggestions
 from clip_atelier.engine.training import Estimate
 from clip_atelier.engine.upkeep import Repaired, Verified
 
@@ -46,6 +46,7 @@ DOCUMENTS: Mapping[str, type[Record]] = {
     "protocol": Protocol,
     "protocol-run": ProtocolRepeat,
     "scan": ScanSummary,
+    "captions-suggest": Suggestions,
     "index": IndexSummary,
     "search": SearchResult,
     "searches": KeptSearches,

@@ -1,11 +1,11 @@
-"""`captions`: brings back what was overwritten of a folder's captions, and writes them for other programs."""
+"""`captions`: suggests captions, brings back what was overwritten of a folder's, and writes them for other programs."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from clip_atelier.cli.arguments import add_common, add_settings, given
+from clip_atelier.cli.arguments import add_common, add_lens, add_settings, given, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import table
 from clip_atelier.engine import settings
@@ -21,7 +21,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     export = what.add_parser(
         "export", help=_("write what a scan understands of the captions, for other programs")
     )
-    for one in (restore, backups, export):
+    suggest = what.add_parser(
+        "suggest", help=_("suggest captions for drawings that have none, and say how far they can be trusted")
+    )
+    for one in (restore, backups, export, suggest):
         add_common(one)
         one.add_argument("folder", type=Path, metavar=_("FOLDER"), help=_("the folder of drawings"))
     export.add_argument(
@@ -42,6 +45,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         ),
     )
     add_settings(export, ("data",))
+    suggest.add_argument(
+        "--count", type=int, default=5, metavar="N", help=_("how many suggestions for each drawing [5]")
+    )
+    suggest.add_argument(
+        "--write",
+        action="store_true",
+        help=_("save the first suggestion of every drawing where it is sure; captions restore takes it back"),
+    )
+    add_lens(suggest)
     restore.add_argument(
         "date", nargs="?", default="", metavar=_("DATE"), help=_("such as 2026-11-27 or “2026-11-27 05:50”")
     )
@@ -58,6 +70,8 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         )
     if args.what == "export":
         return _export(args, session)
+    if args.what == "suggest":
+        return _suggest(args, session)
     backups = CaptionBackups(session.home, args.folder)
     if args.what == "backups":
         kept = backups.list()
@@ -97,6 +111,31 @@ def _export(args: argparse.Namespace, session: Session) -> Outcome:
             captions=found.caption_count, images=len(found.items), file=paths.shown(args.out)
         ),
     )
+
+
+def _suggest(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine.models import Models
+    from clip_atelier.engine.search import suggest
+
+    if args.count < 1:
+        raise UserError(_("--count must be at least 1."))
+    work = suggest(args.folder, model_ref(args), Models(session.home), session.control, count=args.count)
+    found = session.drive(work)
+    said = _(
+        "Tried on {tried} drawings that have captions: the first suggestion was right for {first}, one of {count} for {among}."
+    ).format(tried=found.tried, first=found.first, count=found.count, among=found.among)
+    rows = [(one.path, _("sure") if one.sure else "", " · ".join(one.captions)) for one in found.drawings]
+    lines = [table((_("drawing"), "", _("suggestions")), rows), "", said]
+    if args.write:
+        from clip_atelier.engine.data import save_captions
+
+        edits = {one.path: one.captions[:1] for one in found.drawings if one.sure}
+        if edits:
+            saved = save_captions(args.folder, edits, session.home)
+            lines.append(_("Saved in {file}: {count}").format(file=paths.shown(saved.file), count=len(edits)))
+        else:
+            lines.append(_("No suggestion is sure; nothing was written."))
+    return Outcome(found.as_json(), "\n".join(lines))
 
 
 COMMAND = Command(

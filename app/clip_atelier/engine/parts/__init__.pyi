@@ -12,6 +12,7 @@ from .answers import kept_strength as kept_strength
 from .answers import share_of_folds as share_of_folds
 from .answers import switched_on as switched_on
 from .answers import used_parts as used_parts
+from .arrays import top_mean as top_mean
 from .asked_drawings import AskedDrawings as AskedDrawings
 from .asked_drawings import fitting as fitting
 from .card import CARD as CARD

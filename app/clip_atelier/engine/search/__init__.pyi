@@ -1,4 +1,5 @@
 from . import gallery as gallery
+from . import suggestions as suggestions
 from .embedding_store import EmbeddingStore as EmbeddingStore
 from .gallery import open_gallery as open_gallery
 from .kept_searches import KeptSearch as KeptSearch
@@ -20,3 +21,6 @@ from .results import BatchResult as BatchResult
 from .results import IndexSummary as IndexSummary
 from .results import SearchHit as SearchHit
 from .results import SearchResult as SearchResult
+from .suggestions import Suggestion as Suggestion
+from .suggestions import Suggestions as Suggestions
+from .suggestions import suggest as suggest

@@ -26,6 +26,7 @@ class CaptionBar(QWidget):
     """Undo, redo, and a menu of what is done to many drawings, each with its keys."""
 
     all_wanted = Signal()
+    suggestions_wanted = Signal()
 
     def __init__(self, table: CaptionTable) -> None:
         super().__init__()
@@ -50,6 +51,7 @@ class CaptionBar(QWidget):
         layout.setStretch(layout.indexOf(keys), 1)
         self.setLayout(layout)
         self._made: list[tuple[QAction, str]] = []
+        self._add(N_("Suggestions by the model…"), "Ctrl+G", self.suggestions_wanted.emit)
         self._add(N_("Find and replace…"), "Ctrl+H", self.find_and_replace)
         self._add(N_("Fill by template…"), "Ctrl+T", self.fill_by_template)
         self._add(N_("Use the caption of the current drawing for all chosen"), "Ctrl+D", self.copy_to_chosen)

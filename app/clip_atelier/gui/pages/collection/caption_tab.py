@@ -18,6 +18,7 @@ from clip_atelier.gui.pages.collection.caption_table import CaptionTable
 from clip_atelier.gui.pages.collection.earlier import EarlierCaptions
 from clip_atelier.gui.pages.collection.fault_strip import FaultStrip
 from clip_atelier.gui.pages.collection.remedies import changes_of, found_faults, language_named
+from clip_atelier.gui.pages.collection.suggesting import SuggestCaptions
 from clip_atelier.gui.widgets.layout import card, column, row
 from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 from clip_atelier.gui.workers import Job
@@ -58,6 +59,7 @@ class CaptionTab(QWidget):
         self.earlier = self.bar.earlier
         self.earlier.clicked.connect(self.show_earlier)
         self.bar.all_wanted.connect(lambda: self.show_only(()))
+        self.bar.suggestions_wanted.connect(self._on_suggestions)
         self.faults = FaultStrip(language_named)
         self.faults.wanted.connect(self._on_remedy)
         self.side = CaptionSide(app_model.store)
@@ -142,9 +144,24 @@ class CaptionTab(QWidget):
             self.show_only(fault.paths)
             self.table.setFocus()
             return
+        if remedy == "suggest":
+            self.suggest(fault.paths)
+            return
         values, words = changes_of(remedy, fault, self.table.captions)
         if self.table.captions.change(values, words):
             self._on_pause()
+
+    def _on_suggestions(self) -> None:
+        """For the chosen drawings; where only one is, for all that lack a caption of their own, else for that one."""
+        chosen = self.table.chosen
+        faulty = [path for fault in self.faults.faults for path in fault.paths]
+        self.suggest(chosen if len(chosen) > 1 or not faulty else ())
+
+    def suggest(self, wanted: Sequence[str]) -> None:
+        """Opens the dialog with captions for some drawings; for all that lack one where none is named."""
+        self.table.commit()
+        if self.table.captions.root is not None:
+            SuggestCaptions(self.app_model, self.table.captions, wanted, self).open()
 
     def show_only(self, paths_shown: Sequence[str]) -> None:
         """Shows only some drawings; none for all of them."""

@@ -29,7 +29,7 @@ _WORDS = {
 class FaultStrip(QWidget):
     """A line for each fault; a click shows the drawings or puts them right."""
 
-    wanted = Signal(str, object)  # the remedy ("show", "folder" or "leave out"), the fault
+    wanted = Signal(str, object)  # the remedy ("show", "suggest", "folder" or "leave out"), the fault
 
     def __init__(self, named: Callable[[str], str]) -> None:
         super().__init__()
@@ -55,11 +55,12 @@ class FaultStrip(QWidget):
             line = QWidget()
             buttons = [
                 self._button(N_("Show them"), "show", fault),
+                self._button(N_("Suggestions…"), "suggest", fault),
                 self._button(N_("From the folder"), "folder", fault),
                 self._button(N_("Leave them out"), "leave out", fault),
             ]
             # There is nothing to take where no drawing of the fault lies in a sub-folder.
-            buttons[1].setVisible(any("/" in path for path in fault.paths))
+            buttons[2].setVisible(any("/" in path for path in fault.paths))
             layout = row(Picture("triangle-alert", 16, "warning"), words, *buttons, gap=theme.XS)
             layout.setStretch(1, 1)
             line.setLayout(layout)

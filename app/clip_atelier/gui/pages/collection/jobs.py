@@ -10,8 +10,9 @@ from clip_atelier.engine.core import Control, Work
 from clip_atelier.gui.jobs import at_once
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.data import Backup, Collection, ColumnEdit, SavedCaptions
+    from clip_atelier.engine.data import Backup, Captioned, Collection, ColumnEdit, SavedCaptions
     from clip_atelier.engine.parts import TaughtList
+    from clip_atelier.engine.search import Suggestions
     from clip_atelier.gui.workers import Tools
 
 Make = Callable[["Tools", Control], Work[Any]]
@@ -62,6 +63,23 @@ def restore_captions(root: Path, backup: Backup) -> Make:
         return at_once(lambda: CaptionBackups(tools.home, root).restore(backup))
 
     return restore
+
+
+def suggest(
+    root: Path,
+    run: str,
+    model: str,
+    told: Mapping[str, Captioned],
+    wanted: Sequence[str],
+    tools: Tools,
+    control: Control,
+) -> Work[Suggestions]:
+    """Captions for drawings, by a run's model where there is one, else by a model alone."""
+    from clip_atelier.engine.search import ModelRef
+    from clip_atelier.engine.search import suggest as look
+
+    chosen = ModelRef(run) if run else ModelRef(model=model or None)
+    return look(root, chosen, tools.models, control, told=told, wanted=wanted)
 
 
 def teach(run: str, word: str, images: Sequence[Path], tools: Tools, control: Control) -> Work[TaughtList]:

@@ -1,0 +1,95 @@
+"""Captions suggested by the model, taken by keys and by mouse; every one can be taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hands import LONG
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+from test_captions import opened, saved
+
+from clip_atelier.engine.search import Suggestion, Suggestions
+from clip_atelier.gui.main_window import MainWindow
+from clip_atelier.gui.pages.collection.suggesting import SuggestCaptions
+from tiny import draw
+
+NAMES = ("IMG_1000.png", "IMG_1001.png", "IMG_1002.png")
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def tab(window: MainWindow, tmp_path: Path, tiny_clip: Path, qtbot: QtBot) -> Any:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for number, name in enumerate((*NAMES, "a.png", "b.png")):
+        draw(("circle", "square", "ring")[number % 3], "#33d", shift=number).convert("RGB").save(
+            folder / name
+        )
+    (folder / "metadata.csv").write_text("file_name,text\na.png,a red fox\nb.png,a red owl\n")
+    window.app_model.state.set_value("model.name", str(tiny_clip))
+    found = opened(window, folder, qtbot)
+    found.table.setFocus()
+    return found
+
+
+def dialog_of(tab: Any, qtbot: QtBot) -> SuggestCaptions:
+    (dialog,) = tab.findChildren(SuggestCaptions)
+    qtbot.waitUntil(lambda: dialog.found is not None, timeout=LONG)
+    return dialog
+
+
+def test_suggestions_are_taken_by_keys_and_every_step_is_undone(tab: Any, qtbot: QtBot) -> None:
+    captions = tab.table.captions
+    qtbot.waitUntil(lambda: len(tab.faults.faults) == 1, timeout=LONG)
+    qtbot.keyClick(tab.table, Qt.Key.Key_G, Qt.KeyboardModifier.ControlModifier)
+    dialog = dialog_of(tab, qtbot)
+    found = dialog.found
+    assert found is not None
+    assert [one.path for one in found.drawings] == list(NAMES)
+    assert all(len(one.captions) == 5 for one in found.drawings)
+    assert "2" in dialog.about.text(), "it says on how many drawings it was tried"
+
+    # A key takes one and goes on; the arrow keys only go.
+    qtbot.keyClick(dialog.takers[0], Qt.Key.Key_2)
+    assert captions.told(NAMES[0]).captions == (found.drawings[0].captions[1],)
+    assert dialog.current == found.drawings[1]
+    qtbot.keyClick(dialog.takers[0], Qt.Key.Key_Right)
+    assert dialog.current == found.drawings[2]
+    qtbot.keyClick(dialog.takers[0], Qt.Key.Key_Left)
+    # Digits that are typed are words, not keys.
+    qtbot.keyClicks(dialog.own, "fox 2")
+    qtbot.keyClick(dialog.own, Qt.Key.Key_Return)
+    assert captions.told(NAMES[1]).captions == ("fox 2",)
+    qtbot.mouseClick(dialog.takers[0], LEFT)
+    assert captions.told(NAMES[2]).captions == (found.drawings[2].captions[0],)
+    assert dialog.current is None
+    assert dialog.place.text() == "That was the last drawing."
+    for _step in range(3):
+        dialog.undo.click()
+    assert all(captions.told(name).captions == captions.saved(name).captions for name in NAMES)
+    captions.steps.redo()
+    dialog.shut.click()
+    saved(tab, qtbot)
+    assert captions.saved(NAMES[0]).captions == (found.drawings[0].captions[1],)
+
+
+def test_sure_ones_are_taken_all_at_once_and_a_fault_offers_suggestions(tab: Any, qtbot: QtBot) -> None:
+    captions = tab.table.captions
+    qtbot.waitUntil(lambda: len(tab.faults.faults) == 1, timeout=LONG)
+    tab.faults.wanted.emit("suggest", tab.faults.faults[0])
+    dialog = dialog_of(tab, qtbot)
+    assert dialog.all_sure.isHidden(), "two drawings are too few to call anything sure"
+    sure = tuple(
+        Suggestion(path=name, captions=(f"a {n}", "other"), sure=n != 1) for n, name in enumerate(NAMES)
+    )
+    dialog._on_found(Suggestions(folder="x", words=9, tried=20, first=18, among=20, count=5, drawings=sure))
+    assert dialog.all_sure.text() == "Take the first of all 2 sure ones"
+    qtbot.mouseClick(dialog.all_sure, LEFT)
+    assert [captions.told(name).captions for name in NAMES] == [("a 0",), ("IMG_1001",), ("a 2",)]
+    assert dialog.all_sure.isHidden()
+    captions.steps.undo()
+    assert captions.told(NAMES[0]).captions == ("IMG_1000",)
+    dialog.shut.click()
