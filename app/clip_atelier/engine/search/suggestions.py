@@ -185,7 +185,8 @@ def _word_scores(loaded: LoadedModel, gallery: Gallery, words: Sequence[str]) ->
     """How well each word fits each drawing, [N, M], less how near the word is to drawings of any kind."""
     texts = loaded.texts(list(words), loaded.strength)
     scores = np.asarray(gallery.adapted @ texts.T, np.float64)
-    return 2 * scores - top_mean(np.ascontiguousarray(scores.T), HUB)[None]
+    corrected: Scores = 2 * scores - top_mean(np.ascontiguousarray(scores.T), HUB)[None]
+    return corrected
 
 
 def _similar_scores(
