@@ -199,7 +199,7 @@ def _similar_scores(
     nearest = np.argsort(-near, axis=1, kind="stable")[:, :NEAREST]
     # Where nobody speaks for a caption, the words decide, far below.
     spread = float(np.ptp(by_words)) or 1.0
-    found = (by_words - by_words.max()) / spread - 1.0
+    found: Scores = (by_words - by_words.max()) / spread - 1.0
     for n, those in enumerate(nearest):
         votes: dict[int, float] = {}
         for other in those:
