@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clip_atelier.engine.analysis import FolderMap
 from clip_atelier.engine.core import Record
-from clip_atelier.engine.data import ScanSummary
+from clip_atelier.engine.data import ImportSummary, ScanSummary
 from clip_atelier.engine.evaluation import GainedForgotten, ModelComparison, WordChanges
 from clip_atelier.engine.experiments import GridTable, Protocol, ProtocolRepeat, TrainingQueue
 from clip_atelier.engine.parts import PartsRecord
@@ -47,6 +47,7 @@ DOCUMENTS: Mapping[str, type[Record]] = {
     "protocol-run": ProtocolRepeat,
     "scan": ScanSummary,
     "captions-suggest": Suggestions,
+    "import": ImportSummary,
     "index": IndexSummary,
     "search": SearchResult,
     "searches": KeptSearches,

@@ -12,6 +12,7 @@ from clip_atelier.cli.commands import (
     evaluate,
     export,
     grid,
+    importing,
     index,
     mapping,
     models,
@@ -33,6 +34,7 @@ from clip_atelier.cli.commands import (
 COMMANDS: tuple[Command, ...] = (
     scan.COMMAND,
     captions.COMMAND,
+    importing.COMMAND,
     estimate.COMMAND,
     crossval.COMMAND,
     train.COMMAND,

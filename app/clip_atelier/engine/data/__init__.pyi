@@ -25,6 +25,8 @@ from .image_cache import IN_MEMORY as IN_MEMORY
 from .image_cache import SEEN_ONCE as SEEN_ONCE
 from .image_cache import Fitted as Fitted
 from .image_cache import ImageCache as ImageCache
+from .importing import ImportSummary as ImportSummary
+from .importing import import_drawings as import_drawings
 from .opening import open_collection as open_collection
 from .opening import scan_cache_file as scan_cache_file
 from .records import Collection as Collection

@@ -93,8 +93,8 @@ def _told(file: Path, path: str, problems: list[Problem]) -> Iterator[Told]:
     if suffix in UNREAD:
         raise _Unknown(
             _(
-                "Captions in {suffix} files are not read. Save them as metadata.csv with file_name and text."
-            ).format(suffix=suffix)
+                "It may hold drawings and captions. To make a folder of them: clip-atelier import “{name}” --out FOLDER"
+            ).format(name=posixpath.basename(path))
         )
     try:
         text, _encoding = decoded(caption_tables.content_of(file, caption_tables.MAX_BYTES))
