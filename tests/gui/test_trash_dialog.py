@@ -100,7 +100,7 @@ def test_both_are_reached_from_the_rail_in_both_languages(window: MainWindow, qt
     for code, words in (("en", ["Trash…", "Report a problem…"]), ("ko", ["휴지통…", "문제 보고…"])):
         window.set_language(code)
         window.rail.more.click()
-        assert [action.text().partition("\t")[0] for action in window.more_menu.actions()] == words
+        assert [action.text() for action in window.more_menu.actions()][-2:] == words
         window.more_menu.close()
     assert window.rail.more.focusPolicy() & Qt.FocusPolicy.TabFocus
     assert i18n.language() == "ko"

@@ -135,6 +135,15 @@ def get_trainer_ready(tools: Tools, _control: Control) -> Work[None]:
     return at_once(lambda: None)
 
 
+def device_words(values: Mapping[str, Any], _tools: Tools, _control: Control) -> Work[str]:
+    """The name of the device that is computed on under these settings."""
+    from clip_atelier.engine.models import device
+
+    found = device.present()
+    wanted = values.get("hardware.device", "auto")
+    return at_once(lambda: device.Device(wanted if wanted in found else found[0], "fp32", "eager").title())
+
+
 def warm_up(_tools: Tools, _control: Control) -> Work[None]:
     """Imports what training and searching need."""
     from clip_atelier.engine.search import search  # noqa: F401

@@ -12,9 +12,7 @@ from PySide6.QtGui import (
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
-    QKeySequence,
     QResizeEvent,
-    QShortcut,
     QShowEvent,
 )
 from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
@@ -29,7 +27,7 @@ from clip_atelier.engine.core import (
 )
 from clip_atelier.engine.models import MODEL
 from clip_atelier.engine.runs import RUN
-from clip_atelier.gui import theme
+from clip_atelier.gui import theme, window_actions
 from clip_atelier.gui.drops import dropped_paths
 from clip_atelier.gui.more_menu import MoreMenu
 from clip_atelier.gui.pages import PAGES
@@ -64,11 +62,9 @@ class Rail(QFrame):
         self.setProperty("role", "rail")
         self.setFixedWidth(_RAIL)
         self.buttons: dict[str, Button] = {}
-        for number, page in enumerate(PAGES, 1):
+        for page in PAGES:
             button = Button(page.title, "rail", page.icon, tip=page.title, checkable=True)
             button.setAutoExclusive(True)
-            button.setShortcut(QKeySequence(f"Ctrl+{number}"))
-            button.retranslate()
             self.buttons[page.name] = button
         self.languages = Options(LANGUAGES)
         self.themes = Options(
@@ -76,7 +72,7 @@ class Rail(QFrame):
             icons={"light": "sun", "dark": "moon", "system": "monitor"},
         )
         self.glossary = Button(_GLOSSARY, "rail", "type", tip=_GLOSSARY)
-        self.more = Button("", "icon", "ellipsis", tip=N_("Trash, report a problem"))
+        self.more = Button("", "icon", "ellipsis", tip=N_("Help, trash, report a problem"))
         words = row(self.glossary, self.more, gap=0)
         words.setStretch(0, 1)
         for code, name in LANGUAGES.items():  # each in its own language, whatever the window speaks
@@ -167,10 +163,8 @@ class MainWindow(QWidget):
         self.undo = Undo(app_model, self.news)
         app_model.page_wanted.connect(self.show_page)
         app_model.state.changed.connect(self._on_state)
-        QShortcut(QKeySequence.StandardKey.Open, self, self.choose_folder)
-        QShortcut(QKeySequence.StandardKey.Quit, self, self.leave)
-        QShortcut(QKeySequence.StandardKey.Refresh, self, app_model.rescan)
-        QShortcut(QKeySequence.StandardKey.HelpContents, self, self.show_glossary)
+        window_actions.bind_all(self)
+        self.more_menu.fill()
         self._name_folder()
         self._place()
 
@@ -204,6 +198,17 @@ class MainWindow(QWidget):
         if not self._made:
             self.show_page(self.app_model.state.get("page"))
             self.pages.setFocus()
+
+    def do(self, action: str) -> None:
+        """Does one of `actions.ACTIONS`; turns to its page first."""
+        window_actions.do(self, action)
+
+    def show_setting(self, name: str) -> None:
+        """Turns to a setting's field."""
+        self.show_page("settings")
+        reveal = getattr(self.page("settings"), "reveal", None)
+        if reveal is not None:
+            reveal(name)
 
     # Language and theme
 

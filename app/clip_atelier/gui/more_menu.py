@@ -1,37 +1,35 @@
-"""What the window offers besides its pages: the trash and a report of a problem."""
+"""What the window offers besides its pages: finding anything, help, the trash and a report of a problem."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QMenu, QWidget
 
-from clip_atelier.engine.core import _
+from clip_atelier.gui.actions import bound
 from clip_atelier.gui.problem import ProblemDialog
 from clip_atelier.gui.trash import TrashDialog
 
 if TYPE_CHECKING:
     from clip_atelier.gui.app_model import AppModel
 
-_TRASH_KEYS = "Ctrl+Shift+T"
+ENTRIES = ("palette", "help", "about", "trash", "report-problem")
 
 
 class MoreMenu(QMenu):
-    """Filled whenever it opens, so that it speaks the language of now."""
+    """Shows some of the window's actions, with their keys."""
 
     def __init__(self, app_model: AppModel, window: QWidget) -> None:
         super().__init__(window)
         self._app_model = app_model
         self._window = window
-        self.aboutToShow.connect(self._fill)
-        QShortcut(QKeySequence(_TRASH_KEYS), window, self.show_trash)
 
-    def _fill(self) -> None:
-        self.clear()
-        trash = _("Trash…")  # inside an f-string it would not be found for translation
-        self.addAction(f"{trash}\t{QKeySequence(_TRASH_KEYS).toString()}", self.show_trash)
-        self.addAction(_("Report a problem…"), self.show_problem)
+    def fill(self) -> None:
+        """Takes the actions, once the window has them; they speak the language of now by themselves."""
+        for name in ENTRIES:
+            found = bound(self._window, name)
+            if found is not None:
+                self.addAction(found)
 
     def show_trash(self) -> None:
         """Opens the list of what was deleted."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QFrame, QMenu, QWidget
 from shiboken6 import isValid
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
+from clip_atelier.gui.actions import Bound
 from clip_atelier.gui.pages.collection.change_many import FillByTemplate, FindAndReplace
 from clip_atelier.gui.parts.large_pictures import LargePicture
 from clip_atelier.gui.widgets.layout import column, row
@@ -50,38 +50,20 @@ class CaptionBar(QWidget):
         layout = row(self.undo, self.redo, self.many, self.only, self.all, keys, self.earlier, gap=theme.XS)
         layout.setStretch(layout.indexOf(keys), 1)
         self.setLayout(layout)
-        self._made: list[tuple[QAction, str]] = []
-        self._add(N_("Suggestions by the model…"), "Ctrl+G", self.suggestions_wanted.emit)
-        self._add(N_("Find and replace…"), "Ctrl+H", self.find_and_replace)
-        self._add(N_("Fill by template…"), "Ctrl+T", self.fill_by_template)
-        self._add(N_("Use the caption of the current drawing for all chosen"), "Ctrl+D", self.copy_to_chosen)
-        self._add(N_("Clear the captions of the chosen drawings"), "Ctrl+Backspace", self.clear)
-        for button, keys_of in (
-            (self.undo, QKeySequence.StandardKey.Undo),
-            (self.redo, QKeySequence.StandardKey.Redo),
-        ):
-            action = QAction(table)
-            action.setShortcuts(keys_of)
-            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            action.triggered.connect(button.click)
-            table.addAction(action)
+        for name, do in (
+            ("suggest", self.suggestions_wanted.emit),
+            ("replace", self.find_and_replace), ("template", self.fill_by_template), ("same", self.copy_to_chosen),
+            ("clear", self.clear),
+        ):  # fmt: skip
+            self.menu.addAction(Bound(f"captions.{name}", table, do))
+        for name, button in (("undo", self.undo), ("redo", self.redo)):
+            Bound(f"captions.{name}", table, button.click, usable=button.isEnabled)
         self.tell_chosen(0)
         table.captions.steps.indexChanged.connect(self._show_steps)
         self._show_steps()
 
-    def _add(self, words: str, keys: str, do: object) -> None:
-        action = QAction(_(words), self.table)
-        action.setShortcut(QKeySequence(keys))
-        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        action.triggered.connect(do)
-        self.table.addAction(action)
-        self.menu.addAction(action)
-        self._made.append((action, words))
-
     def retranslate(self) -> None:
-        """The menu in the current language."""
-        for action, words in self._made:
-            action.setText(_(words))
+        """What the buttons tell, in the current language."""
         self._show_steps()
 
     def _show_steps(self, _index: int = 0) -> None:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import (
     QImage,
-    QKeySequence,
-    QShortcut,
     QShowEvent,
 )
 from PySide6.QtWidgets import QStackedWidget, QWidget
@@ -19,6 +17,7 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from clip_atelier.engine.core import N_, UserError, _, original, paths
 from clip_atelier.engine.search import KeptSearch
 from clip_atelier.gui import theme
+from clip_atelier.gui.actions import Bound
 from clip_atelier.gui.jobs import at_once
 from clip_atelier.gui.pages.search import jobs
 from clip_atelier.gui.pages.search.contact_sheet import Section, Sheet
@@ -159,8 +158,9 @@ class SearchPage(TakesPictures):
         self.actions_of_results = ResultActions(app_model, self, (self.base.view, self.adapted.view))
         self.actions_of_results.alike_wanted.connect(lambda files: self.search_by(*files))
         self.actions_of_results.part_wanted.connect(self.take_picture)
-        QShortcut(QKeySequence("Ctrl+Shift+V"), self, self.paste_picture)
-        QShortcut(QKeySequence.StandardKey.Find, self, self.words.setFocus)
+        Bound("search.paste", self, self.paste_picture)
+        Bound("search.words", self, self.words.setFocus)
+        Bound("search.draw", self, self.draw.click)
         app_model.runs_changed.connect(self._on_runs)
         app_model.asked_to_find.connect(lambda path: self.search_by(Path(path)))
         app_model.asked_for_words.connect(self.search_for)

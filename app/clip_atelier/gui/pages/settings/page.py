@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QWidget
 from clip_atelier.engine.core import N_, _
 from clip_atelier.engine.settings import PRESETS, recommended
 from clip_atelier.gui import theme
+from clip_atelier.gui.actions import Bound
 from clip_atelier.gui.form import Form
 from clip_atelier.gui.pages.settings.model_choice import ModelChoice
 from clip_atelier.gui.pages.settings.own_presets import OwnPresets
@@ -82,6 +83,7 @@ class SettingsPage(QWidget):
         whole.setStretch(0, 1)
         self.setLayout(whole)
 
+        Bound("settings.train", self, self.train.click, usable=self.train.isEnabled)
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(120)
@@ -109,6 +111,11 @@ class SettingsPage(QWidget):
             return False
         self.form.show_error(setting, message)
         return True
+
+    def reveal(self, setting: str) -> None:
+        """Turns to the field of a setting, and explains it."""
+        self.form.reveal(setting)
+        QTimer.singleShot(0, self, lambda: self.area.ensureWidgetVisible(self.form.rows[setting], 0, 80))
 
     def views(self) -> tuple[Tabs, ...]:
         """The tabs of the page, for pictures of all of it."""

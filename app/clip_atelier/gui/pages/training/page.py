@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, Event, Finished, UserError, paths
 from clip_atelier.gui import theme
+from clip_atelier.gui.actions import Bound, pressed
 from clip_atelier.gui.pages.training import jobs
 from clip_atelier.gui.pages.training.queue_card import QueueCard, plan_words
 from clip_atelier.gui.pages.training.run_menu import RunMenu
@@ -133,6 +134,10 @@ class TrainingPage(QWidget):
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)
 
+        for name, button in (
+            ("start", self.start), ("pause", self.pause), ("evaluate", self.evaluate), ("stop", self.stop), ("resume", self.resume),
+        ):
+            Bound(f"training.{name}", self, button.click, usable=pressed(button))
         app_model.asked_to_train.connect(self.begin)
         app_model.runs_changed.connect(self._on_runs)
         app_model.collection_changed.connect(self._on_buttons)
