@@ -96,7 +96,7 @@ _ALL = (
     Action("captions.next", N_("Next drawing"), ("Return",), "collection", of_list=True),
     Action("captions.field", N_("Next field"), ("Tab",), "collection", of_list=True),
     Action("captions.another", N_("Another caption for the same drawing"), ("Shift+Return",), "collection", of_list=True),
-    Action("suggestions.take", N_("Take the first, second or third suggestion"), ("1", "2", "3"), "collection", of_list=True),
+    Action("suggestions.take", N_("Take the first suggestion, or another by its number"), ("1", "2", "3", "4", "5"), "collection", of_list=True),
     Action("suggestions.back", N_("Back to the suggestion before"), ("Left",), "collection", of_list=True),
     Action("suggestions.skip", N_("Skip a suggestion"), ("Right",), "collection", of_list=True),
     Action("settings.train", N_("Train with these settings"), ("Ctrl+Return",), "settings"),
