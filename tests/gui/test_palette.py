@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QInputMethodEvent, QKeySequence, QShortcut
@@ -37,10 +35,10 @@ def choose(window: MainWindow, qtbot: QtBot, typed: str) -> str:
 
 
 @pytest.fixture
-def whole(window: MainWindow) -> Iterator[MainWindow]:
+def whole(window: MainWindow) -> MainWindow:
     for page in PAGES:
         window.page(page.name)
-    yield window
+    return window
 
 
 def test_every_key_of_the_window_comes_from_the_one_list(whole: MainWindow) -> None:
