@@ -94,7 +94,9 @@ def test_korean_is_found_while_a_syllable_is_still_being_typed(window: MainWindo
     qtbot.keyClick(palette.line, Qt.Key.Key_Escape)
 
 
-def test_arrows_move_while_typing_and_a_screen_reader_hears_what_it_is(window: MainWindow, qtbot: QtBot) -> None:
+def test_arrows_move_while_typing_and_a_screen_reader_hears_what_it_is(
+    window: MainWindow, qtbot: QtBot
+) -> None:
     palette = opened(window, qtbot)
     assert palette.line.accessibleName()
     assert palette.list.accessibleName()
@@ -128,7 +130,16 @@ def test_f1_lists_every_key_and_the_licences_can_be_read(window: MainWindow, qtb
     qtbot.waitUntil(lambda: shown.about.device.text() not in ("", "Looking…"))
     shown.tabs.choose("licences")
     works = [shown.licences.list.item(row).text() for row in range(shown.licences.list.count())]
-    for wanted in ("CLIP Atelier", "fonts", "icons", "models/starter", "samples/emoji", "control-set", "torch", "PySide6_Essentials"):
+    for wanted in (
+        "CLIP Atelier",
+        "fonts",
+        "icons",
+        "models/starter",
+        "samples/emoji",
+        "control-set",
+        "torch",
+        "PySide6_Essentials",
+    ):
         assert any(wanted in work for work in works), wanted
     for row in range(shown.licences.list.count()):
         shown.licences.list.setCurrentRow(row)

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QFormLayout, QHBoxLayout, QListWidget, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QListWidget,
+    QPlainTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import jobs, theme
@@ -39,7 +47,9 @@ def licence_files() -> dict[str, Path]:
     found: dict[str, Path] = {}
     resources = paths.resources()
     for file in sorted((resources.parent / "packaging" / "licences").glob("*.txt")):
-        found[file.stem] = file  # where the program is not installed, the notices of the installer are not there yet
+        found[file.stem] = (
+            file  # where the program is not installed, the notices of the installer are not there yet
+        )
     for folder in (resources.parent, resources.parent.parent):
         for name, title in (("LICENSE", paths.APP_NAME), ("THIRD_PARTY_NOTICES.txt", "Qt, PyTorch, …")):
             if (folder / name).is_file():
@@ -57,11 +67,19 @@ def package_licences() -> dict[str, list[Path | str]]:
 
     found: dict[str, list[Path | str]] = {}
     for one in distributions():
-        texts: list[Path | str] = [Path(str(file.locate())) for file in one.files or () if _is_licence(file.name)]
-        texts = [file for file in texts if isinstance(file, Path) and file.suffix not in (".py", ".pyc") and file.is_file()]
+        texts: list[Path | str] = [
+            Path(str(file.locate())) for file in one.files or () if _is_licence(file.name)
+        ]
+        texts = [
+            file
+            for file in texts
+            if isinstance(file, Path) and file.suffix not in (".py", ".pyc") and file.is_file()
+        ]
         facts = one.metadata
         named = [
-            f"{what}: {facts[what]}" for what in ("License-Expression", "License", "Home-page", "Project-URL") if facts[what]
+            f"{what}: {facts[what]}"
+            for what in ("License-Expression", "License", "Home-page", "Project-URL")
+            if facts[what]
         ]
         if texts or named:
             found.setdefault(f"{facts['Name']} {one.version}", texts or ["\n".join(named)])
@@ -132,7 +150,11 @@ class Help(QDialog):
                 lines.addLayout(line)
         lines.addSpacing(theme.M)
         lines.addWidget(
-            Label(N_("Tab and Shift+Tab go from one control to the next, Space presses, Esc closes."), "muted", wrap=True)
+            Label(
+                N_("Tab and Shift+Tab go from one control to the next, Space presses, Esc closes."),
+                "muted",
+                wrap=True,
+            )
         )
         lines.addStretch(1)
         holder = QWidget()

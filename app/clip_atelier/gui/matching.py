@@ -6,7 +6,29 @@ import difflib
 from collections.abc import Iterable
 
 _FIRST = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
-_MIDDLE = ("ㅏ", "ㅐ", "ㅑ", "ㅒ", "ㅓ", "ㅔ", "ㅕ", "ㅖ", "ㅗ", "ㅗㅏ", "ㅗㅐ", "ㅗㅣ", "ㅛ", "ㅜ", "ㅜㅓ", "ㅜㅔ", "ㅜㅣ", "ㅠ", "ㅡ", "ㅡㅣ", "ㅣ")
+_MIDDLE = (
+    "ㅏ",
+    "ㅐ",
+    "ㅑ",
+    "ㅒ",
+    "ㅓ",
+    "ㅔ",
+    "ㅕ",
+    "ㅖ",
+    "ㅗ",
+    "ㅗㅏ",
+    "ㅗㅐ",
+    "ㅗㅣ",
+    "ㅛ",
+    "ㅜ",
+    "ㅜㅓ",
+    "ㅜㅔ",
+    "ㅜㅣ",
+    "ㅠ",
+    "ㅡ",
+    "ㅡㅣ",
+    "ㅣ",
+)
 _LAST = ("", "ㄱ", "ㄲ", "ㄱㅅ", "ㄴ", "ㄴㅈ", "ㄴㅎ", "ㄷ", "ㄹ", "ㄹㄱ", "ㄹㅁ", "ㄹㅂ", "ㄹㅅ", "ㄹㅌ", "ㄹㅍ", "ㄹㅎ", "ㅁ", "ㅂ", "ㅂㅅ", "ㅅ", "ㅆ", "ㅇ", "ㅈ", "ㅊ", "ㅋ", "ㅌ", "ㅍ", "ㅎ")  # fmt: skip
 _PAIRS = {"ㄳ": "ㄱㅅ", "ㄵ": "ㄴㅈ", "ㄶ": "ㄴㅎ", "ㄺ": "ㄹㄱ", "ㄻ": "ㄹㅁ", "ㄼ": "ㄹㅂ", "ㄽ": "ㄹㅅ", "ㄾ": "ㄹㅌ", "ㄿ": "ㄹㅍ", "ㅀ": "ㄹㅎ", "ㅄ": "ㅂㅅ"}  # fmt: skip
 _FROM, _TO = 0xAC00, 0xD7A3
@@ -78,7 +100,10 @@ def ranked(wanted: str, names: Iterable[tuple[str, ...]]) -> list[int]:
     """
     known = list(names)
     scores = [
-        (max((score(wanted, name) - 0.3 * number for number, name in enumerate(several)), default=_NONE), -index)
+        (
+            max((score(wanted, name) - 0.3 * number for number, name in enumerate(several)), default=_NONE),
+            -index,
+        )
         for index, several in enumerate(known)
     ]
     found = [(-index, value) for value, index in sorted(scores, reverse=True) if value > _NONE]

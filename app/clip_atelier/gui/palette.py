@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QInputMethodEvent, QKeyEvent, QPainter
-from PySide6.QtWidgets import QDialog, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import QDialog, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, _, i18n, paths
@@ -64,7 +64,9 @@ def entries(window: MainWindow) -> list[Entry]:
 
 
 def _actions(window: MainWindow) -> list[Entry]:
-    pages, everywhere, others = [], [], []
+    pages: list[Entry] = []
+    everywhere: list[Entry] = []
+    others: list[Entry] = []
     titles = {page.name: page.title for page in PAGES}
     for action in ACTIONS.values():
         if action.of_list or action.name == "palette":
@@ -112,7 +114,8 @@ def _presets(window: MainWindow) -> list[Entry]:
     known = [(name, _(preset.title), preset.title) for name, preset in settings.PRESETS.items()]
     own = [(own_preset(name), name, name) for name in window.app_model.state.own_presets]
     return [
-        Entry(title, _("Preset"), partial(choose, name), (plain, name)) for name, title, plain in [*known, *own]
+        Entry(title, _("Preset"), partial(choose, name), (plain, name))
+        for name, title, plain in [*known, *own]
     ]
 
 
@@ -176,16 +179,16 @@ class _Lines(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         entry: Entry = index.data(Qt.ItemDataRole.UserRole)
-        widget = cast(QWidget, option.widget)
+        widget = option.widget
         t = theme.tokens(widget.palette())
-        area = cast(QRect, option.rect).adjusted(theme.M, 0, -theme.M, 0)
+        area = option.rect.adjusted(theme.M, 0, -theme.M, 0)
         painter.save()
         if option.state & QStyle.StateFlag.State_Selected:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setBrush(QColor(t.accent_soft))
             painter.setPen(QColor(t.accent))
             painter.drawRoundedRect(
-                cast(QRect, option.rect).adjusted(2, 1, -3, -2), theme.RADIUS_SMALL, theme.RADIUS_SMALL
+                option.rect.adjusted(2, 1, -3, -2), theme.RADIUS_SMALL, theme.RADIUS_SMALL
             )
         metrics = widget.fontMetrics()
         side = " · ".join(part for part in (entry.kind, entry.keys) if part)
@@ -240,14 +243,14 @@ class Palette(QDialog):
         layout.setStretch(1, 1)
         layout.setContentsMargins(theme.L, theme.L, theme.L, theme.M)
         self.setLayout(layout)
-        self.line.typed.connect(self.find)
+        self.line.typed.connect(self.look_for)
         self.line.returnPressed.connect(self.choose)
         self.list.activated.connect(lambda _index: self.choose())
         self.list.clicked.connect(lambda _index: self.choose())
-        self.find("")
+        self.look_for("")
         self.line.setFocus()
 
-    def find(self, wanted: str) -> None:
+    def look_for(self, wanted: str) -> None:
         """Shows what answers what was typed; before anything is typed, what is done most."""
         if wanted.strip():
             order = ranked(wanted, [(entry.title, *entry.also) for entry in self._entries])

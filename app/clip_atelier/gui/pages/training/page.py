@@ -135,7 +135,11 @@ class TrainingPage(QWidget):
         self.setLayout(layout)
 
         for name, button in (
-            ("start", self.start), ("pause", self.pause), ("evaluate", self.evaluate), ("stop", self.stop), ("resume", self.resume),
+            ("start", self.start),
+            ("pause", self.pause),
+            ("evaluate", self.evaluate),
+            ("stop", self.stop),
+            ("resume", self.resume),
         ):
             Bound(f"training.{name}", self, button.click, usable=pressed(button))
         app_model.asked_to_train.connect(self.begin)
