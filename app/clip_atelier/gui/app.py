@@ -19,6 +19,8 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from clip_atelier.engine.core import PrivateFormatter, _, i18n, paths
 from clip_atelier.gui import jobs
 from clip_atelier.gui.app_model import AppModel
+from clip_atelier.gui.desk import of_this_system
+from clip_atelier.gui.long_work import LongWork
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.state import WindowState
 from clip_atelier.gui.theme import Theme
@@ -61,6 +63,7 @@ def main(home: Path | None = None, folder: Path | None = None, language: str | N
     main_window = MainWindow(app_model)
     _catch_all(app_model)
     timer = _listen_to_signals(main_window)
+    LongWork(app_model, main_window, main_window.compute.bar, of_this_system(main_window))
     main_window.show()
     if sys.platform == "darwin":  # a filter in Python sees every event, so only where it is needed
         app.installEventFilter(_Opener(main_window))

@@ -45,6 +45,7 @@ class AppModel(QObject):
     asked_for_words = Signal(str)  # to be searched for
     deleted = Signal(object)  # a list of what was put into the trash
     restored = Signal(object)  # the kinds of what was taken out again
+    paused_changed = Signal()  # work was paused, or goes on, without anybody having pressed the button
     words_taught = Signal(str)  # a run's own words changed; its id
 
     def __init__(self, state: WindowState, lanes: Lanes, theme: Theme) -> None:

@@ -61,6 +61,18 @@ class HardwareSettings(Block):
         step=1,
         advanced=True,
     )
+    pause_on_battery: bool = setting(
+        False,
+        affects=("process",),
+        title=N_("Pause on battery"),
+        summary=N_(
+            "The window pauses a training while the computer runs on battery, and goes on when it is plugged in."
+        ),
+        detail=N_(
+            "Nothing is lost by a pause. “Go on” trains on battery all the same, until the computer was plugged in and out again. "
+            "The command line does not pause."
+        ),
+    )
     own_process: bool = setting(
         True,
         affects=("process",),

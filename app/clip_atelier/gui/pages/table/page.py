@@ -130,6 +130,7 @@ class TablePage(QWidget):
         self.queue.go_on.connect(self._on_go_on)
         self.queue.leave.connect(self._on_leave)
         self.queue.news.connect(app_model.read_runs)
+        app_model.paused_changed.connect(self.queue.refresh)
         self.task.edited.connect(self._on_direction)
         self.measure.edited.connect(self._on_measure)
         self.view.chosen.connect(self._on_chosen)

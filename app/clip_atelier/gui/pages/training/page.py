@@ -144,6 +144,7 @@ class TrainingPage(QWidget):
             Bound(f"training.{name}", self, button.click, usable=pressed(button))
         app_model.asked_to_train.connect(self.begin)
         app_model.runs_changed.connect(self._on_runs)
+        app_model.paused_changed.connect(self.refresh)
         app_model.collection_changed.connect(self._on_buttons)
         app_model.lanes.compute.busy_changed.connect(lambda _busy: self._on_buttons())
         app_model.state.changed.connect(self._on_state)
