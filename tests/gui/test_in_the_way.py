@@ -69,7 +69,7 @@ def test_on_the_smallest_screen_pages_scroll_and_the_main_action_is_seen(
     actions: dict[str, Callable[[Any], QWidget]] = {
         "collection": lambda page: page.onward,
         "settings": lambda page: page.train,
-        "training": lambda page: page.start if page.start.isVisible() else page.empty.start,
+        "training": lambda page: page.start if page.start.isVisible() else page.begin_here,
         "search": lambda page: page.words,
     }
     for entry in PAGES:

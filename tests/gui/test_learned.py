@@ -62,7 +62,7 @@ def test_both_are_measured_shown_and_there_at_the_next_start(
     page = learned(window, qtbot)
     qtbot.waitUntil(page.strengths.measurement.start.isEnabled, timeout=10_000)
     assert page.strengths.stack.currentIndex() == 0
-    assert page.strengths.nothing.text() == "Not measured yet for this training."
+    assert page.strengths.beginning.about.text() == "Not measured yet for this training."
     qtbot.mouseClick(page.strengths.measurement.start, LEFT)
     page.words.measure()
     assert page.words.measurement.words.full_text() == "Waiting for other work to end…"
@@ -103,7 +103,7 @@ def test_without_a_run_there_is_nothing_to_measure(window: MainWindow, qtbot: Qt
     assert isinstance(page, LearnedPage)
     qtbot.waitUntil(lambda: not window.app_model.lanes.files.busy, timeout=10_000)
     assert not page.strengths.measurement.start.isEnabled()
-    assert page.words.nothing.text() == "Train first. The result can be looked at here when it is done."
+    assert page.words.beginning.missing.text() == "It begins with a folder of drawings."
 
 
 def test_a_missing_probe_is_told_in_the_window(

@@ -96,7 +96,7 @@ def test_a_word_is_taught_renamed_and_forgotten(
     words.forget.click()
     qtbot.waitUntil(lambda: words.stack.currentIndex() == 0, timeout=10_000)
     assert taught.listed(home, run).words == ()
-    assert words.nothing.text().startswith("No word was taught to this training yet.")
+    assert words.beginning.about.text().startswith("No word was taught to this training yet.")
 
 
 def test_without_a_run_of_this_collection_nothing_can_be_taught(

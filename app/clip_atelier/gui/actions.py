@@ -69,6 +69,7 @@ _ALL = (
     Action("palette", N_("Find anything…"), ("Ctrl+K",)),
     Action("help", N_("Help and keyboard shortcuts"), (_Standard.HelpContents,)),
     Action("glossary", N_("Glossary"), ("Shift+F1",)),
+    Action("guide", N_("Show me around")),
     Action("about", N_("About CLIP Atelier")),
     *(Action(of_page(page.name), page.title, (f"Ctrl+{number}",)) for number, page in enumerate(PAGES, 1)),
     Action("open-folder", N_("Open a folder…"), (_Standard.Open,)),

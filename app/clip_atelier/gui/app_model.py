@@ -47,6 +47,7 @@ class AppModel(QObject):
     restored = Signal(object)  # the kinds of what was taken out again
     paused_changed = Signal()  # work was paused, or goes on, without anybody having pressed the button
     words_taught = Signal(str)  # a run's own words changed; its id
+    guide_wanted = Signal()  # to be shown around
 
     def __init__(self, state: WindowState, lanes: Lanes, theme: Theme) -> None:
         super().__init__()

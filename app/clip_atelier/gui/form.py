@@ -74,7 +74,8 @@ class Row(QFrame):
         self.title.setMinimumWidth(40)
         control.setAccessibleName(_(declared.title))
         self.unit = Label(declared.unit, "muted")
-        self.unit.setVisible(bool(declared.unit))
+        if not declared.unit:
+            self.unit.hide()
         self.back = Button("", "icon", "rotate-ccw", tip=N_("Changed from the preset. Click to put it back."))
         self.back.setFixedSize(26, 26)
         policy = self.back.sizePolicy()
@@ -130,7 +131,8 @@ class Section(QWidget):
         self.more = Button("", "quiet", "chevron-right", checkable=True)
         self.folded = box(*advanced, gap=theme.XL)
         self.folded.hide()
-        self.more.setVisible(bool(advanced))
+        if not advanced:
+            self.more.hide()
         self.more.toggled.connect(self._fold)
         self._advanced = advanced
         self.setLayout(

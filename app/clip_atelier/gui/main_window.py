@@ -29,6 +29,7 @@ from clip_atelier.engine.models import MODEL
 from clip_atelier.engine.runs import RUN
 from clip_atelier.gui import theme, window_actions
 from clip_atelier.gui.drops import dropped_paths
+from clip_atelier.gui.guide import Guide
 from clip_atelier.gui.more_menu import MoreMenu
 from clip_atelier.gui.pages import PAGES
 from clip_atelier.gui.parts.drawing_question import what_about
@@ -161,6 +162,7 @@ class MainWindow(QWidget):
         app_model.trouble.connect(self.tell)
         app_model.news.connect(self.news.tell)
         self.undo = Undo(app_model, self.news)
+        self.guide = Guide(self)
         app_model.page_wanted.connect(self.show_page)
         app_model.state.changed.connect(self._on_state)
         window_actions.bind_all(self)
@@ -198,6 +200,11 @@ class MainWindow(QWidget):
         if not self._made:
             self.show_page(self.app_model.state.get("page"))
             self.pages.setFocus()
+            self.guide.again()
+
+    def show_around(self) -> None:
+        """Begins the tour, or begins it again."""
+        self.guide.begin()
 
     def do(self, action: str) -> None:
         """Does one of `actions.ACTIONS`; turns to its page first."""

@@ -13,7 +13,7 @@ from clip_atelier.gui.trash import TrashDialog
 if TYPE_CHECKING:
     from clip_atelier.gui.app_model import AppModel
 
-ENTRIES = ("palette", "help", "about", "trash", "report-problem")
+ENTRIES = ("palette", "help", "guide", "about", "trash", "report-problem")
 
 
 class MoreMenu(QMenu):

@@ -23,6 +23,7 @@ def bind_all(window: MainWindow) -> None:
     Bound("palette", window, partial(show_palette, window))
     Bound("help", window, partial(show_help, window))
     Bound("glossary", window, window.show_glossary)
+    Bound("guide", window, window.show_around)
     Bound("about", window, partial(show_help, window, "about"))
     Bound("open-folder", window, window.choose_folder)
     Bound("open-sample", window, partial(_open_sample, window))

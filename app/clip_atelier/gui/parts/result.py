@@ -43,7 +43,8 @@ class Result(QWidget):
         SpokenName(self.measure, N_("Measure"))
         self._chosen = not own_measure  # whether a measure was chosen by hand, and stays
         self.measure.edited.connect(self._on_measure)
-        self.measure.setVisible(own_measure)
+        if not own_measure:
+            self.measure.hide()
         self.questions = QuestionLines()
         top = row(self.verdict, self.measure, gap=theme.L)
         top.setStretch(0, 1)

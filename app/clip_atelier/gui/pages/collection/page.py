@@ -156,6 +156,10 @@ class CollectionPage(QWidget):
         whole.setLayout(layout)
         return whole
 
+    def landmark(self) -> QWidget:
+        """What a newcomer is pointed to here: how to begin, else how to go on."""
+        return self.onward if self.app_model.collection is not None else self.welcome.buttons
+
     def views(self) -> tuple[Tabs, ...]:
         """The tabs of the page, for pictures of all of it."""
         return (self.tabs,)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QProgressBar, QWidget
 
 from clip_atelier.engine.core import N_, Event, ProblemFound, Progress, UserError, paths
 from clip_atelier.gui import theme
+from clip_atelier.gui.parts.beginning import FolderButtons
 from clip_atelier.gui.widgets.layout import box, clear, column, row
 from clip_atelier.gui.widgets.text import Button, Label, Picture
 
@@ -24,10 +25,10 @@ class Welcome(QWidget):
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
         self._app_model = app_model
-        self.open = Button(N_("Open a folder…"), "primary", "folder-open")
-        self.sample = Button(N_("Try the sample collection"), "plain", "sparkles")
-        self.open.clicked.connect(lambda: app_model.ask_for_folder(self))
-        self.sample.clicked.connect(app_model.open_sample)
+        self.buttons = FolderButtons(app_model)
+        self.open, self.sample = self.buttons.open, self.buttons.sample
+        self.around = Button(N_("Show me around"), "quiet")
+        self.around.clicked.connect(app_model.guide_wanted)
         title = Label(N_("Drop a folder of drawings here"), "display")
         text = Label(
             N_(
@@ -47,7 +48,7 @@ class Welcome(QWidget):
             column(
                 None,
                 row(None, Picture("images", 56, "strong_line"), None), theme.M, title, row(None, text, None), theme.L,
-                row(None, self.open, self.sample, None), theme.XXL, row(None, self.recent_box, None),
+                row(None, self.buttons, None), row(None, self.around, None), theme.XL, row(None, self.recent_box, None),
                 None, gap=theme.S,
             )
         )  # fmt: skip

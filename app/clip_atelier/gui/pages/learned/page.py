@@ -17,10 +17,10 @@ from clip_atelier.gui.pages.learned.taught import Taught
 from clip_atelier.gui.pages.learned.tradeoff import HINT, Tradeoff
 from clip_atelier.gui.pages.learned.words import WordTable
 from clip_atelier.gui.parts import measuring
+from clip_atelier.gui.parts.beginning import Beginning
 from clip_atelier.gui.parts.measurement import Measurement
 from clip_atelier.gui.parts.run_choice import RunChoice
 from clip_atelier.gui.parts.strength_dial import StrengthDial, StrengthLine
-from clip_atelier.gui.widgets.empty import nothing_yet
 from clip_atelier.gui.widgets.inputs import Options
 from clip_atelier.gui.widgets.layout import box, card, clear, column, row, scrolled
 from clip_atelier.gui.widgets.sentences import Reading
@@ -120,8 +120,7 @@ class Section(QWidget):
         self.measurement.wanted.connect(self.measure)
         self.explanation = Label(self.about, "muted", wrap=True)
         self.when = Label(role="caption")
-        self.nothing = Label(role="muted", wrap=True)
-        empty = nothing_yet(icon, self.nothing, 420)
+        empty = self.beginning = Beginning(app_model, icon, 420, trained=True)
         self.stack = QStackedWidget()
         self.stack.addWidget(empty)
         self.stack.addWidget(content)
@@ -166,10 +165,10 @@ class Section(QWidget):
         self.result = result
         self.stack.setCurrentIndex(0 if result is None else 1)
         if result is None:
-            self.nothing.say(
+            self.beginning.teach(
                 N_("Not measured yet for this training.")
                 if self._subject
-                else N_("Train first. The result can be looked at here when it is done.")
+                else N_("What a training gained and what it forgot can be looked at here when it is done.")
             )
             return
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self._measured_at))

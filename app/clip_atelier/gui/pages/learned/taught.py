@@ -21,8 +21,8 @@ from PySide6.QtWidgets import (
 from clip_atelier.engine.core import N_, Control, Work, _
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.learned import jobs
+from clip_atelier.gui.parts.beginning import Beginning
 from clip_atelier.gui.parts.taught_words import SURE, found, how_sure
-from clip_atelier.gui.widgets.empty import nothing_yet
 from clip_atelier.gui.widgets.layout import card, column, row
 from clip_atelier.gui.widgets.text import Button, Label, SpokenName, plain_tooltip
 from clip_atelier.gui.workers import Job
@@ -72,9 +72,9 @@ class Taught(QWidget):
         below = row(hint, self.rename, self.forget)
         below.setStretch(0, 1)
         framed = card(self.table, below, gap=theme.S, margin=theme.M)
-        self.nothing = Label(role="muted", wrap=True)
+        self.beginning = Beginning(app_model, "type", 420, trained=True)
         self.stack = QStackedWidget()
-        self.stack.addWidget(nothing_yet("type", self.nothing, 420))
+        self.stack.addWidget(self.beginning)
         self.stack.addWidget(framed)
         layout = column(about, self.stack, gap=theme.M)
         layout.setStretch(1, 1)
@@ -149,12 +149,12 @@ class Taught(QWidget):
             if kept is not None and word.word == kept.word:
                 self.table.selectRow(y)
         self.stack.setCurrentIndex(1 if words else 0)
-        self.nothing.say(
+        self.beginning.teach(
             N_(
                 "No word was taught to this training yet. Choose three or more drawings on the Collection page."
             )
             if self._run
-            else N_("Train first. The result can be looked at here when it is done.")
+            else N_("Words that you teach a training stand here, each with how surely it is found.")
         )
         self._enable()
 

@@ -20,11 +20,11 @@ from clip_atelier.gui.pages.map.scatter import Mask, Scatter
 from clip_atelier.gui.pages.map.scatter_bar import ScatterBar
 from clip_atelier.gui.pages.map.side import Side
 from clip_atelier.gui.parts import measuring
+from clip_atelier.gui.parts.beginning import Beginning
 from clip_atelier.gui.parts.measurement import Measurement
 from clip_atelier.gui.parts.pictures import Tile
 from clip_atelier.gui.parts.run_choice import RunChoice
 from clip_atelier.gui.parts.strength_dial import StrengthDial, StrengthLine
-from clip_atelier.gui.widgets.empty import nothing_yet
 from clip_atelier.gui.widgets.inputs import Choice, Number, describe
 from clip_atelier.gui.widgets.layout import card, column, row
 from clip_atelier.gui.widgets.text import Button, Label, SpokenName
@@ -40,6 +40,11 @@ _USUAL = 30.0
 _PERPLEXITY = N_(
     "About how many neighbours each image attends to. Small numbers (5) show tight groups, large ones (50) the broad "
     "shape. 30 is usual."
+)
+
+_ABOUT = N_(
+    "A map puts images close together that the model takes for alike. It is drawn before and after the "
+    "adaptation, with a control that shows how much of the motion is chance."
 )
 
 
@@ -109,8 +114,8 @@ class MapPage(QWidget):
         whole = QWidget()
         whole.setLayout(both)
 
-        self.nothing = Label(role="muted", wrap=True)
-        empty = nothing_yet("map", self.nothing)
+        empty = Beginning(app_model, "map")
+        empty.teach(_ABOUT)
         self.stack = QStackedWidget()
         self.stack.addWidget(empty)
         self.stack.addWidget(whole)
@@ -303,14 +308,6 @@ class MapPage(QWidget):
         self.side.setCurrentIndex(0)
         if self.data is None or result is None:
             self.scatter.show_data(None)
-            self.nothing.say(
-                N_(
-                    "A map puts images close together that the model takes for alike. It is drawn before and after the "
-                    "adaptation, with a control that shows how much of the motion is chance."
-                )
-                if self.app_model.state.folder
-                else N_("Open a folder of drawings on the Collection page first.")
-            )
             return
         adapted = self.data.adapted is not None
         self.bar.way.setVisible(adapted)

@@ -12,6 +12,7 @@ from clip_atelier.engine.core import N_, _, measured
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.models import jobs
 from clip_atelier.gui.pages.models.suggested import Suggested
+from clip_atelier.gui.parts.beginning import NoFolder
 from clip_atelier.gui.parts.delete_question import may_remove
 from clip_atelier.gui.parts.measurement import Measurement
 from clip_atelier.gui.parts.plain_table import fill_table, whole_table
@@ -89,7 +90,8 @@ class ModelsPage(QWidget):
         )  # fmt: skip
         head = row(about, self.measurement, gap=theme.L)
         head.setStretch(0, 1)
-        second = card(head, self.reason, self.warnings, self.asked, gap=theme.S)
+        self.no_folder = NoFolder(app_model, N_("Which model suits is measured on your own drawings."))
+        second = card(head, self.no_folder, self.reason, self.warnings, self.asked, gap=theme.S)
 
         self.suggested = Suggested(app_model)
         inner = QWidget()

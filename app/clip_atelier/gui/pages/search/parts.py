@@ -14,10 +14,11 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QMenu, QWidget
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.search.result_view import ResultView
+from clip_atelier.gui.parts.beginning import Beginning
 from clip_atelier.gui.parts.pictures import Divider, Tile
 from clip_atelier.gui.parts.spoken_caption import in_own_language
 from clip_atelier.gui.widgets.layout import Flow, clear, column, row
-from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Message, Picture, SpokenName
+from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Message, SpokenName
 
 if TYPE_CHECKING:
     from clip_atelier.gui.app_model import AppModel
@@ -154,21 +155,20 @@ class Invitation(QWidget):
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
         self._app_model = app_model
-        self.title = Label(N_("What are you looking for?"), "title")
-        self.text = Label(role="muted", wrap=True)
-        self.text.setFixedWidth(520)
-        for label in (self.title, self.text):
-            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.examples = Flow()
         holder = QWidget()
         holder.setLayout(self.examples)
         holder.setFixedWidth(520)
-        self.setLayout(
-            column(
-                None, row(None, Picture("search", 48, "strong_line"), None), theme.S, self.title,
-                row(None, self.text, None), theme.M, row(None, holder, None), None, None,
+        self.beginning = Beginning(
+            app_model, "search", 520, title=N_("What are you looking for?"), more=holder
+        )
+        self.beginning.teach(
+            N_(
+                "Type words in English or Korean, drop or paste a picture, or draw one. "
+                "Words can be added and taken away: horse + stripes, apple - fruit."
             )
-        )  # fmt: skip
+        )
+        self.setLayout(column(self.beginning))
         app_model.collection_changed.connect(self.refresh)
         self.refresh()
 
@@ -177,14 +177,7 @@ class Invitation(QWidget):
         clear(self.examples)
         collection = self._app_model.collection
         if collection is None:
-            self.text.say(N_("Open a folder of drawings on the Collection page first."))
             return
-        self.text.say(
-            N_(
-                "Type words in English or Korean, drop or paste a picture, or draw one. "
-                "Words can be added and taken away: horse + stripes, apple - fruit."
-            )
-        )
         captions = list(
             dict.fromkeys(in_own_language(item.captions) for item in collection.items if item.captions)
         )

@@ -16,6 +16,7 @@ from clip_atelier.gui.form import Form
 from clip_atelier.gui.pages.settings.model_choice import ModelChoice
 from clip_atelier.gui.pages.settings.own_presets import OwnPresets
 from clip_atelier.gui.pages.settings.pictures import Pictures
+from clip_atelier.gui.parts.beginning import NoFolder
 from clip_atelier.gui.widgets.layout import column, row, scrolled
 from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Button, Label
@@ -72,10 +73,13 @@ class SettingsPage(QWidget):
         self.train = Button(N_("Train with these settings"), "primary", "play")
         self.train.clicked.connect(self._train)
         self.why_not = Label(role="muted", wrap=True)
+        self.no_folder = NoFolder(
+            app_model, N_("Training needs drawings. What is chosen here stays as it is.")
+        )
         panel = QFrame()
         panel.setProperty("role", "panel")
         panel.setFixedWidth(_PANEL)
-        side = column(self.tabs, self.readouts, self.why_not, self.train, gap=theme.M)
+        side = column(self.tabs, self.readouts, self.no_folder, self.why_not, self.train, gap=theme.M)
         side.setStretch(0, 1)
         side.setContentsMargins(theme.L, theme.S, theme.L, theme.L)
         panel.setLayout(side)
@@ -121,6 +125,10 @@ class SettingsPage(QWidget):
         """The tabs of the page, for pictures of all of it."""
         return (self.tabs,)
 
+    def landmark(self) -> QWidget:
+        """What a newcomer is pointed to here."""
+        return self.train
+
     def retranslate(self) -> None:
         """What was put together from several messages."""
         self._work_out()
@@ -159,8 +167,8 @@ class SettingsPage(QWidget):
         reason = ""
         if problems:
             reason = N_("Fix the settings marked in red first.")
-        elif self.app_model.split is None:
-            reason = N_("Open a folder of drawings first.")
+        elif self.app_model.split is None and self.app_model.state.folder:
+            reason = N_("Training can begin when the folder is read.")
         self.why_not.say(reason)
         self.why_not.setVisible(bool(reason))
 

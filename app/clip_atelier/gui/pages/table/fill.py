@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from clip_atelier.engine import settings
@@ -14,9 +14,10 @@ from clip_atelier.engine.core import N_, UserError, _, paths
 from clip_atelier.engine.settings import DECLARED, PRESETS, written
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.table.jobs import Request
+from clip_atelier.gui.parts.beginning import Beginning
 from clip_atelier.gui.widgets.inputs import Chips, Choice, Number, Text
 from clip_atelier.gui.widgets.layout import card, clear, column, row, rule
-from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName
+from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 
 if TYPE_CHECKING:
     from clip_atelier.gui.app_model import AppModel
@@ -40,26 +41,15 @@ def read_values(name: str, text: str) -> list[Any]:
     return list(parts)
 
 
-class Empty(QWidget):
+class Empty(Beginning):
     """No run yet."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = Label(
+    def __init__(self, app_model: AppModel) -> None:
+        self.fill = Button(N_("Fill the table"), "plain", "layers")
+        super().__init__(app_model, "table", title=N_("The table is empty"), trained=True, more=self.fill)
+        self.teach(
             N_("Every training stands here with what it did for retrieval. Train once, or fill the table at once: the same "
-               "collection with several settings, compared on the same held-out images."),
-            "muted", wrap=True,
-        )  # fmt: skip
-        self.text.setFixedWidth(480)
-        self.text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.fill = Button(N_("Fill the table"), "primary", "layers")
-        title = Label(N_("The table is empty"), "title")
-        title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.setLayout(
-            column(
-                None, row(None, Picture("table", 48, "strong_line"), None), theme.S, title, row(None, self.text, None),
-                theme.M, row(None, self.fill, None), None,
-            )
+               "collection with several settings, compared on the same held-out images.")
         )  # fmt: skip
 
 
@@ -118,8 +108,8 @@ class VaryRow(QWidget):
         self._chips.edited.connect(self.retranslate)
         self._chips.edited.connect(self.edited)
         self._chips.set_value(words)
-        self._chips.setVisible(bool(choices))
         self._field.addWidget(self._chips)
+        self._chips.setVisible(bool(choices))  # not before it lies in the row
         self.retranslate()
 
     def retranslate(self) -> None:

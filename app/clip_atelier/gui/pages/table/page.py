@@ -74,7 +74,7 @@ class TablePage(QWidget):
         self.heat = HeatMap()
         self.heat_note = Label(role="caption", wrap=True)
         self.overlay = Overlay()
-        self.empty = Empty()
+        self.empty = Empty(app_model)
         self.panel = FillPanel(app_model)
         menu = QMenu(self)
         menu.aboutToShow.connect(lambda: self.view.fill_columns_menu(menu))

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
@@ -19,11 +18,12 @@ from clip_atelier.gui.pages.training.queue_card import QueueCard, plan_words
 from clip_atelier.gui.pages.training.run_menu import RunMenu
 from clip_atelier.gui.pages.training.run_view import RunView
 from clip_atelier.gui.pages.training.waiting import Waiting
+from clip_atelier.gui.parts.beginning import Beginning
 from clip_atelier.gui.parts.run_choice import RunChoice
 from clip_atelier.gui.run_progress import RunRecord
 from clip_atelier.gui.state import own_preset
 from clip_atelier.gui.widgets.layout import column, row
-from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName
+from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -35,25 +35,6 @@ if TYPE_CHECKING:
 def make(app_model: AppModel) -> QWidget:
     """The page."""
     return TrainingPage(app_model)
-
-
-class Empty(QWidget):
-    """Nothing was trained yet."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.title = Label(N_("Nothing trained yet"), "title")
-        self.text = Label(role="muted", wrap=True)
-        self.text.setFixedWidth(480)
-        self.start = Button(N_("Start training"), "primary", "play")
-        for label in (self.title, self.text):
-            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.setLayout(
-            column(
-                None, row(None, Picture("activity", 48, "strong_line"), None), theme.S, self.title,
-                row(None, self.text, None), theme.M, row(None, self.start, None), None,
-            )
-        )  # fmt: skip
 
 
 class TrainingPage(QWidget):
@@ -121,8 +102,9 @@ class TrainingPage(QWidget):
         whole = column(self.plan, self.view, gap=theme.S)
         whole.setStretch(1, 1)
         full.setLayout(whole)
-        self.empty = Empty()
-        self.empty.start.clicked.connect(self.begin)
+        self.begin_here = Button(N_("Start training"), "primary", "play")
+        self.begin_here.clicked.connect(self.begin)
+        self.empty = Beginning(app_model, "activity", title=N_("Nothing trained yet"), more=self.begin_here)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.empty)
         self.stack.addWidget(full)
@@ -329,6 +311,15 @@ class TrainingPage(QWidget):
         """The tabs of the page, for pictures of all of it."""
         return (self.tabs,)
 
+    def landmark(self) -> QWidget:
+        """What a newcomer is pointed to here: how far it is, then what came of it."""
+        return self.result.questions if self.result.isVisible() else self.view.bar
+
+    @property
+    def compared(self) -> bool:
+        """Whether the training that is shown here has ended with a comparison."""
+        return self.shown.result.measured
+
     def retranslate(self) -> None:
         """Numbers and units in the current language."""
         self.refresh()
@@ -367,17 +358,15 @@ class TrainingPage(QWidget):
         app_model = self.app_model
         problems = settings.check(app_model.state.values())
         ready = app_model.split is not None and not problems
-        for button in (self.start, self.another, self.empty.start):
+        for button in (self.start, self.another, self.begin_here):
             button.setEnabled(ready)
-        if app_model.split is None:
-            text = N_("Open a folder of drawings on the Collection page first.")
-        elif problems:
-            text = N_("Some settings need attention first.")
-        else:
-            text = N_(
+        self.empty.teach(
+            N_("Some settings need attention first.")
+            if problems
+            else N_(
                 "Training starts with the settings as chosen; loss and retrieval on held-out images appear here live."
             )
-        self.empty.text.say(text)
+        )
         self._say_plan(summary)
 
     def _say_plan(self, summary: RunSummary | None) -> None:
