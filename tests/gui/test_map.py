@@ -299,8 +299,8 @@ def test_a_map_from_the_button_to_the_next_start(
     # Chosen images are listed, and can be given up again.
     page.scatter.select(np.arange(48) < 5)
     assert page.list.tiles.rowCount() == 5
-    assert page.selected.text() == "5 images chosen"
-    qtbot.mouseClick(page.drop, LEFT)
+    assert page.side.selected.text() == "5 images chosen"
+    qtbot.mouseClick(page.side.drop, LEFT)
     assert page.side.currentIndex() == 0
     # Saved as a table and as a picture.
     for name in ("map.csv", "map.png"):
@@ -580,3 +580,46 @@ def test_a_damaged_kept_map_is_as_none(
         assert page.subject == subject
         assert page.data is None
         window.close()
+
+
+def test_a_group_leads_to_its_captions_and_to_what_it_has_in_common(
+    open_window: WINDOW, tiny_pairs: Path, quick: Callable[..., dict[str, Any]], qtbot: QtBot
+) -> None:
+    window = open_window(language="en", folder=str(tiny_pairs), draft={"model.name": quick()["model.name"]})
+    window.app_model.rescan()
+    qtbot.waitUntil(lambda: window.app_model.collection is not None, timeout=LONG)
+    window.show_page("map")
+    page: Any = window.page("map")
+    qtbot.waitUntil(page.measurement.start.isEnabled, timeout=LONG)
+    qtbot.mouseClick(page.measurement.start, LEFT)
+    qtbot.waitUntil(lambda: page.data is not None and page.data.finished, timeout=LONG)
+    data = page.data
+    assert data is not None
+    assert len(data.groups) > 1
+    page.colour.set_value("group")
+    page.colour.edited.emit()
+    which, entries = data.coloured("group")
+    assert {entry.text for entry in entries} == set(data.groups)
+
+    page.legend.pick(1)
+    chosen = [data.points[int(n)].path for n in np.flatnonzero(which == 1)]
+    assert [tile.path for tile in page.side._tiles] == [tiny_pairs / path for path in chosen]
+    page.side.captions.click()
+    collection: Any = window.page("collection")
+    assert collection.tabs.current == "captions"
+    assert sorted(collection.captions.table.captions.shown) == sorted(chosen)
+
+    window.show_page("map")
+    page.side.common.click()
+    search: Any = window.page("search")
+    qtbot.waitUntil(lambda: bool(search.picture.paths), timeout=LONG)
+    assert len(search.picture.paths) == len(chosen)
+
+    # What stands alone and what is nearly the same is a click away, where there is any.
+    window.show_page("map")
+    page.side.drop.click()
+    for button, those in ((page.side.alone, data.alone), (page.side.twins, data.twins)):
+        assert button.isHidden() is not bool(those)
+        if those:
+            button.click()
+            assert {tile.data for tile in page.side._tiles} == set(those)

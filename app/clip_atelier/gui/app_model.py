@@ -42,6 +42,8 @@ class AppModel(QObject):
     runs_changed = Signal()
     asked_to_train = Signal()
     asked_to_find = Signal(str)  # a picture's path
+    asked_for_common = Signal(object)  # pictures' paths: what they have in common is searched for
+    asked_for_captions = Signal(object)  # paths below the folder: their captions are to be edited
     asked_for_words = Signal(str)  # to be searched for
     deleted = Signal(object)  # a list of what was put into the trash
     restored = Signal(object)  # the kinds of what was taken out again
@@ -196,6 +198,16 @@ class AppModel(QObject):
     def report(self, error: Exception) -> None:
         """Tells the user what went wrong, wherever it happened."""
         self.trouble.emit(error)
+
+    def find_common(self, files: Sequence[Path]) -> None:
+        """Opens the Search page on what pictures have in common."""
+        self.page_wanted.emit("search")
+        self.asked_for_common.emit(files)
+
+    def edit_captions(self, paths_wanted: Sequence[str]) -> None:
+        """Opens the captions of some drawings."""
+        self.page_wanted.emit("collection")
+        self.asked_for_captions.emit(paths_wanted)
 
     def newest(self, runs: Sequence[RunSummary]) -> str:
         """The newest of these runs that was trained on the open collection; empty where there is none."""

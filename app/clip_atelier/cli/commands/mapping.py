@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 from clip_atelier.cli.arguments import add_lens, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.cli.text import table
+from clip_atelier.cli.text import table, visible
 from clip_atelier.engine.core import N_, UserError, _, measured
 
 
@@ -46,8 +47,18 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         [(name, measured(value)) for name, value in found.scores.items()],
         right=(1,),
     )
+    sizes = Counter(point.group for point in found.points)
+    groups = [(name, sizes[number]) for number, name in enumerate(found.groups)]
+    told = [table((_("group"), _("drawings")), groups, right=(1,))] if groups else []
+    if found.alone:
+        told.append(
+            _("stand alone: {names}").format(names=", ".join(found.points[n].path for n in found.alone[:10]))
+        )
+    if found.twins:
+        pairs = (f"{found.points[a].path} = {found.points[b].path}" for a, b in found.twins[:10])
+        told.append(_("nearly the same: {pairs}").format(pairs=", ".join(pairs)))
     written = [_("written:"), *(f"  {file}" for file in found.files)] if found.files else []
-    return Outcome(found.as_json(), "\n".join([*found.reading, "", scores, *written]))
+    return Outcome(found.as_json(), "\n".join([*found.reading, "", scores, *map(visible, told), *written]))
 
 
 COMMAND = Command(

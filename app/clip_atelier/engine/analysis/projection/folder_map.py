@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from clip_atelier.engine.analysis.groups import find_groups
 from clip_atelier.engine.analysis.projection.drawing import draw
 from clip_atelier.engine.analysis.projection.layouts import MapResult, tsne
 from clip_atelier.engine.analysis.projection.map_records import FolderMap, MapPoint
@@ -108,11 +109,19 @@ def map_folder(
         result = yield from mapped(work, told)
     finally:
         store.close()
+    yield Phase(name="groups", title=_("Looking for groups"))
+    groups = yield from find_groups(gallery.base[chosen] if after is None else after, items, control, seed)
     if out is not None:
         _write(out, result, items, parts)
     return document.model_copy(
         update={
-            "points": tuple(_points(result, items, parts)),
+            "points": tuple(
+                point.model_copy(update={"group": int(group) if groups.names else None})
+                for point, group in zip(_points(result, items, parts), groups.of, strict=True)
+            ),
+            "groups": groups.names,
+            "alone": groups.alone,
+            "twins": groups.twins,
             "scores": dict(result.scores),
             "reading": tuple(reading(result.scores)),
             "files": () if out is None else (shown(out),),

@@ -24,6 +24,7 @@ class MapPoint(Record):
         caption: Its first caption, where ranks were asked for.
         before: Its rank among all images for its own caption, with the base (1 is best).
         after: The same with the adapted model.
+        group: Its group, a position in the map's `groups`; None where nothing was grouped.
     """
 
     path: Text
@@ -36,6 +37,7 @@ class MapPoint(Record):
     caption: Text = ""
     before: int | None = None
     after: int | None = None
+    group: int | None = None
 
 
 class FolderMap(Record):
@@ -47,6 +49,9 @@ class FolderMap(Record):
         scores: How far the map can be trusted, by name.
         reading: What the scores say, in the language of when it was made.
         files: What was written.
+        groups: Names of groups of drawings that belong together, the largest first; by the adapted model where there is one.
+        alone: Drawings that are far from all others, as positions in `points`, the farthest first.
+        twins: Pairs of drawings that are nearly the same, as positions in `points`.
     """
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -58,3 +63,6 @@ class FolderMap(Record):
     scores: Mapping[str, float]
     reading: tuple[str, ...] = ()
     files: tuple[Text, ...] = ()
+    groups: tuple[Text, ...] = ()
+    alone: tuple[int, ...] = ()
+    twins: tuple[tuple[int, int], ...] = ()

@@ -112,6 +112,7 @@ class CollectionPage(QWidget):
 
         self.captions = CaptionTab(app_model)
         self.captions.rows_wanted.connect(self._show_only)
+        app_model.asked_for_captions.connect(self._on_captions_wanted)
         self.watch = FolderWatch(self)
         self.watch.changed.connect(self._on_folder_changed)
 
@@ -253,6 +254,11 @@ class CollectionPage(QWidget):
         self.filter.clear()
         self._typing.stop()
         self._filter()
+
+    def _on_captions_wanted(self, wanted: Sequence[str]) -> None:
+        self.tabs.choose("captions")
+        self.captions.show_only(wanted)
+        self.captions.table.setFocus()
 
     def _on_typed(self) -> None:
         self._only = None

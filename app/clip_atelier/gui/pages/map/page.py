@@ -88,7 +88,6 @@ class MapPage(QWidget):
         self.worth = StrengthLine(app_model)
         self.behind = Label(role="muted")
         strength = row(self.dial, theme.M, self.behind, None)
-
         self.scatter = Scatter(app_model.store)
         self.bar = ScatterBar()
         self.colour = Choice({"none": ""})
@@ -105,8 +104,7 @@ class MapPage(QWidget):
         drawn.layout().setStretch(1, 1)  # type: ignore[union-attr]
 
         self.side = Side(app_model.store)
-        self.reading, self.legend, self.when = self.side.reading, self.side.legend, self.side.when
-        self.selected, self.drop, self.list = self.side.selected, self.side.drop, self.side.list
+        self.reading, self.legend, self.list = self.side.reading, self.side.legend, self.side.list
         panel = card(self.side, margin=theme.M)
         panel.setFixedWidth(_SIDE)
         both = row(drawn, panel, gap=theme.L)
@@ -119,8 +117,9 @@ class MapPage(QWidget):
         self.stack = QStackedWidget()
         self.stack.addWidget(empty)
         self.stack.addWidget(whole)
-        self.explanation = Label(_PERPLEXITY, "caption", wrap=True)
-        layout = column(top, self.explanation, strength, self.worth, self.stack, gap=theme.S)
+        layout = column(
+            top, Label(_PERPLEXITY, "caption", wrap=True), strength, self.worth, self.stack, gap=theme.S
+        )
         layout.setStretch(4, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)
@@ -138,7 +137,7 @@ class MapPage(QWidget):
         self.measurement.stop.clicked.connect(self._give_up)
         app_model.strength.changed.connect(self._on_turned)
         self.colour.edited.connect(self._on_colour)
-        self.legend.picked.connect(self.scatter.pick)
+        self.legend.picked.connect(self._on_picked)
         self.bar.amount_changed.connect(self.scatter.set_amount)
         self.bar.arrows_changed.connect(self.scatter.set_arrows)
         self.bar.lasso_changed.connect(self.scatter.set_lasso)
@@ -146,7 +145,10 @@ class MapPage(QWidget):
         self.scatter.opened.connect(lambda index: self._find(self._path(index)))
         self.scatter.menu_wanted.connect(lambda index, at: self._menu(self._path(index), at))
         self.scatter.chosen.connect(self._on_selected)
-        self.drop.clicked.connect(lambda: self.scatter.select(None))
+        self.side.drop.clicked.connect(lambda: self.scatter.select(None))
+        self.side.shown.connect(self.scatter.select)
+        self.side.common_wanted.connect(app_model.find_common)
+        self.side.captions_wanted.connect(app_model.edit_captions)
         self.list.opened.connect(lambda tile: self._find(tile.path))
         self.list.customContextMenuRequested.connect(self._list_menu)
         app_model.runs_changed.connect(self._on_runs)
@@ -177,8 +179,7 @@ class MapPage(QWidget):
 
     def _choose(self) -> None:
         """Shows the last map of the folder and run that are chosen now."""
-        folder, run = self.app_model.state.folder, self.runs.value()
-        subject = None
+        folder, run, subject = self.app_model.state.folder, self.runs.value(), None
         if folder:
             summary = next((r for r in self.app_model.runs if r.run == run), None)
             model = "" if run else str(self.app_model.state.value("model.name"))
@@ -200,8 +201,8 @@ class MapPage(QWidget):
     def draw_map(self) -> None:
         """Starts t-SNE in the background."""
         perplexity = self.perplexity.value()
-        usable = isinstance(perplexity, int | float) and perplexity >= 1
         if self.subject is not None and not self.measurement.busy:
+            usable = isinstance(perplexity, int | float) and perplexity >= 1
             self._start(self.subject, float(perplexity) if usable else _USUAL)
 
     def _start(self, subject: Subject, perplexity: float) -> None:
@@ -315,7 +316,7 @@ class MapPage(QWidget):
         self.bar.slider.setValue(self.bar.slider.maximum() if adapted else 0)
         ways = self.data.colourings
         self.colour.renew(ways)
-        wanted = str(self.app_model.state.view("map.colour", ""))
+        wanted = str(self.app_model.state.view("map.colour", "")) or next(iter(ways))
         self.colour.set_value(wanted if wanted in ways else next(iter(ways)))
         self._say()
 
@@ -339,11 +340,15 @@ class MapPage(QWidget):
             return
         self.count.say(N_("{count} images"), count=f"{len(self.data.points):,}")
         self.export.setEnabled(self.data.finished)
+        self.side.offer(self.data)
         self.side.say(self.result, self._measured_at)
 
     def retranslate(self) -> None:
         """The map in the current language."""
         self._say()
+
+    def _on_picked(self, entry: int | None) -> None:
+        (self.scatter.choose if self.colour.value() == "group" else self.scatter.pick)(entry)
 
     def _on_colour(self) -> None:
         self.app_model.state.set_view("map.colour", self.colour.value())
@@ -361,11 +366,11 @@ class MapPage(QWidget):
         data = self.data
         self.side.setCurrentIndex(0 if mask is None or data is None else 1)
         if mask is None or data is None:
-            self.list.show_tiles([])
+            self.side.show_chosen([])
             return
-        indices = [int(n) for n in np.flatnonzero(mask)]
-        self.selected.say(N_("{count} images chosen"), count=f"{len(indices):,}")
-        self.list.show_tiles([Tile(data.path(n), data.title(n), data=n) for n in indices])
+        self.side.show_chosen(
+            [Tile(data.path(n), data.title(n), data=n) for n in map(int, np.flatnonzero(mask))]
+        )
 
     def save(self, out: Path) -> None:
         """Writes the map as it is seen (.png) or its points (.csv)."""

@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 COLOURINGS = {
     "label": N_("Label"),
     "folder": N_("Sub-folder"),
+    "group": N_("Groups found"),
     "split": N_("Part of the split"),
     "change": N_("Change of place"),
     "none": N_("One colour"),
@@ -78,6 +79,9 @@ class MapData:
         self.points = points
         self.root = Path(result.folder)
         self.scores: Mapping[str, float] = result.scores
+        self.groups = result.groups
+        self.alone = [n for n in result.alone if n < len(points)]
+        self.twins = [n for pair in result.twins for n in pair if n < len(points)]
         self.base: Floats = np.array([p.base for p in points], np.float64).reshape(-1, 2)
         moved = bool(points) and points[0].adapted is not None
         self.adapted: Floats | None = np.array([p.adapted for p in points], np.float64) if moved else None
@@ -93,6 +97,12 @@ class MapData:
         return len(points) == len(self.points) and all(
             one.path == other.path for one, other in zip(self.points, points, strict=True)
         )
+
+    def mask(self, chosen: Sequence[int]) -> NDArray[np.bool_]:
+        """[N], true for these points."""
+        found = np.zeros(len(self.points), np.bool_)
+        found[list(chosen)] = True
+        return found
 
     def path(self, index: int) -> Path:
         """A point's file."""
@@ -136,6 +146,7 @@ class MapData:
         told = {
             "label": len({p.label for p in self.points}) > 1,
             "folder": len(self._folders) > 1,
+            "group": len(self.groups) > 1,
             "split": any(p.split for p in self.points),
             "change": any(p.after is not None for p in self.points),
             "none": True,
@@ -148,6 +159,12 @@ class MapData:
 
     def coloured(self, by: str) -> tuple[NDArray[np.int64], list[Entry]]:
         """Which entry each point has [N], and the entries."""
+        if by == "group":
+            none = len(self.groups)
+            names = [
+                self.groups[p.group] if p.group is not None and p.group < none else "" for p in self.points
+            ]
+            return self._named(names, _("no group"))
         if by == "label":
             return self._named([p.label for p in self.points], _("no label"))
         if by == "folder":

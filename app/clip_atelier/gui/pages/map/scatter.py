@@ -143,6 +143,10 @@ class Scatter(QWidget):
         self._picked = entry
         self._renew()
 
+    def choose(self, entry: int | None) -> None:
+        """Chooses the points of one colour, or none."""
+        self.select(None if entry is None else self._which == entry)
+
     def select(self, mask: Mask | None) -> None:
         """Chooses points."""
         self._selected = mask if mask is not None and mask.any() else None

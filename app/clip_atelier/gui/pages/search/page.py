@@ -164,6 +164,7 @@ class SearchPage(TakesPictures):
         app_model.runs_changed.connect(self._on_runs)
         app_model.asked_to_find.connect(lambda path: self.search_by(Path(path)))
         app_model.asked_for_words.connect(self.search_for)
+        app_model.asked_for_common.connect(lambda files: self.search_by(*map(Path, files)))
         app_model.state.changed.connect(self._on_state)
 
     # Asking
