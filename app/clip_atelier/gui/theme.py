@@ -160,6 +160,9 @@ def style_sheet(t: Tokens) -> str:
     QFrame[role="preset"]:focus {{ border-color: {t.accent}; }}
     QFrame[role="preset"][chosen="true"] {{ background: {t.accent_soft}; border: 1px solid {t.accent}; }}
     QFrame[role="preset"][changed="true"] {{ background: {t.surface}; border: 1px dashed {t.accent}; }}
+    QFrame[role="preset"][chosen="true"]:focus {{ border: 2px solid {t.accent}; }}
+    QScrollArea[role="scrolled"] {{ border: 1px solid transparent; }}
+    QScrollArea[role="scrolled"]:focus {{ border-color: {t.accent}; }}
     QFrame[role="panel"] {{ background: {t.surface}; border: none; border-left: 1px solid {t.line}; }}
     QFrame[role="notice"] {{ background: {t.accent_soft}; border: none; border-radius: {RADIUS}px; }}
     QFrame[role="news"] {{ background: {t.accent_soft}; border: none; border-bottom: 1px solid {t.line}; }}
@@ -197,11 +200,16 @@ def style_sheet(t: Tokens) -> str:
     QPushButton[kind="tab"] {{ background: transparent; border: none; border-bottom: 2px solid transparent;
         border-radius: 0; padding: {S}px {XS}px; margin-right: {L}px; color: {t.muted}; }}
     QPushButton[kind="tab"]:hover {{ color: {t.text}; }}
-    QPushButton[kind="tab"]:focus {{ color: {t.accent}; }}
+    QPushButton[kind="tab"]:focus {{ color: {t.accent}; background: {t.accent_soft}; }}
     QPushButton[kind="tab"]:checked {{ color: {t.text}; border-bottom-color: {t.accent}; }}
     QPushButton[kind="chip"] {{ padding: 3px {S + 2}px; min-height: 18px; }}
     QPushButton[kind="chip"]:checked {{ background: {t.accent_soft}; color: {t.accent}; border-color: {t.accent}; }}
     QPushButton[kind="chip"]:focus {{ border-color: {t.accent}; }}
+    QPushButton:checked:focus {{ border: 2px solid {t.accent}; padding: 4px {M - 1}px; }}
+    QPushButton[kind="chip"]:checked:focus {{ border: 2px solid {t.accent}; padding: 2px {S + 1}px; }}
+    QPushButton[kind="icon"]:checked:focus {{ border: 2px solid {t.accent}; padding: {XS - 1}px; }}
+    QPushButton[kind="rail"]:checked:focus {{ border: 1px solid {t.accent}; padding: {S}px {M}px; }}
+    QPushButton[kind="tab"]:checked:focus {{ border: none; border-bottom: 2px solid {t.accent}; padding: {S}px {XS}px; }}
 
     QLineEdit, QPlainTextEdit, QAbstractSpinBox, QComboBox {{ background: {t.surface}; color: {t.text};
         border: 1px solid {t.strong_line}; border-radius: {RADIUS_SMALL + 1}px; padding: {XS}px {S}px;
@@ -218,8 +226,9 @@ def style_sheet(t: Tokens) -> str:
     QComboBox QAbstractItemView {{ background: {t.surface}; border: 1px solid {t.line}; outline: none;
         padding: {XS}px; }}
 
-    QListView, QTableView, QTreeView {{ background: transparent; border: none; outline: none;
+    QListView, QTableView, QTreeView {{ background: transparent; border: 1px solid transparent; outline: none;
         gridline-color: {t.line}; selection-background-color: {t.accent_soft}; selection-color: {t.text}; }}
+    QListView:focus, QTableView:focus, QTreeView:focus {{ border-color: {t.accent}; }}
     QTableView {{ background: {t.surface}; alternate-background-color: {t.surface}; }}
     QTableView::item {{ padding: {XS}px {S - 3}px; border-bottom: 1px solid {t.line}; }}
     QTableView::item:selected {{ background: {t.accent_soft}; color: {t.text}; }}

@@ -17,6 +17,7 @@ def plain_table(titles: tuple[str, ...]) -> QTableWidget:
     """A table with these titles (marked with `N_`); the last column takes what room is left."""
     table = _Table(titles)
     table.verticalHeader().hide()
+    table.setTabKeyNavigation(False)  # Tab leaves the table; arrows move in it
     table.setShowGrid(False)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

@@ -18,7 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from clip_atelier.engine.core import N_
 from clip_atelier.gui import theme
+from clip_atelier.gui.widgets.text import SpokenName
 
 Part = QWidget | QLayout | int | None
 
@@ -130,11 +132,13 @@ def scrolled(inner: QWidget) -> QScrollArea:
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setProperty("role", "scrolled")
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     sheet = _Sheet(inner)
     area.setWidget(sheet)
     area.viewport().setAutoFillBackground(False)
     sheet.setAutoFillBackground(False)
+    SpokenName(area, N_("Goes up and down by the arrow keys"))
     return area
 
 

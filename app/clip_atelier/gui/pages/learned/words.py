@@ -178,6 +178,7 @@ class WordTable(QTableView):
         self.setSortingEnabled(True)
         self.sortByColumn(_MOVED, Qt.SortOrder.DescendingOrder)
         self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
         self.setWordWrap(False)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(_ROW)
