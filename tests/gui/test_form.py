@@ -25,7 +25,8 @@ def other_value(declared: Declared) -> Any:
     if declared.kind == "choices":
         return tuple(declared.choices)[-2:]
     if declared.kind == "text":
-        return "a sketch of {label}" if declared.name == "data.template" else "other"
+        texts = {"data.template": "a sketch of {label}", "train.layers_to_transform": "0,2-3"}
+        return texts.get(declared.name, "other")
     if declared.kind == "ints":
         return (1, 2)
     low = declared.minimum or 0

@@ -16,7 +16,7 @@ from clip_atelier.engine import settings, training
 from clip_atelier.engine.core import Control, UserError, WorkError, drive, write_document
 from clip_atelier.engine.models import Models, adapters
 from clip_atelier.engine.reports import exports, model_card, python_code
-from clip_atelier.engine.runs import RunFolder, Runs
+from clip_atelier.engine.runs import RunFolder, Runs, curves
 
 CONFIGURATIONS = [
     *({"preset": name} for name in settings.PRESETS),
@@ -382,3 +382,51 @@ def test_a_run_without_an_adapter_says_so(trained: tuple[RunFolder, Models], tmp
     run = Runs(tmp_path).create("", trained[0].settings, tmp_path)
     with pytest.raises(UserError, match="no adapter"):
         drive(exports.export(run, "merged", tmp_path / "out", trained[1], Control()))
+
+
+def test_sentence_transformers_opens_its_folder_and_gives_the_merged_models_embeddings(
+    trained: tuple[RunFolder, Models], tmp_path: Path
+) -> None:
+    out = tmp_path / "sentences"
+    exported(trained, "sentence_transformers", out)
+    modules = json.loads((out / "modules.json").read_text())
+    assert [module["path"] for module in modules] == ["0_CLIPModel", "1_Normalize"]
+    card = (out / "README.md").read_text()
+    assert "SentenceTransformer(FOLDER)" in card
+    assert "cuts the rest off" in card
+    library = pytest.importorskip("sentence_transformers")
+    import torch
+    from PIL import Image
+    from transformers import CLIPModel, CLIPProcessor
+
+    drawing = Image.effect_noise((90, 50), 40).convert("RGB")
+    drawing.paste("red", (5, 8, 60, 40))
+    opened = library.SentenceTransformer(str(out), device="cpu", local_files_only=True)
+    found = [opened.encode([drawing])[0], opened.encode(["a red thing"])[0]]
+    exported(trained, "merged", tmp_path / "merged")
+    merged = CLIPModel.from_pretrained(tmp_path / "merged").eval()
+    processor = CLIPProcessor.from_pretrained(out / "0_CLIPModel")
+    with torch.no_grad():
+        image = merged.get_image_features(**processor(images=[drawing], return_tensors="pt"))
+        text = merged.get_text_features(**processor(text=["a red thing"], return_tensors="pt"))
+    for ours, theirs in zip(found, (image, text), strict=True):
+        expected = torch.nn.functional.normalize(getattr(theirs, "pooler_output", theirs), dim=-1)[0]
+        assert ours == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+def test_tensorboard_reads_the_course_of_a_run_or_the_package_is_named(
+    trained: tuple[RunFolder, Models], tmp_path: Path
+) -> None:
+    out = tmp_path / "log"
+    if find_spec("tensorboard") is None:
+        with pytest.raises(WorkError, match="tensorboard"):
+            exported(trained, "tensorboard", out)
+        return
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    exported(trained, "tensorboard", out)
+    log = EventAccumulator(str(out)).Reload()
+    points = curves(trained[0]).points
+    told = {point.step: point.loss for point in points if point.loss is not None}
+    assert {e.step: pytest.approx(e.value, rel=1e-5) for e in log.Scalars("loss/training")} == told
+    assert any(name.endswith("R@1") for name in log.Tags()["scalars"])

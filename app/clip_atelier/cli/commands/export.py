@@ -14,12 +14,21 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         required=True,
-        choices=("adapter", "merged", "onnx", "open_clip", "embeddings", "code"),
+        choices=(
+            "adapter",
+            "merged",
+            "onnx",
+            "open_clip",
+            "sentence_transformers",
+            "embeddings",
+            "code",
+            "tensorboard",
+        ),  # fmt: skip
         help=_(
             "adapter: a PEFT folder; merged: a Hugging Face CLIP folder with the update added; onnx: a folder with two "
-            "encoders; open_clip: a folder for open_clip; embeddings: the run's collection as .npy files, or as one Parquet "
+            "encoders; open_clip, sentence_transformers: a folder for that library; embeddings: the run's collection as .npy files, or as one Parquet "
             "file where OUT ends in .parquet; code: a Python file that repeats the run with transformers and PEFT alone, and "
-            "beside it the table of drawings and losses that it reads"
+            "beside it the table of drawings and losses that it reads; tensorboard: its losses and metrics by step"
         ),
     )
     parser.add_argument(

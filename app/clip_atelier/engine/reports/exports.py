@@ -1,4 +1,4 @@
-"""What leaves the program: adapters, merged models, ONNX, open_clip, embeddings, and the Python code of a configuration.
+"""What leaves the program: adapters, merged models, ONNX, open_clip, sentence-transformers, embeddings, logs, and code.
 
 Nothing heavy is imported before a model is exported, so that the window can show the code at any time.
 """
@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from clip_atelier.engine.core import Control, Phase, UserError, Work, WorkError, _, paths, write_whole
 from clip_atelier.engine.models import Models, family_class, weights, write_lineage, write_open_clip
-from clip_atelier.engine.reports import model_card
+from clip_atelier.engine.reports import model_card, sentence_folder
 from clip_atelier.engine.reports.ancestry import trainings
 from clip_atelier.engine.reports.written import WrittenFiles
 
 if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunFolder
 
-Target = Literal["adapter", "merged", "onnx", "open_clip", "embeddings", "code"]
+Target = Literal[
+    "adapter", "merged", "onnx", "open_clip", "sentence_transformers", "embeddings", "code", "tensorboard"
+]
 TARGETS: Final[tuple[str, ...]] = get_args(Target)
 
 # What belongs to a Hugging Face CLIP folder besides config.json and the weights.
@@ -39,7 +41,8 @@ def export(
     Args:
         run: A run that has an adapter.
         to: "adapter" (PEFT folder), "merged" (Hugging Face CLIP folder), "onnx" (folder with two encoders), "open_clip"
-            (open_clip folder), "embeddings" (the run's collection, see `embeddings.write`) or "code" (see `run_code.write`).
+            (open_clip folder), "sentence_transformers" (a folder for that library), "embeddings" (the run's collection, see
+            `embeddings.write`), "code" (see `run_code.write`) or "tensorboard" (its course, a folder of events).
         out: The folder or file to write; must not exist yet, or be an empty folder.
         models: Where the base model is found.
         control: Read between the pieces of work.
@@ -50,17 +53,22 @@ def export(
 
     Raises:
         UserError: `out` is taken, the run has no adapter yet, or kept the untouched base; or open_clip has no such model.
-        WorkError: ONNX or Parquet is wanted and its packages are missing.
+        WorkError: ONNX, Parquet or TensorBoard is wanted and its packages are missing.
     """
     yield Phase(name="export", title=_("Exporting run {run}").format(run=run.id))
     control.boundary()
     adapter = run.path / "adapter"
-    if to != "code" and not (adapter / "adapter_model.safetensors").is_file():
+    if to not in ("code", "tensorboard") and not (adapter / "adapter_model.safetensors").is_file():
         raise UserError(
             _("Run “{run}” has no adapter yet.").format(run=run.id),
             _("Let it train until its first checkpoint: clip-atelier resume {run}").format(run=run.id),
         )
     _must_be_free(out)
+    if to == "tensorboard":
+        from clip_atelier.engine.reports import tensorboard_log
+
+        tensorboard_log.write(run, out)
+        return _written(out)
     base = models.resolve(run.settings.model.name)
     if to == "code":
         from clip_atelier.engine.reports import run_code
@@ -75,6 +83,7 @@ def export(
     if not even_the_base:
         _must_change_something(run)
     kind: Literal["adapter", "merged", "other"] = "other"
+    more = ""
     if to == "adapter":
         kind = "adapter"
         _write_adapter(base, adapter, out)
@@ -83,13 +92,20 @@ def export(
         _write_merged(base, adapter, out)
     elif to == "open_clip":
         _write_open_clip(base, adapter, out)
+    elif to == "sentence_transformers":
+        sentence_folder.must_be_possible(base)
+        more = sentence_folder.ON_THE_CARD
+        _write_merged(base, adapter, out / sentence_folder.MODEL)
+        sentence_folder.complete(out)
     else:
         _require_onnx()
         _write_onnx(base, adapter, out, control)
     if to != "adapter":
         write_lineage(out, trainings(run, base))
     parts = _copy_parts(run.path, out)
-    write_whole(out / model_card.CARD, model_card.text(run, base, kind, parts).encode("utf-8", "replace"))
+    write_whole(
+        out / model_card.CARD, (model_card.text(run, base, kind, parts) + more).encode("utf-8", "replace")
+    )
     return _written(out)
 
 
