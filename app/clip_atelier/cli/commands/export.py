@@ -23,7 +23,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
             "embeddings",
             "code",
             "tensorboard",
-        ),  # fmt: skip
+        ),
         help=_(
             "adapter: a PEFT folder; merged: a Hugging Face CLIP folder with the update added; onnx: a folder with two "
             "encoders; open_clip, sentence_transformers: a folder for that library; embeddings: the run's collection as .npy files, or as one Parquet "
