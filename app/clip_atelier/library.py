@@ -297,10 +297,12 @@ def _looked(
     _must_be_a_strength(strength)
     if run is None:
         if strength is not None:
-            raise UserError(_("A strength scales a run's update, and no run is given."), "", "strength")
+            raise UserError(
+                _("A strength scales a training's update, and no training is given."), "", "strength"
+            )
         return _home(home), ModelRef(model=model)
     if model is not None:
-        raise UserError(_("A run brings its own model: give one of the two."), "", "model.name")
+        raise UserError(_("A training brings its own model: give one of the two."), "", "model.name")
     place, run_id = _run(run, home)
     return place, ModelRef(run=run_id, strength=strength)
 

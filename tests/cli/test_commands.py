@@ -411,7 +411,7 @@ def test_a_signal_stops_training_and_resume_goes_on(
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert again.stderr is not None
-    line = next(line for line in again.stderr if line.startswith("run "))
+    line = next(line for line in again.stderr if line.startswith("training "))
     assert "goes on at step" in line
     assert int(line.partition("at step ")[2].split()[0]) > 0
     again.send_signal(number)

@@ -29,7 +29,7 @@ def test_what_does_not_fit_stands_apart_with_its_place() -> None:
     assert "closest, but probably not it" in lines[3]
     assert lines[4].split() == ["3", "c.png", "0.500", "1", "b.png", "0.900", "↑1"]
     assert lines[5].split() == ["3", "c.png", "•", "0.700", "="]
-    assert lines[-1] == "• the run learned from this drawing"
+    assert lines[-1] == "• the training learned from this drawing"
 
 
 def test_without_a_run_there_is_one_ranking() -> None:

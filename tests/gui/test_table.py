@@ -165,7 +165,7 @@ def test_marks_and_the_sentence_are_what_the_engine_allows(filled: Any, home: Pa
     best = [run for run, mark in comparison.marks(rows, filled.key).items() if mark == "best"]
     said = filled.summary.text()
     assert ("best is" in said) == bool(best)
-    assert ("no run is measurably better" in said) == (not best)
+    assert ("no training is measurably better" in said) == (not best)
 
 
 def test_names_are_shown_as_they_are(filled: Any, home: Path, qtbot: QtBot) -> None:

@@ -55,7 +55,7 @@ def test_what_is_in_the_trash_is_listed_and_put_back(
     day = trash.entries[0].until - trash.entries[0].thing.deleted
     assert day == 30 * 86_400
     assert trash.table.item(0, 4).text() > trash.table.item(0, 3).text()
-    assert trash.table.item(0, 1).text() == "Run"
+    assert trash.table.item(0, 1).text() == "Training"
     trash.choose(1)
     trash.back.click()
     qtbot.waitUntil(lambda: trash.table.rowCount() == 1, timeout=LONG)

@@ -106,7 +106,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         "--home",
         metavar=_("FOLDER"),
         help=_(
-            "where runs, caches and models are kept (or CLIP_ATELIER_HOME; else the platform's user-data folder)"
+            "where trainings, caches and models are kept (or CLIP_ATELIER_HOME; else the platform's user-data folder)"
         ),
         **unset,
     )
@@ -149,16 +149,18 @@ def add_strength(parser: argparse.ArgumentParser) -> None:
         "--strength",
         type=float,
         metavar="0..1.5",
-        help=_("scale of the update: 0 is the base; else the run's own choice"),
+        help=_("scale of the update: 0 is the base; else the training's own choice"),
     )
 
 
 def add_lens(parser: argparse.ArgumentParser) -> None:
     """`--run`, `--strength`, `--model` and the hardware: which model looks at the images."""
-    parser.add_argument("--run", metavar=_("RUN"), help=_("compare the base with this run's adapted model"))
+    parser.add_argument(
+        "--run", metavar=_("RUN"), help=_("compare the base with this training's adapted model")
+    )
     add_strength(parser)
     parser.add_argument(
-        "--model", metavar=_("MODEL"), help=_("the base model, where no run is given [starter]")
+        "--model", metavar=_("MODEL"), help=_("the base model, where no training is given [starter]")
     )
     add_settings(parser, ("hardware",))
 
@@ -171,11 +173,13 @@ def model_ref(args: argparse.Namespace) -> ModelRef:
     """
     if args.run is None and args.strength is not None:
         raise UserError(
-            _("--strength needs a run: it scales the run's update."), _("Add --run RUN."), "strength"
+            _("--strength needs a training: it scales the training's update."),
+            _("Add --run RUN."),
+            "strength",
         )
     if args.run is not None and args.model is not None:
         raise UserError(
-            _("A run brings its own model; --run and --model exclude each other."), "", "model.name"
+            _("A training brings its own model; --run and --model exclude each other."), "", "model.name"
         )
     hardware = given(args)
     return ModelRef(args.run, strength(args), args.model, build(hardware).hardware if hardware else None)

@@ -20,7 +20,7 @@ def add_arguments(what: Any) -> None:
         "curves", help=_("print loss and retrieval at every step as a table (CSV)")
     )
     add_common(one)
-    one.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    one.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
     one.add_argument(
         "--out", type=Path, metavar=_("FILE"), help=_("write it here instead: .csv, .md or .tex")
     )
@@ -39,8 +39,8 @@ def outcome(run: RunFolder, out: Path | None) -> Outcome:
     found = curves(run)
     if not found.points:
         raise UserError(
-            _("The run “{run}” has recorded no step.").format(run=run.id),
-            _("A run that was added as an adapter has none, and a new one has none until it learns."),
+            _("The training “{run}” has recorded no step.").format(run=run.id),
+            _("A training that was added as an adapter has none, and a new one has none until it learns."),
         )
     header, rows = found.table()
     if out is None:

@@ -144,11 +144,11 @@ class Reporter:
 
     def _started(self, event: events.Started) -> str:
         if event.start_step:
-            start = _("run {run} goes on at step {step} of {steps}").format(
+            start = _("training {run} goes on at step {step} of {steps}").format(
                 run=event.run, step=event.start_step, steps=event.steps
             )
         else:
-            start = _("run {run}: {steps} steps").format(run=event.run, steps=event.steps)
+            start = _("training {run}: {steps} steps").format(run=event.run, steps=event.steps)
         return start + _("; {count:,} trainable parameters; {device}, {precision}").format(
             count=event.trainable_parameters, device=event.device, precision=event.precision
         )

@@ -63,7 +63,7 @@ def verdict(result: Comparison) -> str:
 def run(result: TrainResult, everything: bool = False) -> str:
     """A finished training: where it is, its metrics, the verdict."""
     lines = [
-        _("run {run} ({status}): {path}").format(
+        _("training {run} ({status}): {path}").format(
             run=result.run, status=status_word(result.status), path=result.path
         ),
         _("{steps} steps in {time}; {count:,} trainable parameters").format(

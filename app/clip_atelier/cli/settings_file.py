@@ -22,7 +22,9 @@ def stored(args: argparse.Namespace, home: Path) -> dict[str, Any]:
     if args.from_run:
         if args.preset:
             raise UserError(
-                _("An earlier run brings all of its settings; --from-run and --preset exclude each other."),
+                _(
+                    "An earlier training brings all of its settings; --from-run and --preset exclude each other."
+                ),
                 _("Leave one out."),
                 "preset",
             )

@@ -72,7 +72,6 @@ _ALL = (
     Action("guide", N_("Show me around")),
     Action("about", N_("About CLIP Atelier")),
     *(Action(of_page(page.name), page.title, (f"Ctrl+{number}",)) for number, page in enumerate(PAGES, 1)),
-    Action("tour", N_("Show me around")),
     Action("open-folder", N_("Open a folder…"), (_Standard.Open,)),
     Action("open-sample", N_("Open the sample collection")),
     Action("read-again", N_("Read the folder again"), (_Standard.Refresh,)),

@@ -25,7 +25,6 @@ def bind_all(window: MainWindow) -> None:
     Bound("glossary", window, window.show_glossary)
     Bound("guide", window, window.show_around)
     Bound("about", window, partial(show_help, window, "about"))
-    Bound("tour", window, window.show_around)
     Bound("open-folder", window, window.choose_folder)
     Bound("open-sample", window, partial(_open_sample, window))
     Bound("read-again", window, app_model.rescan, usable=lambda: bool(app_model.state.folder))

@@ -149,7 +149,7 @@ def test_what_may_be_said_about_several_runs(made: Callable[..., Row]) -> None:
     assert "only “b” is measurably better than the untouched base" in said(best, none)
     other = made("o", answers(40), seed=3)
     assert "not compared with it" in said(best, none, other)
-    assert "no run is measurably better" in said(none)
+    assert "no training is measurably better" in said(none)
     assert "“b” is measurably better than the untouched base" in said(best)
     assert "2 different sets of questions" in said(best, made("s", answers(90), seed=3))
     assert comparison.conclusion([], KEY, {}) == ""

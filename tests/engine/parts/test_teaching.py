@@ -148,8 +148,8 @@ def test_what_is_wrong_is_told(
         teach("Quorvex", "red-ring", "broken")
     with pytest.raises(UserError, match="not taught") as told:
         taught.forget(home, run, "Quorvex")
-    assert told.value.hint == "This run was taught no word yet."
-    with pytest.raises(UserError, match="no run"):
+    assert told.value.hint == "This training was taught no word yet."
+    with pytest.raises(UserError, match="no training"):
         taught.listed(home, "nothing")
     teach("Quorvex", "red-ring")
     teach("Zumbel", "red-line")

@@ -141,7 +141,7 @@ def test_one_run_alone_and_another_measure(trained: Runs, tmp_path: Path) -> Non
     assert result["measure"] == key
     seen = Reader((tmp_path / "one.htm").read_text(encoding="utf-8"))
     assert comparison.spoken(comparison.row(run).difference(key), key) in seen.text
-    assert "The runs, judged by" not in seen.text
+    assert "The trainings, judged by" not in seen.text
 
 
 def test_a_run_that_was_never_compared_is_told_as_such(home: Path, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_run_that_was_never_compared_is_told_as_such(home: Path, tmp_path: Pat
 def test_wrong_requests_are_refused_with_the_way_out(trained: Runs, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.html"):
         drive(page.report(trained.list(), tmp_path / "report.pdf"))
-    with pytest.raises(UserError, match="no run"):
+    with pytest.raises(UserError, match="no training"):
         drive(page.report([], tmp_path / "report.html"))
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkError, match="cannot be written"):

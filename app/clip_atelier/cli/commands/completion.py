@@ -15,7 +15,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--names",
         choices=("runs", "models"),
-        help=_("instead, list the names of runs or models, one a line; the scripts ask for them"),
+        help=_("instead, list the names of trainings or models, one a line; the scripts ask for them"),
     )
 
 
@@ -36,7 +36,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
 
 COMMAND = Command(
     "completion",
-    N_("print the script with which bash, zsh or fish complete commands, settings, runs and models"),
+    N_("print the script with which bash, zsh or fish complete commands, settings, trainings and models"),
     _arguments,
     _run,
     N_(

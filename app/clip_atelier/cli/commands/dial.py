@@ -12,7 +12,7 @@ from clip_atelier.engine.core import N_, UserError, _, measured
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    parser.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
     parser.add_argument(
         "--strengths",
         metavar="0,0.5,1",
@@ -24,7 +24,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         dest="control_set",
         type=Path,
         metavar=_("FOLDER"),
-        help=_("images that have nothing to do with the run [the bundled ones]"),
+        help=_("images that have nothing to do with the training [the bundled ones]"),
     )
 
 
@@ -63,4 +63,4 @@ def _strengths(text: str) -> list[float]:
     return strengths
 
 
-COMMAND = Command("dial", N_("measure what each strength of a run gains and forgets"), _arguments, _run)
+COMMAND = Command("dial", N_("measure what each strength of a training gains and forgets"), _arguments, _run)

@@ -12,7 +12,7 @@ from clip_atelier.engine.core import N_, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    parser.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
     parser.add_argument("folder", type=Path, metavar=_("FOLDER"), help=_("the folder of drawings"))
     add_strength(parser)
 
@@ -28,4 +28,6 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     return Outcome(result.as_json(), f"{report.metrics(result)}\n\n{report.verdict(result)}".rstrip())
 
 
-COMMAND = Command("evaluate", N_("measure a run on another collection, against the base"), _arguments, _run)
+COMMAND = Command(
+    "evaluate", N_("measure a training on another collection, against the base"), _arguments, _run
+)

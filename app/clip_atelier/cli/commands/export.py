@@ -10,7 +10,7 @@ from clip_atelier.engine.core import N_, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    parser.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
     parser.add_argument(
         "--to",
         required=True,
@@ -26,8 +26,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         ),
         help=_(
             "adapter: a PEFT folder; merged: a Hugging Face CLIP folder with the update added; onnx: a folder with two "
-            "encoders; open_clip, sentence_transformers: a folder for that library; embeddings: the run's collection as .npy files, or as one Parquet "
-            "file where OUT ends in .parquet; code: a Python file that repeats the run with transformers and PEFT alone, and "
+            "encoders; open_clip, sentence_transformers: a folder for that library; embeddings: the training's collection as .npy files, or as one Parquet "
+            "file where OUT ends in .parquet; code: a Python file that repeats the training with transformers and PEFT alone, and "
             "beside it the table of drawings and losses that it reads; tensorboard: its losses and metrics by step"
         ),
     )
@@ -46,4 +46,4 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     return Outcome(result.as_json(), "\n".join([_("written:"), *(f"  {file}" for file in result.files)]))
 
 
-COMMAND = Command("export", N_("write a run for use in other programs"), _arguments, _run)
+COMMAND = Command("export", N_("write a training for use in other programs"), _arguments, _run)

@@ -122,5 +122,5 @@ COMMAND = Command(
     N_("fill the table: train and compare every combination of settings"),
     _arguments,
     _run,
-    N_("The same command goes on where it was stopped; a run that fails does not end the grid."),
+    N_("The same command goes on where it was stopped; a training that fails does not end the grid."),
 )

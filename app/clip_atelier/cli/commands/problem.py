@@ -40,6 +40,6 @@ COMMAND = Command(
     _run,
     N_(
         "Nothing is sent anywhere. Read it, write into it what happened, and give it to whom you like: it holds versions, the "
-        "machine, settings, how runs ended and the last lines of the log, with all names taken out."
+        "machine, settings, how trainings ended and the last lines of the log, with all names taken out."
     ),
 )

@@ -20,7 +20,7 @@ def _run(_args: argparse.Namespace, session: Session) -> Outcome:
     parts = [
         f"{title}\n\n{listed(findings)}"
         for title, findings in (
-            (_("Mended:"), done.mended),
+            (_("Fixed:"), done.mended),
             (_("Set aside:"), done.set_aside),
             (_("Left as it is:"), done.left),
         )
@@ -35,7 +35,7 @@ def _run(_args: argparse.Namespace, session: Session) -> Outcome:
 
 COMMAND = Command(
     "repair",
-    N_("mend what verify finds damaged; what cannot be mended is set aside, nothing is deleted"),
+    N_("fix what verify finds damaged; what cannot be fixed is set aside, nothing is deleted"),
     _arguments,
     _run,
 )

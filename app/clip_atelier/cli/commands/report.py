@@ -16,7 +16,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar=_("RUN"),
         help=_(
-            "the runs, as `runs` lists them [every run that has been measured]; - reads a list of them from standard input"
+            "the trainings, as `runs` lists them [every training that has been measured]; - reads a list of them from standard input"
         ),
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.html", help=_("the page to write"))
@@ -24,7 +24,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--measure",
         default="",
         metavar="sketch_to_artwork/R@1",
-        help=_("what the runs are judged by [the measure of their verdicts]"),
+        help=_("what the trainings are judged by [the measure of their verdicts]"),
     )
 
 
@@ -39,12 +39,14 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         runs = [run for run in home.list() if run.result]
     if args.measure and not any(args.measure in run.result.base for run in runs if run.result):
         raise UserError(
-            _("No run was measured by “{measure}”.").format(measure=args.measure),
-            _("`runs show RUN` lists the measures of a run."),
+            _("No training was measured by “{measure}”.").format(measure=args.measure),
+            _("`runs show RUN` lists the measures of a training."),
             "--measure",
         )
     result = session.drive(page.report(runs, args.out, args.measure))
     return Outcome(result.as_json(), _("written: {path}").format(path=result.path))
 
 
-COMMAND = Command("report", N_("write one page with table, plots and method on some runs"), _arguments, _run)
+COMMAND = Command(
+    "report", N_("write one page with table, plots and method on some trainings"), _arguments, _run
+)

@@ -10,7 +10,7 @@ from clip_atelier.engine.core import N_, _
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    parser.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
@@ -23,5 +23,5 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
 
 
 COMMAND = Command(
-    "resume", N_("go on with a stopped or interrupted run, exactly where it stopped"), _arguments, _run
+    "resume", N_("go on with a stopped or interrupted training, exactly where it stopped"), _arguments, _run
 )

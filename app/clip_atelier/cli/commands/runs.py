@@ -26,25 +26,25 @@ _ALWAYS = ("lora.r", "lora.lora_alpha", "lora.target_modules")
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", title=_("commands"), metavar=_("COMMAND"))
-    every = what.add_parser("list", help=_("list the runs (the default)"))
+    every = what.add_parser("list", help=_("list the trainings (the default)"))
     add_common(every)
     every.add_argument("--archived", action="store_true", help=_("those that are archived, too"))
     for name, text in (
-        ("show", _("show one run's settings and metrics")),
-        ("delete", _("put a run into the trash")),
+        ("show", _("show one training's settings and metrics")),
+        ("delete", _("put a training into the trash")),
     ):
         one = what.add_parser(name, help=text)
         add_common(one)
-        one.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+        one.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
     curves.add_arguments(what)
     _label_arguments(what)
-    pack = what.add_parser("pack", help=_("write a run, whole, into one file for another machine"))
+    pack = what.add_parser("pack", help=_("write a training, whole, into one file for another machine"))
     add_common(pack)
-    pack.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    pack.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
     pack.add_argument(
         "out", type=Path, metavar=_("OUT"), help=_("the file to write, for example flowers.cliprun")
     )
-    add = what.add_parser("add", help=_("add a run from such a file"))
+    add = what.add_parser("add", help=_("add a training from such a file"))
     add_common(add)
     add.add_argument("path", type=Path, metavar=_("PATH"))
 
@@ -56,29 +56,29 @@ def _label_arguments(what: Any) -> None:
     for name, text, said, told in (
         (
             "rename",
-            _("give a run another name"),
+            _("give a training another name"),
             "name",
             _("the new name; empty for the one it was begun with"),
         ),
-        ("note", _("write a note on a run"), "note", _("the note; empty takes it away")),
+        ("note", _("write a note on a training"), "note", _("the note; empty takes it away")),
         (
             "tag",
-            _("give a run a colour"),
+            _("give a training a colour"),
             "tag",
             _("one of: {tags}; empty takes it away").format(tags=", ".join(TAGS[1:])),
         ),
-        ("archive", _("leave a run out of lists; nothing is deleted"), "", ""),
-        ("unarchive", _("take a run back into lists"), "", ""),
+        ("archive", _("leave a training out of lists; nothing is deleted"), "", ""),
+        ("unarchive", _("take a training back into lists"), "", ""),
     ):
         one = what.add_parser(name, help=text)
         add_common(one)
-        one.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+        one.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
         if said:
             one.add_argument(said, metavar=said.upper(), help=told)
-    diff = what.add_parser("diff", help=_("in what the settings of two runs differ"))
+    diff = what.add_parser("diff", help=_("in what the settings of two trainings differ"))
     add_common(diff)
-    diff.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
-    diff.add_argument("other", metavar=_("OTHER"), help=_("the run to compare it with"))
+    diff.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
+    diff.add_argument("other", metavar=_("OTHER"), help=_("the training to compare it with"))
 
 
 def _labelled(run: RunFolder, changes: Mapping[str, Any]) -> Outcome:
@@ -87,7 +87,7 @@ def _labelled(run: RunFolder, changes: Mapping[str, Any]) -> Outcome:
     label = relabel(run.path, **changes)
     lines = [(_("name"), run.name), (_("note"), label.note), (_("colour"), label.tag)]
     lines.append((_("archived"), _("yes") if label.archived else _("no")))
-    return Outcome({"run": run.id, **label.as_json()}, table((_("run"), run.id), lines))
+    return Outcome({"run": run.id, **label.as_json()}, table((_("training"), run.id), lines))
 
 
 def _differing(run: RunFolder, other: RunFolder) -> Outcome:
@@ -109,7 +109,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         chosen = runs.open(args.run)
         warning = run_warning([chosen.id], (run.summary() for run in runs.list()))
         gone = runs.delete(args.run)
-        text = _("Run {run} is in the trash; “clip-atelier trash restore {number}” puts it back.")
+        text = _("Training {run} is in the trash; “clip-atelier trash restore {number}” puts it back.")
         said = text.format(run=gone.name, number=gone.number)
         document = {"deleted": gone.name, "warning": warning}
         return Outcome(document, f"{said}\n{warning}".rstrip())
@@ -131,9 +131,9 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     every = [run.summary() for run in runs.list()]
     rows = [row for row in every if not row.archived or getattr(args, "archived", False)]
     if not rows and every:
-        return Outcome([], _("All runs are archived; “clip-atelier runs list --archived” lists them."))
+        return Outcome([], _("All trainings are archived; “clip-atelier runs list --archived” lists them."))
     if not rows:
-        return Outcome([], _("There are no runs yet. Start one with “clip-atelier train FOLDER”."))
+        return Outcome([], _("There are no trainings yet. Start one with “clip-atelier train FOLDER”."))
     return Outcome([row.as_json() for row in rows], _list(rows))
 
 
@@ -148,7 +148,7 @@ def _one(run: RunFolder) -> Outcome:
         parts.append(report.run(result.model_copy(update={"status": summary.status}), everything=True))
     else:
         status = (_("status"), report.status_word(summary.status))
-        parts.insert(0, table((_("run"), summary.run), [status]))
+        parts.insert(0, table((_("training"), summary.run), [status]))
     document = {**(result.as_json() if result else {}), **summary.as_json()}
     document.pop("result")
     return Outcome(document, "\n\n".join(parts))
@@ -174,7 +174,7 @@ def _list(rows: list[RunSummary]) -> str:
             )
         )
     header = (
-        _("run"),
+        _("training"),
         _("status"),
         _("base {metric}").format(metric=primary_metric),
         _("adapted"),
@@ -191,5 +191,5 @@ def changed(values: Mapping[str, Any]) -> str:
 
 
 COMMAND = Command(
-    "runs", N_("list the runs; show, name, compare, archive, delete, pack or add one"), _arguments, _run
+    "runs", N_("list the trainings; show, name, compare, archive, delete, pack or add one"), _arguments, _run
 )

@@ -135,7 +135,7 @@ def listing(found: SearchResult) -> str:
         header = ["", _("base"), _("score"), _("adapted"), _("score"), _("moved")]
         text = table(header, lines, right=(0, 2, 4))
     if any(hit.learned for hit in adapted):
-        text += "\n\n" + _("{mark} the run learned from this drawing").format(mark=LEARNED)
+        text += "\n\n" + _("{mark} the training learned from this drawing").format(mark=LEARNED)
     return text
 
 

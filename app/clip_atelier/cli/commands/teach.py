@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    parser.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--word",
@@ -61,7 +61,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
 def listing(taught: TaughtList) -> str:
     """The words as people read them: how many drawings each names, and how sure it is."""
     if not taught.words:
-        return _("The run {run} was taught no word yet.").format(run=taught.run)
+        return _("The training {run} was taught no word yet.").format(run=taught.run)
     rows = [(word.word, len(word.drawings), _found(word), _SURE[word.sure]()) for word in taught.words]
     return table((_("word"), _("drawings"), _("found"), _("how sure")), rows, right=(1, 2))
 
@@ -78,7 +78,7 @@ _SURE = {
 
 COMMAND = Command(
     "teach",
-    N_("teach a run a word of your own from a few drawings"),
+    N_("teach a training a word of your own from a few drawings"),
     _arguments,
     _run,
     N_(

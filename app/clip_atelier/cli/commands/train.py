@@ -23,20 +23,22 @@ if TYPE_CHECKING:
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar=_("FOLDER"), help=_("the folder of drawings"))
-    parser.add_argument("--name", default="", metavar=_("NAME"), help=_("a name for the run"))
+    parser.add_argument("--name", default="", metavar=_("NAME"), help=_("a name for the training"))
     parser.add_argument(
         "--base",
         metavar=_("RUN"),
-        help=_("train on from a run: its update is added to its model, and the result is the model to adapt"),
+        help=_(
+            "train on from a training: its update is added to its model, and the result is the model to adapt"
+        ),
     )
     parser.add_argument(
         "--settings",
         type=Path,
         metavar=_("FILE"),
-        help=_("settings from a TOML or JSON file, or from a run's run.json; flags come before it"),
+        help=_("settings from a TOML or JSON file, or from a training's run.json; flags come before it"),
     )
     parser.add_argument(
-        "--from-run", metavar=_("RUN"), help=_("the settings of an earlier run; flags come before them")
+        "--from-run", metavar=_("RUN"), help=_("the settings of an earlier training; flags come before them")
     )
     add_preset(parser)
     add_settings(parser)
@@ -45,7 +47,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
     values = stored(args, session.home) | given(args)
     if args.base and "model.name" in values:
-        raise UserError(_("Both a run to train on from and a model are given."), _("Leave one out."), "base")
+        raise UserError(
+            _("Both a training to train on from and a model are given."), _("Leave one out."), "base"
+        )
     chosen = settings.build(values, args.preset)
     from clip_atelier.engine import training
 

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar=_("RUN"), help=_("the run's name, as `runs` lists it"))
+    parser.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
     parser.add_argument(
-        "folder", type=Path, nargs="?", metavar=_("FOLDER"), help=_("another collection than the run's own")
+        "folder",
+        type=Path,
+        nargs="?",
+        metavar=_("FOLDER"),
+        help=_("another collection than the training's own"),
     )
     parser.add_argument(
         "--top", type=int, default=10, metavar="N", help=_("how many words to show at each end [10]")

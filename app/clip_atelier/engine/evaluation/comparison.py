@@ -223,11 +223,13 @@ def conclusion(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> str:
     best = [one for one in measured if marks.get(one.run) == "best"]
     alike = sum(marks.get(one.run) == "as good" for one in measured)
     if not best:
-        return _("{measure}: no run is measurably better than the untouched base.").format(measure=measure)
+        return _("{measure}: no training is measurably better than the untouched base.").format(
+            measure=measure
+        )
     if len(best) > 1:
         count = len({one.questions for one in measured})
         text = _(
-            "{measure}: the runs answered {count} different sets of questions; the best of each is marked."
+            "{measure}: the trainings answered {count} different sets of questions; the best of each is marked."
         )
         return text.format(measure=measure, count=count)
     name = best[0].name or best[0].run
@@ -280,7 +282,15 @@ def between(one: Row, other: Row, key: str) -> bootstrap.Interval | None:
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Header and lines of all rows with every metric, its base value and interval, for a file."""
     names, measured = varied(rows), keys(rows)
-    header = [_("run"), _("name"), _("status"), *names, _("trainable parameters"), _("seconds"), _("verdict")]
+    header = [
+        _("training"),
+        _("name"),
+        _("status"),
+        *names,
+        _("trainable parameters"),
+        _("seconds"),
+        _("verdict"),
+    ]
     for key in measured:
         header += [
             f"{key} {word}" for word in (_("base"), _("adapted"), _("difference"), _("low"), _("high"))

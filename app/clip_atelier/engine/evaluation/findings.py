@@ -22,7 +22,7 @@ def gained_and_forgotten(result: GainedForgotten) -> list[str]:
     if result.best == 0:
         said.append(
             _(
-                "No strength helped on the validation images, so the training recommends 0: the untouched base."
+                "No strength helped on the drawings it is chosen by, so the training recommends 0: the untouched base."
             )
         )
         told = points.get(1.0, max(result.points, key=lambda point: point.gained or 0.0))
@@ -58,14 +58,10 @@ def gained_and_forgotten(result: GainedForgotten) -> list[str]:
             )
         )  # fmt: skip
     if result.measured_on == "validation":
-        said.append(
-            _(
-                "Your drawings here are the validation images, which also chose the strength: expect a little less."
-            )
-        )
+        said.append(_("Your drawings here are those that also chose the strength: expect a little less."))
     if result.measured_on == "learned":
         said.append(
-            _("The run has learned from all these drawings: with new ones it does less well than here. The table of its own result was measured on drawings not learned from.")
+            _("The training has learned from all these drawings: with new ones it does less well than here. The table of its own result was measured on drawings not learned from.")
         )  # fmt: skip
     if result.changed:
         said.append(

@@ -213,7 +213,7 @@ class Adapter:
         if {n: tuple(t.shape) for n, t in state.items()} != {
             n: tuple(p.shape) for n, p in self.trainable.items()
         }:
-            raise UserError(_("The stored adapter does not fit this run's settings or model."), "")
+            raise UserError(_("The stored adapter does not fit this training's settings or model."), "")
         self.set_adapter_scale(1.0)
         with torch.no_grad():
             for name, parameter in self.trainable.items():

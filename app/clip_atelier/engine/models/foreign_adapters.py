@@ -101,7 +101,7 @@ def described(folder: Path) -> dict[str, Any]:
         raise _refused(
             folder,
             _("“{file}” beside it is not applied here.").format(file=weights.OUTPUT_MATRIX),
-            _("Take the run's pack instead, which holds all of it."),
+            _("Take the training's pack instead, which holds all of it."),
         )
     return config
 

@@ -124,7 +124,9 @@ class TaughtWords:
             document = read_document(folder / DOCUMENT, _Document)
             vectors = _read_vectors(folder / ARRAYS, document)
         except DamagedFile as error:
-            error.hint = _("Delete this file: the run stays as it is, and its words can be taught again.")
+            error.hint = _(
+                "Delete this file: the training stays as it is, and its words can be taught again."
+            )
             raise
         return cls(document.words, vectors)
 
@@ -280,7 +282,9 @@ def _known(taught: TaughtWords, word: str) -> KeptWord:
         there = ", ".join(f"“{one.word}”" for one in taught.words)
         raise UserError(
             _("The word “{word}” was not taught.").format(word=word),
-            _("These were: {words}.").format(words=there) if there else _("This run was taught no word yet."),
+            _("These were: {words}.").format(words=there)
+            if there
+            else _("This training was taught no word yet."),
             "word",
         )
     return found

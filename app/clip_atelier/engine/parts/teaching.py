@@ -168,7 +168,7 @@ def _able(
         return parts
     data = run.settings.data
     collection, _split = yield from open_collection(run.folder, data, home, control)
-    yield Phase(name="parts", title=_("Looking at the run's own drawings"))
+    yield Phase(name="parts", title=_("Looking at the training's own drawings"))
     clip, items = opened.clip, collection.items
     pictures = ImageCache(collection.root, items, clip.frame, data, run.settings.train.seed, store)
     bad = set((yield from pictures.prepare(range(len(items)), control)))

@@ -55,12 +55,12 @@ def export(
         UserError: `out` is taken, the run has no adapter yet, or kept the untouched base; or open_clip has no such model.
         WorkError: ONNX, Parquet or TensorBoard is wanted and its packages are missing.
     """
-    yield Phase(name="export", title=_("Exporting run {run}").format(run=run.id))
+    yield Phase(name="export", title=_("Exporting training {run}").format(run=run.id))
     control.boundary()
     adapter = run.path / "adapter"
     if to not in ("code", "tensorboard") and not (adapter / "adapter_model.safetensors").is_file():
         raise UserError(
-            _("Run “{run}” has no adapter yet.").format(run=run.id),
+            _("Training “{run}” has no adapter yet.").format(run=run.id),
             _("Let it train until its first checkpoint: clip-atelier resume {run}").format(run=run.id),
         )
     _must_be_free(out)
@@ -122,11 +122,11 @@ def _must_change_something(run: RunFolder) -> None:
     result = run.result
     if result is not None and result.strength == 0 and not (run.path / DESCRIPTION).is_file():
         raise UserError(
-            _("There is nothing to export: run “{run}” kept the untouched model (strength 0).").format(
+            _("There is nothing to export: training “{run}” kept the untouched model (strength 0).").format(
                 run=run.id
             ),
             _(
-                "Its update did not help on the validation drawings. Use the base model itself, or train anew."
+                "Its update did not help on the drawings it was chosen by. Use the base model itself, or train anew."
             ),
             "run",
         )

@@ -38,7 +38,7 @@ def merged_as_base(run: RunFolder, models: Models, control: Control, name: str =
 
     if run.status == "running":
         raise UserError(
-            _("The run “{run}” is being worked on by another process.").format(run=run.id),
+            _("The training “{run}” is being worked on by another process.").format(run=run.id),
             _("Wait until it ends, or stop it there."),
             "run",
         )

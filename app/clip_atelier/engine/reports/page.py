@@ -59,7 +59,7 @@ def report(runs: Sequence[RunFolder], out: Path, measure: str = "") -> Work[Writ
     """
     check_name(out)
     if not runs:
-        raise UserError(_("There is no run to report on."), _("Train one first."), "run")
+        raise UserError(_("There is no training to report on."), _("Train one first."), "run")
     yield Phase(name="report", title=_("Writing the report"))
     page, key = document(runs, measure)
     write_whole(out, page.encode("utf-8"), _("Choose another place for it."))
@@ -133,8 +133,8 @@ def _title(rows: Sequence[Row]) -> str:
 
 def _written(rows: Sequence[Row]) -> str:
     when = time.strftime("%Y-%m-%d %H:%M")
-    line = _("{count} runs, written {when} by CLIP Atelier {version}") if len(rows) > 1 else _(
-        "1 run, written {when} by CLIP Atelier {version}"
+    line = _("{count} trainings, written {when} by CLIP Atelier {version}") if len(rows) > 1 else _(
+        "1 training, written {when} by CLIP Atelier {version}"
     )  # fmt: skip
     return line.format(count=len(rows), when=when, version=__version__)
 
@@ -152,7 +152,7 @@ def _verdict(rows: Sequence[Row], key: str, marks: Mapping[str, Mark], leading: 
             )
         )  # fmt: skip
     else:
-        said.append(_("Base and adapted model were not compared: the run did not come to its end."))
+        said.append(_("Base and adapted model were not compared: the training did not come to its end."))
     return [sentence for sentence in said if sentence]
 
 
@@ -163,7 +163,7 @@ def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> View:
     if key and key not in columns:
         columns.insert(0, key)
     columns = [one for one in columns if any(math.isfinite(row.value(one)) for row in rows)]
-    heads = [_("Run"), *(_short(name) for name in names), _("Parameters"), _("Seconds")]
+    heads = [_("Training"), *(_short(name) for name in names), _("Parameters"), _("Seconds")]
     heads += [one.rpartition("/")[2] for one in columns]
     plates = {"best": _("best"), "as good": _("as good")}
     lines = [
@@ -179,7 +179,7 @@ def _table(rows: Sequence[Row], key: str, marks: Mapping[str, Mark]) -> View:
         }
         for row in rows
     ]
-    title = _("The runs, judged by {measure}").format(measure=_measure(key))
+    title = _("The trainings, judged by {measure}").format(measure=_measure(key))
     return {"title": title, "heads": [*heads, _("Verdict")], "rows": lines}
 
 
@@ -228,7 +228,7 @@ def _figures(
         measure=_measure(key)
     )  # fmt: skip
     if len(drawn) > len(plots.SERIES):
-        two += " " + _("The first {count} runs are drawn.").format(count=len(plots.SERIES))
+        two += " " + _("The first {count} trainings are drawn.").format(count=len(plots.SERIES))
     found = [{"svg": Markup(plots.intervals(bars, one)), "words": one}]
     if drawn:
         found.append({"svg": Markup(plots.curves(drawn, two, level)), "words": two})
@@ -266,7 +266,7 @@ def _settings(rows: Sequence[Row]) -> View | None:
     values = [f"{name} = {_setting(rows[0], name)}" for name in names]
     if not values:
         return None
-    title = _("Settings that all runs share") if len(rows) > 1 else _("Settings")
+    title = _("Settings that all trainings share") if len(rows) > 1 else _("Settings")
     return {"title": title, "lines": values}
 
 
@@ -285,13 +285,15 @@ def _method(rows: Sequence[Row], key: str) -> View:
             "image, the halves of a pair, near-duplicates)."
         ),
         _(
-            "“Best” is said only where the interval excludes zero. “As good” are runs that also gained, and whose difference "
-            "to the best, paired by query, has an interval that holds zero. Only runs with the same questions are compared."
+            "“Best” is said only where the interval excludes zero. “As good” are trainings that also gained, and whose difference "
+            "to the best, paired by query, has an interval that holds zero. Only trainings with the same questions are compared."
         ),
     ]
     if sum(row.measured for row in rows) > 1:
         said.append(
-            _("The best of several runs is also a little lucky: expect somewhat less of it on new images.")
+            _(
+                "The best of several trainings is also a little lucky: expect somewhat less of it on new images."
+            )
         )
     alike: dict[str, list[str]] = {}
     for name in _named(rows, key):
@@ -338,12 +340,12 @@ def _origins(rows: Sequence[Row]) -> View:
         words = (
             _("after each training the base gave the same embeddings bit for bit")
             if all(proofs)
-            else _("the base's embeddings could not be reproduced bit for bit in every run")
+            else _("the base's embeddings could not be reproduced bit for bit in every training")
         )
         said.append((_("Untouched base"), words))
     for versions in dict.fromkeys(tuple(sorted(row.versions.items())) for row in rows if row.versions):
         said.append((_("Versions"), ", ".join(f"{name} {number}" for name, number in versions)))
-    said.append((_("Runs"), ", ".join(row.run for row in rows)))
+    said.append((_("Trainings"), ", ".join(row.run for row in rows)))
     return {"title": _("What it was measured with"), "lines": said}
 
 

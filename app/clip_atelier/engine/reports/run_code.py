@@ -148,17 +148,19 @@ def _limits(run: RunFolder, told: _Told, changed: bool) -> Iterator[str]:
     settings, path = run.settings, run.record.numeric_path
     if settings.evaluation.parts:
         yield N_(
-            "What the run keeps beside LoRA (learned words, hub correction, several views, a head for pictures) is not repeated."
+            "What the training keeps beside LoRA (learned words, hub correction, several views, a head for pictures) is not repeated."
         )
     if not told.losses:
-        yield N_("The run kept no trained update, so there are no losses to compare with.")
+        yield N_("The training kept no trained update, so there are no losses to compare with.")
     if changed:
-        yield N_("The collection has changed since the run: its losses will not be reached.")
+        yield N_("The collection has changed since the training: its losses will not be reached.")
     if path is not None and (path.device != "cpu" or path.precision != "fp32"):
-        yield N_("The run was not computed in fp32 on the processor: its losses are reached roughly only.")
+        yield N_(
+            "The training was not computed in fp32 on the processor: its losses are reached roughly only."
+        )
     if 0 < settings.train.chunk_size < settings.train.batch_size and settings.lora.lora_dropout:
         yield N_(
-            "The run drew dropout chunk by chunk, the file draws it for whole batches: its losses are reached roughly only."
+            "The training drew dropout chunk by chunk, the file draws it for whole batches: its losses are reached roughly only."
         )
 
 

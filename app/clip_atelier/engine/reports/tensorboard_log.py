@@ -36,8 +36,8 @@ def write(run: RunFolder, out: Path) -> None:
     found = curves(run)
     if not found.points:
         raise UserError(
-            _("The run “{run}” has recorded no step.").format(run=run.id),
-            _("A run that was added as an adapter has none, and a new one has none until it learns."),
+            _("The training “{run}” has recorded no step.").format(run=run.id),
+            _("A training that was added as an adapter has none, and a new one has none until it learns."),
         )
     from torch.utils.tensorboard.writer import SummaryWriter
 

@@ -55,7 +55,7 @@ class SavedUpdate:
         record = self.run.record.model
         if record is not None and not weights.is_same(record.fingerprint, model.fingerprint, model.folder):
             raise UserError(
-                _("The model “{model}” is not the one the run “{run}” was trained on.").format(
+                _("The model “{model}” is not the one the training “{run}” was trained on.").format(
                     model=self.run.settings.model.name, run=self.run.id
                 ),
                 put_back(record, model.folder),
@@ -134,7 +134,7 @@ def _best_step(run: RunFolder) -> int:
     found, _problems = checkpoints.newest(run.path / "checkpoints")
     if found is None:
         raise UserError(
-            _("The run “{run}” has no checkpoint yet.").format(run=run.id),
+            _("The training “{run}” has no checkpoint yet.").format(run=run.id),
             _("Let it train until the first check, or resume it."),
             "run",
         )

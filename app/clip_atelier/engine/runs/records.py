@@ -77,7 +77,7 @@ class RunFolder:
             return read_document(self.path / "run.json", RunRecord)
         except OSError as error:
             raise UserError(
-                _("The run “{run}” cannot be read: {reason}").format(run=self.id, reason=error),
+                _("The training “{run}” cannot be read: {reason}").format(run=self.id, reason=error),
                 _("Its folder is {path}.").format(path=self.path),
             ) from error
 
@@ -95,7 +95,7 @@ class RunFolder:
         """
         if self.newer:
             raise UserError(
-                _("The run “{run}” was made by a newer version of CLIP Atelier.").format(run=self.id),
+                _("The training “{run}” was made by a newer version of CLIP Atelier.").format(run=self.id),
                 _("It can be looked at, but not changed; use that version."),
             )
         return declared.build(self.record.settings)
@@ -191,7 +191,7 @@ class RunFolder:
             self._lock.acquire(timeout=0.5, poll_interval=0.02)
         except filelock.Timeout as error:
             raise UserError(
-                _("The run “{run}” is being worked on by another process.").format(run=self.id),
+                _("The training “{run}” is being worked on by another process.").format(run=self.id),
                 _("Wait until it ends, or stop it there."),
             ) from error
         except OSError as error:
@@ -328,9 +328,9 @@ class Runs:
         if len(named) == 1:
             return named[0]
         raise UserError(
-            _("There is no run “{run}”.").format(run=run_id)
+            _("There is no training “{run}”.").format(run=run_id)
             if not named
-            else _("Several runs are named “{run}”.").format(run=run_id),
+            else _("Several trainings are named “{run}”.").format(run=run_id),
             _("“clip-atelier runs” lists them all."),
             "run",
         )

@@ -49,7 +49,7 @@ def add(source: Path, home: Path) -> RunFolder:
     target = folder / pack.name
     if target.exists():
         raise UserError(
-            _("The run “{run}” is there already.").format(run=pack.name),
+            _("The training “{run}” is there already.").format(run=pack.name),
             _("Delete it first if the one from the pack is to take its place."),
             "run",
         )

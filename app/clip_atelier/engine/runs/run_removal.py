@@ -43,7 +43,7 @@ def discard(folder: Path, run: RunFolder) -> None:
 def _must_be_own(folder: Path, run: RunFolder) -> None:
     if run.path.parent.resolve() != folder.resolve() or run.id.startswith("."):
         raise UserError(
-            _("The run at {path} is not in the home folder {home}, so it is not deleted.").format(
+            _("The training at {path} is not in the home folder {home}, so it is not deleted.").format(
                 path=shown(run.path), home=shown(folder.parent)
             ),
             _("Delete its folder yourself if that is what you want."),

@@ -266,7 +266,7 @@ class EmbeddingStore:
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return WorkError(
                 _("The index “{path}” is damaged.").format(path=path),
-                _("Delete this file and index again; your images and runs are not affected."),
+                _("Delete this file and index again; your images and trainings are not affected."),
             )
         return WorkError(
             _("The index “{path}” cannot be used: {reason}.").format(path=path, reason=error),

@@ -187,7 +187,7 @@ class LoadedModel:
 def changed() -> UserError:
     """What is said where a model is not the one any more that a folder was opened with."""
     return UserError(
-        _("The model or the run has changed since this folder was opened for searching."),
+        _("The model or the training has changed since this folder was opened for searching."),
         _("Open the folder again."),
     )
 

@@ -136,7 +136,7 @@ class DataSettings(Block):
         affects=("split",),
         title=N_("Split seed"),
         summary=N_(
-            "Number that decides which images are kept aside. Runs are only comparable with the same one."
+            "Number that decides which images are kept aside. Trainings are only comparable with the same one."
         ),
         detail=N_(
             "It is separate from the training's seed, so that several seeds of one setting answer the same questions."

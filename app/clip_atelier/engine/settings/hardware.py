@@ -82,7 +82,7 @@ class HardwareSettings(Block):
         ),
         detail=N_(
             "A crash, a lack of memory or a failure of the graphics card then ends the training alone: the window stays, and the "
-            "run goes on from its last checkpoint. The result is the same bit for bit. It takes some seconds more to begin, and "
+            "training goes on from its last checkpoint. The result is the same bit for bit. It takes some seconds more to begin, and "
             "the memory of the learning libraries a second time. The command line trains in its own process anyway."
         ),
         advanced=True,

@@ -123,7 +123,7 @@ class TrainSettings(Block):
         ),
         title=N_("Steps"),
         summary=N_(
-            "Length of the run in steps, whatever the folder's size. 0: as many as the epochs come to."
+            "Length of the training in steps, whatever the folder's size. 0: as many as the epochs come to."
         ),
         detail=N_(
             "A small folder has few steps in an epoch, and a few dozen steps change next to nothing. A fixed number teaches "
@@ -191,7 +191,7 @@ class TrainSettings(Block):
         "cosine",
         affects=("learning",),
         title=N_("Schedule"),
-        summary=N_("How the learning rate falls over the run."),
+        summary=N_("How the learning rate falls over the training."),
         choices={
             "cosine": N_("falls along half a cosine"),
             "linear": N_("falls on a straight line"),
@@ -332,7 +332,7 @@ class TrainSettings(Block):
         affects=("learning",),
         title=N_("Checks per training"),
         summary=N_(
-            "How often retrieval is measured on the validation images during the run. The best checkpoint is chosen by it."
+            "How often retrieval is measured on the validation images during the training. The best checkpoint is chosen by it."
         ),
         ge=1,
         le=1000,
@@ -350,7 +350,7 @@ class TrainSettings(Block):
         affects=("display",),
         title=N_("Pinned queries"),
         summary=N_(
-            "Words to watch while the model learns, separated by commas. Empty: a few held-out ones are chosen."
+            "Words to watch while the model learns, separated by commas. Empty: a few that are not learned from are chosen."
         ),
         detail=N_(
             "At every check the validation images are ranked for these words, so that you can see the results move. "
@@ -375,7 +375,7 @@ class TrainSettings(Block):
         affects=("learning",),
         title=N_("Seed"),
         summary=N_(
-            "Number that fixes every random choice: order, dropout, first values. The same seed gives the same run."
+            "Number that fixes every random choice: order, dropout, first values. The same seed gives the same training."
         ),
         ge=0,
         le=2**31 - 1,

@@ -299,7 +299,7 @@ def _foreign(path: Path) -> UserError:
     return UserError(
         _("“{path}” is not a pack of CLIP Atelier of the kind that belongs here.").format(path=path),
         _(
-            "Packs of models are made with packaging/make_model_pack.py, packs of runs with “clip-atelier runs pack”."
+            "Packs of models are made with packaging/make_model_pack.py, packs of trainings with “clip-atelier runs pack”."
         ),
     )
 

@@ -29,7 +29,7 @@ class DoesNotFitError(WorkError):
 
     def __init__(self, chunk: int) -> None:
         super().__init__(
-            _("The memory of the device is not enough for this run."),
+            _("The memory of the device is not enough for this training."),
             _("Set the chunk size (train.chunk_size) to {size}: it was tried and fits. Gradients stay exact; only what dropout leaves out is drawn anew.").format(size=chunk)
             if chunk
             else _("Not even chunks of {size} images fit: turn on gradient checkpointing (train.gradient_checkpointing), choose a smaller model (model.name) or another device (hardware.device).").format(size=SMALLEST),

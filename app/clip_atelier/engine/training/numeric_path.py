@@ -61,10 +61,12 @@ def differences(begun: NumericPath | None, now: NumericPath, steps: int) -> Iter
     if not steps or begun == now:
         return
     if begun is None or begun.model_copy(update={"optimizer": now.optimizer}) == now:
-        yield _("The run was begun by an earlier version: it goes on with the same steps, rounded otherwise.")
+        yield _(
+            "The training was begun by an earlier version: it goes on with the same steps, rounded otherwise."
+        )
         return
     yield _(
-        "The run was begun on {before} and goes on on {now}: with the same steps, rounded otherwise."
+        "The training was begun on {before} and goes on on {now}: with the same steps, rounded otherwise."
     ).format(before=_spoken(begun), now=_spoken(now))
 
 

@@ -142,14 +142,16 @@ class Training:
             before.model.fingerprint, clip.fingerprint, clip.folder
         ):
             raise UserError(
-                _("The model “{model}” is not the one this run was started with.").format(model=clip.name),
+                _("The model “{model}” is not the one this training was started with.").format(
+                    model=clip.name
+                ),
                 put_back(before.model, clip.folder),
                 "model.name",
             )
         if before.data is not None and before.data.fingerprint != collection.fingerprint:
             yield Notice(
                 text=_(
-                    "The collection has changed since the run began: it goes on, but not exactly as it would have."
+                    "The collection has changed since the training began: it goes on, but not exactly as it would have."
                 )
             )
         path = numeric_path(clip)

@@ -80,12 +80,12 @@ def resume(
     if run.record.foreign:
         raise UserError(
             _("The adapter of “{run}” was made elsewhere and cannot be trained on.").format(run=run.id),
-            _("Export it merged and add that as a model: a new run can start from there."),
+            _("Export it merged and add that as a model: a new training can start from there."),
             "run",
         )
     if run.status == "done":
         raise UserError(
-            _("The run “{run}” is complete; there is nothing to go on with.").format(run=run.id),
+            _("The training “{run}” is complete; there is nothing to go on with.").format(run=run.id),
             _("Train again with more epochs if you want more."),
             "run",
         )
@@ -137,7 +137,7 @@ def _explained(error: Exception, settings: Settings) -> WorkError:
         train = settings.train
         size = max(2, (train.chunk_size or train.batch_size) // 2)
         return WorkError(
-            _("The memory of the device is not enough for this run."),
+            _("The memory of the device is not enough for this training."),
             _("Set the chunk size (train.chunk_size) to {size}: the same result in less memory; or the batch size.").format(size=size),
             "train.chunk_size",
         )  # fmt: skip

@@ -210,7 +210,7 @@ PLACES = (
         "runs/*/evaluation.json",
         "run",
         _document(TrainResult),
-        N_("fixed from the run's events where they tell it, else set aside"),
+        N_("fixed from the training's events where they tell it, else set aside"),
     ),
     Place(
         "runs/*/label.json",
@@ -227,8 +227,10 @@ PLACES = (
         N_("written again from the checkpoint where model and checkpoint are there, else set aside"),
     ),
     Place("runs/*/values.npz", "run", _arrays, _AGAIN),
-    Place("runs/*/parts.json", "run", _parts, N_("set aside; the run goes on without its parts")),
-    Place("runs/*/parts.safetensors", "run", _tensors, N_("set aside; the run goes on without its parts")),
+    Place("runs/*/parts.json", "run", _parts, N_("set aside; the training goes on without its parts")),
+    Place(
+        "runs/*/parts.safetensors", "run", _tensors, N_("set aside; the training goes on without its parts")
+    ),
     Place("runs/*/taught.json", "run", _taught, N_("set aside; teach the words again")),
     Place("runs/*/taught.safetensors", "run", _tensors, N_("set aside; teach the words again")),
     Place("runs/*/folds/*/*.npz", "run", _arrays, N_("set aside; the fold is trained again on resuming")),

@@ -132,6 +132,6 @@ def _how(result: TrainResult) -> list[str]:
     if result.measured_on == "test":
         return [_("Measured on images that took no part in training or choosing."), kept]
     return [
-        _("Measured on the validation images, which also chose the checkpoint: expect a little less."),
+        _("Measured on the drawings that also chose the checkpoint: expect a little less."),
         kept,
     ]

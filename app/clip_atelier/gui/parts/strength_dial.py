@@ -60,9 +60,7 @@ class StrengthDial(QWidget):
         self.slider.setFixedWidth(160)
         self.number = Label(role="strong")
         self.number.setFixedWidth(34)
-        self.best = Button(
-            "", "quiet", tip=N_("Back to the strength that was chosen on the validation images")
-        )
+        self.best = Button("", "quiet", tip=N_("Back to the strength that was chosen after training"))
         self.setLayout(row(Label(N_("Strength"), "muted"), self.slider, self.number, self.best))
         self.slider.valueChanged.connect(lambda value: self._strength.set(value / _STEPS))
         self.best.clicked.connect(self._strength.reset)

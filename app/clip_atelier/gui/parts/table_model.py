@@ -318,9 +318,7 @@ def all_columns(rows: Sequence[Row], task: str) -> list[Column]:
         Column("trainable", _("Parameters"), "number", _("How many numbers were trained")),
         Column("seconds", _("Time"), "number"),
         Column("best step", _("Best step"), "number"),
-        Column(
-            "strength", _("Strength"), "number", _("Strength of the update, chosen on the validation images")
-        ),
+        Column("strength", _("Strength"), "number", _("Strength of the update, chosen after training")),
     ]
     return found
 

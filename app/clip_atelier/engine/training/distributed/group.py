@@ -85,7 +85,7 @@ class Group:
                 _("Another process of this training has ended or cannot be reached: {reason}").format(
                     reason=next(iter(str(error).splitlines()), "")[:_WORDS]
                 ),
-                _("The last checkpoint is kept. Start all processes again and resume the run."),
+                _("The last checkpoint is kept. Start all processes again and resume the training."),
             ) from error
 
     # Orders

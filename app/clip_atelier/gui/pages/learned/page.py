@@ -194,8 +194,7 @@ class Strengths(Section):
 
     kind = "dial"
     about = N_(
-        "The strength scales what was learned: 0 is the untouched base, 1 the update as trained. Each strength is "
-        "measured on your held-out drawings, and on general drawings that no training has seen."
+        "The strength scales what was learned: 0 is the untouched base, 1 the update as trained. Each strength is measured on drawings of yours that were not learned from, and on general drawings that no training has seen."
     )
     start = N_("Measure every strength")
 
@@ -276,7 +275,7 @@ class Words(Section):
 
     kind = "words"
     about = N_(
-        "Each caption of your held-out drawings, and each word that several of them share, is searched for before and "
+        "Each caption of your drawings that were not learned from, and each word that several of them share, is searched for before and "
         "after the adaptation. What counts is the place of the first right image."
     )
     start = N_("Ask for every word")

@@ -49,7 +49,7 @@ class Empty(Beginning):
         super().__init__(app_model, "table", title=N_("The table is empty"), trained=True, more=self.fill)
         self.teach(
             N_("Every training stands here with what it did for retrieval. Train once, or fill the table at once: the same "
-               "collection with several settings, compared on the same held-out images.")
+               "collection with several settings, compared on the same drawings, which none of them learned from.")
         )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ class FillPanel(QWidget):
         layout = column(
             Label(N_("Fill the table"), "title"),
             Label(N_(
-                "Each combination is trained once, and all are compared on the same held-out images. A cell that "
+                "Each combination is trained once, and all are compared on the same drawings, which none of them learned from. A cell that "
                 "fails does not end it; closing the window does not either, it goes on the next time."
             ), "muted", wrap=True),
             theme.S, inner, theme.S, foot, None, gap=theme.S,

@@ -124,7 +124,9 @@ class Overlay(QWidget):
             self.note.say(N_("The first {count} of the chosen trainings are drawn."), count=MOST)
         elif shown:
             self.note.say(
-                N_("Retrieval on the validation images by epoch; a star marks the checkpoint that was kept.")
+                N_(
+                    "Retrieval by epoch, on the drawings that checkpoints are chosen by; a star marks the checkpoint that was kept."
+                )
             )
         else:
             self.note.say(

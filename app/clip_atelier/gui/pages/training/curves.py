@@ -75,7 +75,7 @@ class Curves(QWidget):
             Label(N_("Loss"), "strong"), self.loss_note, None, Label(N_("Smoothing"), "caption"), self.smoothing,
             Label(N_("Log scale"), "caption"), self.log,
         )  # fmt: skip
-        self.key = Key(("accent", N_("training")), ("warning", N_("held-out images")))
+        self.key = Key(("accent", N_("training")), ("warning", N_("drawings not learned from")))
         self.fold_key = Key(("accent", N_("latest training")), ("base", N_("the folds, one line each")))
         left = card(loss_head, self.loss, self.key, self.fold_key, gap=theme.XS, margin=theme.M)
         self.right = card(
@@ -148,7 +148,7 @@ class Curves(QWidget):
         from clip_atelier.engine.evaluation import TASKS
 
         task = record.primary_metric.rpartition("/")[0]
-        self.recall_title.say(TASKS.get(task, N_("Retrieval on held-out images")))
+        self.recall_title.say(TASKS.get(task, N_("Retrieval on drawings not learned from")))
         name, base = self._name(), record.base
         if checks and base is not None and name in base.metrics:
             self.recall_note.say(

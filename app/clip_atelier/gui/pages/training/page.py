@@ -364,7 +364,7 @@ class TrainingPage(QWidget):
             N_("Some settings need attention first.")
             if problems
             else N_(
-                "Training starts with the settings as chosen; loss and retrieval on held-out images appear here live."
+                "Training starts with the settings as chosen; loss and retrieval on drawings not learned from appear here live."
             )
         )
         self._say_plan(summary)

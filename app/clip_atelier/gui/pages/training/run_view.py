@@ -77,7 +77,7 @@ class RunView(QWidget):
         self.curves = Curves(app_model.state)
         self.strips = [Strip(app_model.store) for _n in range(_STRIPS)]
         self.strip_note = Label(
-            N_("Held-out queries and their first five results, measured again at every check. Right ones have a green edge."),
+            N_("Questions that were not learned from and their first five results, measured again at every check. Right ones have a green edge."),
             "caption", wrap=True,
         )  # fmt: skip
         self.result = Result()
