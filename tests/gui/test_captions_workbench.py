@@ -183,6 +183,53 @@ def test_files_that_change_meanwhile_are_seen_and_what_is_typed_stays(
     assert cell(tab, "x.png").data() == "half a sentence"
 
 
+def test_what_is_typed_follows_a_renamed_file_and_waits_for_a_removed_one(
+    tab: Any, folder: Path, home: Path, qtbot: QtBot
+) -> None:
+    captions = tab.table.captions
+    for name in ("x.png", "y.png", "z.png"):
+        captions.type_in(captions.index_of(name), f"typed for {name}", 0)
+    (folder / "x.png").rename(folder / "renamed.png")
+    kept = (folder / "y.png").read_bytes()
+    (folder / "y.png").unlink()
+    draw("cross", "#d33").convert("RGB").save(folder / "added.png")
+    qtbot.waitUntil(
+        lambda: {"renamed.png", "added.png"} <= set(captions.paths) and "y.png" not in captions.paths,
+        timeout=LONG,
+    )
+    assert captions.told("renamed.png").captions == ("typed for x.png",)
+    assert captions.told("z.png").captions == ("typed for z.png",)
+    assert captions.told("added.png") == captions.saved("added.png")
+    assert (set(captions.draft), captions.elsewhere) == ({"renamed.png", "y.png", "z.png"}, 1)
+    # Steps made before know the file under its new name; one that is gone is passed over.
+    for _step in range(3):
+        captions.steps.undo()
+    assert set(captions.draft) == {"y.png", "renamed.png"}
+    assert captions.told("renamed.png").captions == ("a red fox",), "the table knows the old name only"
+    for _step in range(3):
+        captions.steps.redo()
+    (folder / "y.png").write_bytes(kept)
+    qtbot.waitUntil(lambda: "y.png" in captions.paths, timeout=LONG)
+    assert captions.told("y.png").captions == ("typed for y.png",)
+    tab._keep_draft()
+    assert set(caption_drafts.read_draft(home, folder)) == {"renamed.png", "y.png", "z.png"}
+    saved(tab, qtbot)
+    assert rows(folder)["renamed.png"]["text"] == "typed for x.png"
+
+
+def test_a_draft_goes_to_no_other_file_where_there_is_any_doubt() -> None:
+    def edit(path: str, digest: str) -> caption_drafts.DraftEdit:
+        return caption_drafts.DraftEdit(path=path, captions=("a",), before=(), digest=digest)
+
+    here = [Item("new.png", "1", ("b",)), Item("p.png", "2", ("b",)), Item("q.png", "2", ("b",))]
+    draft = {"old.png": edit("old.png", "1")}
+    assert caption_drafts.moved(draft, here) == {"old.png": "new.png"}
+    assert caption_drafts.moved(draft | {"new.png": edit("new.png", "1")}, here) == {}
+    assert caption_drafts.moved(draft | {"older.png": edit("older.png", "1")}, here) == {}
+    assert caption_drafts.moved({"old.png": edit("old.png", "2")}, here) == {}
+    assert caption_drafts.moved({"old.png": edit("old.png", "")}, here) == {}
+
+
 def test_ten_thousand_drawings_are_painted_and_typed_into_for_the_work_of_a_few(
     tab: Any, folder: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

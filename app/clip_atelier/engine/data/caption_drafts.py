@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,7 @@ from clip_atelier.engine.core import (
     write_document,
 )
 from clip_atelier.engine.data.caption_backups import folder_key
-from clip_atelier.engine.data.records import SplitName
+from clip_atelier.engine.data.records import Item, SplitName
 from clip_atelier.engine.storage import Trash, TrashEntry
 
 COLUMNS: Final = ("label", "pair", "split")
@@ -39,6 +39,7 @@ class DraftEdit(Record):
         label: The class as edited, None where it is as in the folder.
         pair: The pair's key as edited, None where it is as in the folder.
         split: The part as edited, "" for one that the program chooses, None where it is as in the folder.
+        digest: Of the file's bytes, so that it is known under another name; "" where other files are the same.
     """
 
     path: Text
@@ -47,6 +48,7 @@ class DraftEdit(Record):
     label: Text | None = None
     pair: Text | None = None
     split: SplitName | None = None
+    digest: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -90,6 +92,27 @@ def write_draft(home: Path, root: Path, edits: Mapping[str, DraftEdit]) -> None:
         write_document(file, draft, copy=True)
         return
     remove_kept(file)
+
+
+def moved(draft: Mapping[str, DraftEdit], items: Sequence[Item]) -> dict[str, str]:
+    """Edits whose file is gone and lies under another name now: old path -> new path.
+
+    Only where there is no doubt: one file alone has these bytes, and nothing was typed for it under its new name.
+    """
+    there = {item.path for item in items}
+    lost: dict[str, list[str]] = {}
+    for path, edit in draft.items():
+        if path not in there and edit.digest:
+            lost.setdefault(edit.digest, []).append(path)
+    found: dict[str, list[str]] = {}
+    for item in items if lost else ():
+        if item.digest in lost:
+            found.setdefault(item.digest, []).append(item.path)
+    return {
+        lost[digest][0]: new[0]
+        for digest, new in found.items()
+        if len(new) == len(lost[digest]) == 1 and new[0] not in draft
+    }
 
 
 def discard_draft(home: Path, root: Path) -> TrashEntry:

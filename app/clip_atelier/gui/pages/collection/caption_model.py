@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QUndoCommand, QUndoStack
+from PySide6.QtGui import QUndoStack
 
 from clip_atelier.engine.core import N_, _, paths
+from clip_atelier.gui.pages.collection.caption_step import Step
 from clip_atelier.gui.parts.picture_detail import PARTS
 from clip_atelier.gui.widgets.text import plain_tooltip
 
@@ -53,6 +55,8 @@ class CaptionModel(QAbstractTableModel):
         self._sorted: tuple[int, Qt.SortOrder] = (-1, Qt.SortOrder.AscendingOrder)
         self.draft: dict[str, DraftEdit] = {}
         self._kept: dict[str, DraftEdit] = {}
+        self._moved: dict[str, str] = {}  # old path -> new one, for the steps made before
+        self._alike: Counter[str] = Counter()  # files of each digest
         self.steps = QUndoStack(self)
 
     # What there is
@@ -128,6 +132,7 @@ class CaptionModel(QAbstractTableModel):
         same = self._collection is not None and self._collection.root == collection.root
         if not same:
             self.steps.clear()
+            self._moved = {}
         if same and paths_now.keys() == self._item_of.keys():
             self._take(collection, parts, paths_now, draft)
             self._tell_all()
@@ -145,10 +150,17 @@ class CaptionModel(QAbstractTableModel):
         item_of: dict[str, int],
         draft: Mapping[str, DraftEdit],
     ) -> None:
+        from clip_atelier.engine.data import caption_drafts
+
         self._collection, self._parts, self._item_of = collection, parts, item_of
+        self._alike = Counter(item.digest for item in collection.items)
         self._kept = dict(draft)
         self.draft = {}
-        for path, edit in draft.items():
+        new = caption_drafts.moved(draft, collection.items)
+        self._moved |= new
+        for old, typed in draft.items():
+            path = new.get(old, old)
+            edit = typed.model_copy(update={"path": path})
             left = edit if path not in item_of else self._still(path, edit)
             if left is not None:
                 self.draft[path] = left
@@ -211,25 +223,28 @@ class CaptionModel(QAbstractTableModel):
         before = {path: self.told(path) for path in values if path in self._item_of}
         changes = {path: (old, values[path]) for path, old in before.items() if old != values[path]}
         if changes:
-            self.steps.push(_Step(self, changes, words, session))
+            self.steps.push(Step(self, changes, words, session))
         return len(changes)
 
     def apply(self, values: Mapping[str, Told]) -> None:
         """Puts values into the draft; called by the steps."""
         from clip_atelier.engine.data import DraftEdit
 
+        assert self._collection is not None
         rows = []
-        for path, told in values.items():
+        for known, told in values.items():
+            path = self._now(known)
             if path not in self._item_of:
                 continue  # its file went away in the meantime
             saved, old = self.saved(path), self.draft.get(path)
             before = saved.captions if old is None or old.captions == old.before else old.before
-            columns: dict[str, Any] = {
-                n: v for n, v, s in zip(Told._fields[1:], told[1:], saved[1:], strict=True) if v != s
-            }
+            fields = zip(Told._fields[1:], told[1:], saved[1:], strict=True)
+            columns: dict[str, Any] = {n: v for n, v, s in fields if v != s}
             if told == saved:
                 self.draft.pop(path, None)
             else:
+                digest = self._collection.items[self._item_of[path]].digest
+                columns["digest"] = digest if self._alike[digest] == 1 else ""
                 self.draft[path] = DraftEdit(path=path, captions=told.captions, before=before, **columns)
             rows.append(self._row_of.get(self._item_of[path], -1))
         if len(rows) > _SINGLY:
@@ -239,6 +254,12 @@ class CaptionModel(QAbstractTableModel):
                 if row >= 0:
                     self.dataChanged.emit(self.index(row, 0), self.index(row, PART))
         self.edited.emit(len(self.draft))
+
+    def _now(self, path: str) -> str:
+        """What a file that was renamed is called now."""
+        while path not in self._item_of and path in self._moved:
+            path = self._moved[path]
+        return path
 
     def discard(self) -> None:
         """Puts everything unsaved back to what the folder says, in a step that can be taken back."""
@@ -350,34 +371,4 @@ class CaptionModel(QAbstractTableModel):
         words = _("Edit “{file}”").format(file=paths.shown(path))
         values: dict[str, Any] = {field: value}
         self.change({path: self.told(path)._replace(**values)}, words, session)
-        return True
-
-
-class _Step(QUndoCommand):
-    """Values before and after, so that a step can be taken back whatever was saved or read in between."""
-
-    def __init__(
-        self, model: CaptionModel, changes: Mapping[str, tuple[Told, Told]], words: str, session: int
-    ) -> None:
-        super().__init__(words)
-        self._model = model
-        self.changes = dict(changes)
-        self.session = session
-
-    def id(self) -> int:
-        return self.session or -1
-
-    def redo(self) -> None:
-        self._model.apply({path: after for path, (_before, after) in self.changes.items()})
-
-    def undo(self) -> None:
-        self._model.apply({path: before for path, (before, _after) in self.changes.items()})
-
-    def mergeWith(self, other: QUndoCommand) -> bool:  # noqa: N802 - Qt's name
-        """Takes a later step of the same session in; nothing is left of it where it ends as it began."""
-        if not isinstance(other, _Step) or other.session != self.session:
-            return False
-        for path, (before, after) in other.changes.items():
-            self.changes[path] = (self.changes.get(path, (before, after))[0], after)
-        self.setObsolete(all(before == after for before, after in self.changes.values()))
         return True
