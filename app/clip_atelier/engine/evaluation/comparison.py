@@ -283,7 +283,7 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Header and lines of all rows with every metric, its base value and interval, for a file."""
     names, measured = varied(rows), keys(rows)
     header = [
-        _("training"),
+        _("run"),
         _("name"),
         _("status"),
         *names,

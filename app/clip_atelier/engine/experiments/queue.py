@@ -209,7 +209,7 @@ def table(document: GridTable) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the whole table, every metric with its base value and interval, for a file."""
     varied = list(dict.fromkeys(name for row in document.rows for name in row.settings))
     names = list(dict.fromkeys(name for row in document.rows for name in row.metrics))
-    header = [*varied, _("status"), _("trainings"), _("trainable parameters"), _("seconds"), _("verdict")]
+    header = [*varied, _("status"), _("runs"), _("trainable parameters"), _("seconds"), _("verdict")]
     for name in names:
         header += [
             f"{name} {word}" for word in (_("base"), _("adapted"), _("difference"), _("low"), _("high"))
