@@ -21,26 +21,26 @@ SAMPLE = N_("Try with the sample")
 
 
 class FolderButtons(QWidget):
-    """Both ways to drawings, one click each."""
+    """Both ways to drawings, one click each; below each other where it is narrow."""
 
-    def __init__(self, app_model: AppModel) -> None:
+    def __init__(self, app_model: AppModel, *, narrow: bool = False) -> None:
         super().__init__()
         self.open = Button(OPEN, "primary", "folder-open")
         self.sample = Button(SAMPLE, "plain", "sparkles")
         self.open.clicked.connect(lambda: app_model.ask_for_folder(self))
         self.sample.clicked.connect(app_model.open_sample)
-        self.setLayout(row(self.open, self.sample))
+        self.setLayout((column if narrow else row)(self.open, self.sample))
 
 
 class NoFolder(QWidget):
     """Both ways to drawings on a page that is of use without them too; seen only while no folder is open."""
 
-    def __init__(self, app_model: AppModel, words: str) -> None:
+    def __init__(self, app_model: AppModel, words: str, *, narrow: bool = False) -> None:
         super().__init__()
         self._app_model = app_model
-        self.buttons = FolderButtons(app_model)
+        self.buttons = FolderButtons(app_model, narrow=narrow)
         said = Label(words, "muted", wrap=True)
-        self.setLayout(column(said, row(self.buttons, None), gap=theme.S))
+        self.setLayout(column(said, self.buttons if narrow else row(self.buttons, None), gap=theme.S))
         app_model.state.changed.connect(self._on_state)
         if app_model.state.folder:
             self.hide()

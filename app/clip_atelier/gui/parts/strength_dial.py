@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QSlider, QStyle, QWidget
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from clip_atelier.gui.app_model import AppModel
 
 _STEPS = 100  # of the slider, for a strength of 1
+_WIDTH = 160
+_NARROW = 84  # where there is little room beside it
 _HANDLE = 16  # width of the slider's handle, as the style sheet draws it
 
 
@@ -33,6 +35,12 @@ class _Slider(QSlider):
         self.setRange(0, round(MOST * _STEPS))
         self.setSingleStep(5)
         self.setPageStep(25)
+
+    def sizeHint(self) -> QSize:
+        return QSize(_WIDTH, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(_NARROW, super().minimumSizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -57,7 +65,7 @@ class StrengthDial(QWidget):
         super().__init__()
         self._strength = app_model.strength
         self.slider = _Slider()
-        self.slider.setFixedWidth(160)
+        self.slider.setMaximumWidth(_WIDTH)
         self.number = Label(role="strong")
         self.number.setFixedWidth(34)
         self.best = Button("", "quiet", tip=N_("Back to the strength that was chosen after training"))

@@ -103,8 +103,10 @@ class Callout(QWidget):
         for widget in self._watched:
             widget.installEventFilter(self)
 
-    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Whatever moves the control, or anything around it, moves the note."""
+        if event.type() == QEvent.Type.Resize and watched is self._window:
+            QTimer.singleShot(0, self, self._bring_back)
         if event.type() in _MOVED:
             self._soon.start()
         return False
@@ -112,6 +114,10 @@ class Callout(QWidget):
     def retranslate(self) -> None:
         """Other words need another size; they are said by the labels themselves."""
         self._soon.start()
+
+    def _bring_back(self) -> None:
+        if self._target is not None:
+            self._bring_into_view(self._target)
 
     @staticmethod
     def _bring_into_view(target: QWidget) -> None:
@@ -128,7 +134,9 @@ class Callout(QWidget):
             self.hide()
             return
         whole = self._window.rect().adjusted(_EDGE, _EDGE, -_EDGE, -_EDGE)
-        at = QRect(target.mapTo(self._window, QPoint(0, 0)), target.size()).intersected(self._window.rect())
+        at = self._seen(target)
+        if at.isEmpty():  # scrolled away: the note waits in a corner, without an arrow
+            at = QRect(whole.bottomRight(), QSize(1, 1))
         free = (widget for widget in self._free if widget.isVisible())
         taken = [at, *(QRect(one.mapTo(self._window, QPoint(0, 0)), one.size()) for one in free)]
         self.setGeometry(self._best(at, whole, taken))
@@ -137,10 +145,22 @@ class Callout(QWidget):
         self.show()
         self.update()
 
+    def _seen(self, target: QWidget) -> QRect:
+        """The part of a control that nothing around it hides, in the window."""
+        part, above = target.rect(), target
+        while above is not self._window:
+            part = part.translated(above.pos())
+            around = above.parentWidget()
+            if around is None:
+                break
+            above = around
+            part = part.intersected(above.rect())
+        return part
+
     def _size(self, width: int) -> QSize:
         layout = self.layout()
         assert layout is not None
-        outer = width + 2 * _ARROW
+        outer = max(width + 2 * _ARROW, layout.totalMinimumSize().width())
         return QSize(outer, layout.totalHeightForWidth(outer))
 
     def _best(self, at: QRect, whole: QRect, taken: Sequence[QRect]) -> QRect:
@@ -173,8 +193,9 @@ class Callout(QWidget):
 
 
 def _places(at: QRect, size: QSize, gap: int) -> list[QRect]:
-    """Right of it, below, left, above: each beside its middle. The arrow lies within the size."""
-    x, y = at.center().x() - size.width() // 2, at.center().y() - size.height() // 2
+    """Right of it, below, left, above: each near its middle. The arrow lies within the size."""
+    # A little below the middle at the side: words mostly stand above the control that they are about.
+    x, y = at.center().x() - size.width() // 2, at.center().y() - size.height() // 3
     corners = (
         (at.right() + gap, y), (x, at.bottom() + gap),
         (at.left() - size.width() - gap, y), (x, at.top() - size.height() - gap),

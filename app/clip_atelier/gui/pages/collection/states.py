@@ -27,7 +27,7 @@ class Welcome(QWidget):
         self._app_model = app_model
         self.buttons = FolderButtons(app_model)
         self.open, self.sample = self.buttons.open, self.buttons.sample
-        self.around = Button(N_("Show me around"), "quiet")
+        self.around = Button(N_("Show me around"), "quiet", "chevron-right")
         self.around.clicked.connect(app_model.guide_wanted)
         title = Label(N_("Drop a folder of drawings here"), "display")
         text = Label(

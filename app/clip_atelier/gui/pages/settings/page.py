@@ -74,7 +74,7 @@ class SettingsPage(QWidget):
         self.train.clicked.connect(self._train)
         self.why_not = Label(role="muted", wrap=True)
         self.no_folder = NoFolder(
-            app_model, N_("Training needs drawings. What is chosen here stays as it is.")
+            app_model, N_("Training needs drawings. What is chosen here stays as it is."), narrow=True
         )
         panel = QFrame()
         panel.setProperty("role", "panel")
