@@ -26,7 +26,14 @@ from clip_atelier.engine.runs import (
     RunSummary,
     TrainResult,
 )
-from clip_atelier.engine.search import BatchResult, IndexSummary, KeptSearches, SearchResult, Suggestions
+from clip_atelier.engine.search import (
+    BatchResult,
+    IndexSummary,
+    KeptSearches,
+    SearchResult,
+    Suggestions,
+    Watched,
+)
 from clip_atelier.engine.training import Estimate
 from clip_atelier.engine.upkeep import Repaired, Verified
 
@@ -52,6 +59,7 @@ DOCUMENTS: Mapping[str, type[Record]] = {
     "search": SearchResult,
     "searches": KeptSearches,
     "search-batch": BatchResult,
+    "watch": Watched,
     "estimate": Estimate,
     "evaluate": Evaluation,
     "grid": GridTable,

@@ -28,6 +28,7 @@ from clip_atelier.cli.commands import (
     train,
     trash,
     verify,
+    watch,
     words,
 )
 
@@ -46,6 +47,7 @@ COMMANDS: tuple[Command, ...] = (
     protocol.COMMAND,
     index.COMMAND,
     search.COMMAND,
+    watch.COMMAND,
     teach.COMMAND,
     mapping.COMMAND,
     dial.COMMAND,

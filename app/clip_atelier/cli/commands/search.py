@@ -14,7 +14,7 @@ from clip_atelier.cli.text import table, visible
 from clip_atelier.engine.core import N_, UserError, _, measured, shown
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.search import SearchResult
+    from clip_atelier.engine.search import ModelRef, SearchResult
 
 LEARNED: Final = "•"
 """Stands behind a drawing that the run learned from."""
@@ -63,6 +63,8 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     if args.top < 1:
         raise UserError(_("--top must be at least 1."))
     looked = model_ref(args)
+    if lines is None and (answer := _of_watcher(args, session, looked)) is not None:
+        return answer
     from clip_atelier.engine.models import Models
     from clip_atelier.engine.search import parse_query, search, search_batch
 
@@ -78,6 +80,23 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     work = search(args.folder, query, looked, Models(session.home), session.control, top=args.top)
     found = session.drive(work)
     return Outcome(found.as_json(), "\n\n".join([*map(visible, found.remarks), listing(found)]))
+
+
+def _of_watcher(args: argparse.Namespace, session: Session, looked: ModelRef) -> Outcome | None:
+    """What a watcher of the folder answers; None where there is none with this model."""
+    if looked.hardware is not None:
+        return None
+    from clip_atelier.engine.search import SearchResult, ask
+
+    question = {
+        "text": args.text, "without": args.without, "images": [str(file.absolute()) for file in args.image],
+        "top": args.top, "run": looked.run, "strength": looked.strength, "model": looked.model,
+    }  # fmt: skip
+    answer = ask(session.home, args.folder, question)
+    if answer is None:
+        return None
+    found = SearchResult.model_validate(answer)
+    return Outcome(answer, "\n\n".join([*map(visible, found.remarks), listing(found)]))
 
 
 def _lines(args: argparse.Namespace) -> list[str] | None:

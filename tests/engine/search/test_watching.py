@@ -1,0 +1,172 @@
+"""A watched folder is searched as it is now, files that are half written wait, and a stop ends it in a moment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clip_atelier.cli.main import main
+from clip_atelier.engine.core import Control, Notice, UserError, drive
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.search import ModelRef, Watched, ask, watch, watching
+from tiny import draw
+
+if not hasattr(socket, "AF_UNIX"):
+    pytest.skip("this system has no such sockets", allow_module_level=True)
+
+
+class Watcher:
+    """A watcher in a thread; what it tells is waited for."""
+
+    def __init__(self, folder: Path, home: Path, model: Path) -> None:
+        self.control, self.told, self.done = Control(), threading.Condition(), None
+        self.notices: list[str] = []
+        self.work = watch(folder, ModelRef(model=str(model)), Models(home), self.control, every=0.02)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        self.wait_for("are new")
+
+    def _run(self) -> None:
+        self.done = drive(self.work, self._on_event)
+
+    def _on_event(self, event: object) -> None:
+        if isinstance(event, Notice):
+            with self.told:
+                self.notices.append(event.text)
+                self.told.notify_all()
+
+    def wait_for(self, part: str) -> None:
+        with self.told:
+            assert self.told.wait_for(lambda: any(part in text for text in self.notices), 60), self.notices
+
+    def stop(self) -> Watched:
+        self.control.stop()
+        self.thread.join(5)
+        assert not self.thread.is_alive(), "it ends within five seconds"
+        assert self.done is not None
+        return self.done
+
+
+@pytest.fixture
+def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home whose path is short enough for a socket."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="cw") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def watched(tiny_collection: Path, short: Path, tiny_clip: Path) -> Iterator[Callable[..., Watcher]]:
+    made: list[Watcher] = []
+
+    def begin() -> Watcher:
+        made.append(Watcher(tiny_collection, short, tiny_clip))
+        return made[-1]
+
+    yield begin
+    for one in made:
+        one.control.stop()
+        one.thread.join(10)
+
+
+def asked(home: Path, folder: Path, model: Path, text: str = "red", **more: Any) -> list[str] | None:
+    found = ask(home, folder, {"text": text, "top": 100, "model": str(model), **more})
+    return None if found is None else [hit["path"] for hit in found["base"]]
+
+
+def test_what_comes_goes_and_moves_is_found_as_it_is_now(
+    watched: Callable[..., Watcher], tiny_collection: Path, short: Path, tiny_clip: Path
+) -> None:
+    folder = tiny_collection
+    assert asked(short, folder, tiny_clip) is None, "nobody watches yet"
+    watcher = watched()
+    before = asked(short, folder, tiny_clip)
+    assert before is not None
+    draw("cross", "#0a0", shift=3).convert("RGB").save(folder / "new.png")
+    (folder / before[0]).unlink()
+    shutil.move(folder / before[1], folder / "moved.png")
+    now = asked(short, folder, tiny_clip)
+    assert now is not None
+    assert set(now) == (set(before) - set(before[:2])) | {"new.png", "moved.png"}
+
+    # Half a file is left out, and found once it is whole.
+    whole = (folder / "new.png").read_bytes()
+    (folder / "late.png").write_bytes(whole[: len(whole) // 2])
+    assert "late.png" not in (asked(short, folder, tiny_clip) or ["late.png"])
+    (folder / "late.png").write_bytes(whole)
+    assert "late.png" in (asked(short, folder, tiny_clip) or [])
+    done = watcher.stop()
+    assert (done.images, done.answered) == (len(now) + 1, 4)
+    assert asked(short, folder, tiny_clip) is None
+    assert not list((short / "watch").iterdir())
+
+
+def test_another_model_and_nonsense_are_not_answered_for(
+    watched: Callable[..., Watcher], tiny_collection: Path, short: Path, tiny_clip: Path
+) -> None:
+    watcher = watched()
+    assert ask(short, tiny_collection, {"text": "red", "model": "starter"}) is None
+    with pytest.raises(UserError, match="already"):
+        drive(watch(tiny_collection, ModelRef(), Models(short), Control()))
+    with pytest.raises(UserError):
+        ask(short, tiny_collection, {"text": "", "model": str(tiny_clip)})
+    place = watching.place_of(short, tiny_collection)
+    assert place is not None
+    assert place.stat().st_mode & 0o077 == 0
+    for nonsense in (b"[1]\n", b"\xff\n", b"{}" * 9, b""):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.connect(str(place))
+            line.sendall(nonsense)
+            line.shutdown(socket.SHUT_WR)
+            with line.makefile("rb") as stream:
+                assert b"path" not in stream.readline()
+    assert asked(short, tiny_collection, tiny_clip)
+    watcher.stop()
+
+
+def test_search_on_the_command_line_asks_the_watcher_and_says_the_same(
+    watched: Callable[..., Watcher],
+    tiny_collection: Path,
+    short: Path,
+    tiny_clip: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = [
+        "search",
+        str(tiny_collection),
+        "--text",
+        "red",
+        "--model",
+        str(tiny_clip),
+        "--home",
+        str(short),
+        "--json",
+    ]
+    assert main(words) == 0
+    alone = json.loads(capsys.readouterr().out)
+    watcher = watched()
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out) == alone
+    assert watcher.stop().answered == 1
+
+
+def test_one_that_was_killed_is_in_nobodys_way(tiny_collection: Path, short: Path, tiny_clip: Path) -> None:
+    place = watching.place_of(short, tiny_collection)
+    assert place is not None
+    place.parent.mkdir()
+    left = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    left.bind(str(place))
+    left.close()
+    assert ask(short, tiny_collection, {"text": "red"}) is None
+    watcher = Watcher(tiny_collection, short, tiny_clip)
+    assert asked(short, tiny_collection, tiny_clip)
+    watcher.stop()
+    assert watching.place_of(short / ("long" * 40), tiny_collection) is None
