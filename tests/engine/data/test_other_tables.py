@@ -74,10 +74,10 @@ def test_our_own_table_comes_first_and_what_is_missing_is_counted(two: Path, sca
     [
         ("captions.csv", b"picture number,said\n1,a cat\n", "not understood"),
         ("captions.csv", b"file_name,text\nother.png,a cat\n", "names none of the drawings"),
-        ("train.parquet", b"PAR1", "metadata.csv"),
+        ("train.parquet", b"PAR1", "clip-atelier import"),
         ("a.xmp", b"<x:xmpmeta/>", "not XMP"),
-        ("shard-00000.tar", b"ustar", "metadata.csv"),
-        ("data.arrow", b"ARROW1", "metadata.csv"),
+        ("shard-00000.tar", b"ustar", "clip-atelier import"),
+        ("data.arrow", b"ARROW1", "clip-atelier import"),
         ("meta.json", b"{}", "not understood"),
         ("meta.json", b'{"annotations": [{"image_id": [1], "caption": 3}], "images": [7]}', "not understood"),
         ("meta.json", b"[1, 2", "not JSON"),

@@ -15,7 +15,7 @@ import pytest
 from clip_atelier.cli.main import main
 from clip_atelier.engine.core import Control, Notice, UserError, drive
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.search import ModelRef, Watched, ask, watch, watching
+from clip_atelier.engine.search import ModelRef, Question, Watched, ask, watch, watching
 from tiny import draw
 
 if not hasattr(socket, "AF_UNIX"):
@@ -78,8 +78,8 @@ def watched(tiny_collection: Path, short: Path, tiny_clip: Path) -> Iterator[Cal
 
 
 def asked(home: Path, folder: Path, model: Path, text: str = "red", **more: Any) -> list[str] | None:
-    found = ask(home, folder, {"text": text, "top": 100, "model": str(model), **more})
-    return None if found is None else [hit["path"] for hit in found["base"]]
+    found = ask(home, folder, Question(text=text, top=100, model=str(model), **more))
+    return None if found is None else [hit.path for hit in found.base]
 
 
 def test_what_comes_goes_and_moves_is_found_as_it_is_now(
@@ -113,11 +113,11 @@ def test_another_model_and_nonsense_are_not_answered_for(
     watched: Callable[..., Watcher], tiny_collection: Path, short: Path, tiny_clip: Path
 ) -> None:
     watcher = watched()
-    assert ask(short, tiny_collection, {"text": "red", "model": "starter"}) is None
+    assert ask(short, tiny_collection, Question(text="red", model="starter")) is None
     with pytest.raises(UserError, match="already"):
         drive(watch(tiny_collection, ModelRef(), Models(short), Control()))
     with pytest.raises(UserError):
-        ask(short, tiny_collection, {"text": "", "model": str(tiny_clip)})
+        ask(short, tiny_collection, Question(model=str(tiny_clip)))
     place = watching.place_of(short, tiny_collection)
     assert place is not None
     assert place.stat().st_mode & 0o077 == 0
@@ -165,7 +165,7 @@ def test_one_that_was_killed_is_in_nobodys_way(tiny_collection: Path, short: Pat
     left = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     left.bind(str(place))
     left.close()
-    assert ask(short, tiny_collection, {"text": "red"}) is None
+    assert ask(short, tiny_collection, Question(text="red")) is None
     watcher = Watcher(tiny_collection, short, tiny_clip)
     assert asked(short, tiny_collection, tiny_clip)
     watcher.stop()

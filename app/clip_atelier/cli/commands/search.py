@@ -86,17 +86,16 @@ def _of_watcher(args: argparse.Namespace, session: Session, looked: ModelRef) ->
     """What a watcher of the folder answers; None where there is none with this model."""
     if looked.hardware is not None:
         return None
-    from clip_atelier.engine.search import SearchResult, ask
+    from clip_atelier.engine.search import Question, ask
 
-    question = {
-        "text": args.text, "without": args.without, "images": [str(file.absolute()) for file in args.image],
-        "top": args.top, "run": looked.run, "strength": looked.strength, "model": looked.model,
-    }  # fmt: skip
-    answer = ask(session.home, args.folder, question)
-    if answer is None:
+    question = Question(
+        text=args.text, without=args.without, images=tuple(str(file.absolute()) for file in args.image),
+        top=args.top, run=looked.run, strength=looked.strength, model=looked.model,
+    )  # fmt: skip
+    found = ask(session.home, args.folder, question)
+    if found is None:
         return None
-    found = SearchResult.model_validate(answer)
-    return Outcome(answer, "\n\n".join([*map(visible, found.remarks), listing(found)]))
+    return Outcome(found.as_json(), "\n\n".join([*map(visible, found.remarks), listing(found)]))
 
 
 def _lines(args: argparse.Namespace) -> list[str] | None:

@@ -37,3 +37,5 @@ from .scan_cache import scan_cache_fault as scan_cache_fault
 from .scanning import scan as scan
 from .splitting import Split as Split
 from .splitting import split as split
+from .walk import FolderState as FolderState
+from .walk import folder_state as folder_state

@@ -35,6 +35,24 @@ class Found:
     unreadable: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class FolderState:
+    """What of a folder tells whether anything in it changed: images with size and times, and the names of other files."""
+
+    images: dict[str, Stamp]
+    side_files: frozenset[str]
+
+
+def folder_state(root: Path, control: Control) -> FolderState:
+    """The state of a folder now; two that are equal need no second scan.
+
+    Raises:
+        Stopped: a stop was asked for.
+    """
+    found = walk(root, control)
+    return FolderState(found.images, frozenset(found.side_files))
+
+
 def walk(root: Path, control: Control) -> Found:
     """Finds what is below `root`. Hidden files and the leftovers of operating systems are ignored.
 

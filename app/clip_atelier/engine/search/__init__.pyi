@@ -24,6 +24,7 @@ from .results import SearchResult as SearchResult
 from .suggestions import Suggestion as Suggestion
 from .suggestions import Suggestions as Suggestions
 from .suggestions import suggest as suggest
+from .watching import Question as Question
 from .watching import Watched as Watched
 from .watching import ask as ask
 from .watching import watch as watch

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
 
 from clip_atelier.engine.core import Control, Notice, Record, Stopped, Text, UserError, Work, _, drive, shown
 from clip_atelier.engine.search.model_ref import ModelRef
+from clip_atelier.engine.search.results import SearchResult
 
 if TYPE_CHECKING:
+    from clip_atelier.engine.data import FolderState
     from clip_atelier.engine.models import Models
     from clip_atelier.engine.search.ranked_search import Search
 
@@ -33,6 +34,7 @@ _PATH: Final = 100
 """Characters of a socket's path that every system takes."""
 _SHARE: Final = 10
 """Looking through a folder may take a tenth of the time: one of a hundred thousand files is looked at less often."""
+_QUICK: Final = 0.25
 _PATIENCE: Final = 30.0
 
 
@@ -51,6 +53,31 @@ class Watched(Record):
     answered: int
 
 
+class Question(Record):
+    """What a watcher is asked.
+
+    Attributes:
+        images: Absolute paths of pictures that are searched by.
+        run: The run it has to look with, if any; with `strength` and `model` as in `ModelRef`.
+    """
+
+    text: Text = ""
+    without: Text = ""
+    images: tuple[Text, ...] = ()
+    top: int = Field(default=10, ge=1)
+    run: str | None = None
+    strength: float | None = None
+    model: str | None = None
+
+
+class _Answer(Record):
+    """Either what was found, or why nothing was; neither where the watcher looks with another model."""
+
+    found: SearchResult | None = None
+    error: Text = ""
+    hint: Text = ""
+
+
 def place_of(home: Path, folder: Path) -> Path | None:
     """Where the watcher of a folder listens; None on systems without such sockets, or where the home's path is too long."""
     name = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -58,16 +85,11 @@ def place_of(home: Path, folder: Path) -> Path | None:
     return place if hasattr(socket, "AF_UNIX") and len(str(place)) <= _PATH else None
 
 
-def ask(home: Path, folder: Path, question: Mapping[str, Any]) -> dict[str, Any] | None:
+def ask(home: Path, folder: Path, question: Question) -> SearchResult | None:
     """The answer of the folder's watcher; None where there is none, or it looks with another model.
 
-    Args:
-        home: HOME.
-        folder: The folder that is searched.
-        question: "text", "without", "images", "top", and the model: "run", "strength", "model".
-
     Raises:
-        UserError: what the watcher answered instead.
+        UserError: what the watcher says is wrong with the question.
     """
     place = place_of(home, folder)
     if place is None or not place.exists():
@@ -76,16 +98,14 @@ def ask(home: Path, folder: Path, question: Mapping[str, Any]) -> dict[str, Any]
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(_PATIENCE)
             line.connect(str(place))
-            line.sendall(json.dumps(dict(question)).encode() + b"\n")
+            line.sendall(question.model_dump_json().encode() + b"\n")
             with line.makefile("rb") as stream:
-                answer = json.loads(stream.readline())
+                answer = _Answer.model_validate_json(stream.readline())
     except (OSError, ValueError):
         return None
-    if not isinstance(answer, dict) or "other" in answer:
-        return None
-    if "error" in answer:
-        raise UserError(str(answer["error"]), str(answer.get("hint", "")))
-    return answer
+    if answer.error:
+        raise UserError(answer.error, answer.hint)
+    return answer.found
 
 
 @dataclass
@@ -96,8 +116,8 @@ class _Watch:
     control: Control
     every: float
     search: Search | None = None
-    seen: object = None
-    before: object = None
+    seen: FolderState | None = None
+    before: FolderState | None = None
     looked: float = -1e9
     took: float = 0.0
     times: int = 0
@@ -109,21 +129,20 @@ class _Watch:
         Args:
             now: Do not wait for a file that is still being written: what cannot be read yet is left out until it can.
         """
-        from clip_atelier.engine.data.walk import walk
+        from clip_atelier.engine.data import folder_state
 
         began = time.monotonic()
         if not self.folder.is_dir():
             self.looked = time.monotonic()  # an unplugged drive: what is known stays
             return
-        found = walk(self.folder, self.control)
-        state = (found.images, frozenset(found.side_files))
+        state = folder_state(self.folder, self.control)
         self.looked = time.monotonic()
         self.took = self.looked - began
         still = state == self.before or now or self.search is None
         self.before = state
         if state == self.seen or not still:
             return
-        yield from self._renew(len(found.images))
+        yield from self._renew(len(state.images))
         self.seen = state
 
     def _renew(self, files: int) -> Work[None]:
@@ -147,35 +166,28 @@ class _Watch:
             )
         )
 
-    def answer(self, line: bytes) -> dict[str, Any]:
+    def answer(self, line: bytes) -> _Answer:
         """What is said to one question."""
         from clip_atelier.engine.search.query import parse_query
 
         try:
-            asked = json.loads(line)
-            mine = (self.model_ref.run, self.model_ref.strength, self.model_ref.model)
-            if (asked.get("run"), asked.get("strength"), asked.get("model")) != mine:
-                return {"other": True}
-            query = parse_query(
-                str(asked.get("text", "")),
-                [Path(one) for one in asked.get("images", [])],
-                str(asked.get("without", "")),
-            )
-            top = max(1, int(asked.get("top", 10)))
-        except UserError as error:
-            return {"error": error.message, "hint": error.hint}
-        except (ValueError, TypeError, AttributeError):
-            return {"error": _("The question cannot be understood."), "hint": ""}
+            asked = Question.model_validate_json(line)
+        except ValueError:
+            return _Answer(error=_("The question cannot be understood."))
+        mine = self.model_ref
+        if (asked.run, asked.strength, asked.model) != (mine.run, mine.strength, mine.model):
+            return _Answer()
         try:
-            if self.took < 0.25:  # a folder that is quickly looked through is never behind
+            query = parse_query(asked.text, [Path(one) for one in asked.images], asked.without)
+            if self.took < _QUICK:  # a folder that is quickly looked through is never behind
                 drive(self.look(now=True))
             if self.search is None:
-                return {"error": _("There is no drawing in the folder yet."), "hint": ""}
-            found = self.search.find(query, top).as_json()
+                return _Answer(error=_("There is no drawing in the folder yet."))
+            found = self.search.find(query, asked.top)
         except UserError as error:
-            return {"error": error.message, "hint": error.hint}
+            return _Answer(error=error.message, hint=error.hint)
         self.answered += 1
-        return found
+        return _Answer(found=found)
 
 
 def watch(
@@ -254,4 +266,4 @@ def _attend(listener: socket.socket, at_work: _Watch) -> None:
         with line.makefile("rb") as stream:
             asked = stream.readline(_LONGEST)
         if asked:
-            line.sendall(json.dumps(at_work.answer(asked)).encode() + b"\n")
+            line.sendall(at_work.answer(asked).model_dump_json(by_alias=True).encode() + b"\n")
