@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from clip_atelier.engine.analysis import groups
@@ -76,3 +78,12 @@ def test_drawings_without_words_in_common_are_named_by_the_one_in_the_middle() -
     same = drive(groups.find_groups(np.ones((20, 4), np.float32) / 2, items[:20], Control()))
     assert len(same.of) == 20
     assert not same.alone
+
+
+def test_groups_without_captions_are_named_by_a_drawing_of_theirs() -> None:
+    vectors, items = drawings()
+    bare = [replace(item, captions=()) for item in items]
+    found = drive(groups.find_groups(vectors, bare, Control()))
+    assert len(set(found.names)) == len(found.names)
+    for group, name in enumerate(found.names):
+        assert name.strip("“”") in {bare[n].path for n in np.flatnonzero(found.of == group)}

@@ -1,6 +1,7 @@
 from . import gallery as gallery
 from . import suggestions as suggestions
 from .embedding_store import EmbeddingStore as EmbeddingStore
+from .gallery import Gallery as Gallery
 from .gallery import open_gallery as open_gallery
 from .kept_searches import KeptSearch as KeptSearch
 from .kept_searches import KeptSearches as KeptSearches

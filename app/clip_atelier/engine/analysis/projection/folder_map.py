@@ -33,8 +33,9 @@ from clip_atelier.engine.core import (
 )
 from clip_atelier.engine.data import Item, open_collection
 from clip_atelier.engine.models import Models
+from clip_atelier.engine.parts import PLAIN, questions
 from clip_atelier.engine.runs import Runs
-from clip_atelier.engine.search import ModelRef, load_model, open_gallery
+from clip_atelier.engine.search import Gallery, LoadedModel, ModelRef, load_model, open_gallery
 from clip_atelier.engine.storage import BlobCache
 
 MOST: Final = 50_000
@@ -55,6 +56,9 @@ def map_folder(
 
     The map before, its control, and strengths that were placed already are taken from the home's store. While a large
     map is drawn, `Preview` events hold a `FolderMap` of the base without scores.
+
+    Where a run keeps parts, its map is of the embeddings that its search with words stands on. Learned words, the hub
+    correction and the picture heads answer a question; they give no drawing another place.
 
     Args:
         folder: The images; embedded where the index does not know them yet.
@@ -77,9 +81,8 @@ def map_folder(
     yield Phase(name="load", title=_("Opening the model"))
     home, run = models.home, model_ref.run
     opened = load_model(model_ref, models)
-    used = opened.strength
     try:
-        gallery = yield from open_gallery(folder, opened, home, control)
+        gallery = yield from open_gallery(folder, opened, home, control, parts=run is not None)
     finally:
         opened.release()
     chosen = np.arange(len(gallery.items))
@@ -91,10 +94,10 @@ def map_folder(
             )
         )
     items = [gallery.items[i] for i in chosen]
-    parts = _parts(folder, run, home, control)
-    after = gallery.adapted[chosen] if run is not None else None
+    parts = _parts(folder, run, items, opened, control)
+    after = _adapted(gallery, opened)[chosen] if run is not None else None
     document = FolderMap(
-        folder=shown(folder), run=run, strength=used, perplexity=perplexity, points=(), scores={}
+        folder=shown(folder), run=run, strength=opened.wanted, perplexity=perplexity, points=(), scores={}
     )
 
     def told(event: Event) -> Event:
@@ -146,19 +149,40 @@ def _check(out: Path) -> None:
         )
 
 
-def _parts(folder: Path, run: str | None, home: Path, control: Control) -> Mapping[str, str]:
-    """Path to train, validation or test, where the folder is the run's own collection as it was."""
+def _adapted(gallery: Gallery, opened: LoadedModel) -> NDArray[np.float32]:
+    """[N, dim], the drawings as the run sees them when it is searched with words."""
+    parts = opened.parts
+    if parts is None or not opened.dial or questions.TEXT_TO_IMAGE not in parts.settings:
+        return gallery.adapted
+    variant = parts.setting(questions.TEXT_TO_IMAGE, opened.dial).variant
+    if variant == PLAIN:
+        return gallery.adapted  # what words need no update for, pictures that are alike may
+    return gallery.seen[opened.space(variant).key]
+
+
+def _parts(
+    folder: Path, run: str | None, items: Sequence[Item], opened: LoadedModel, control: Control
+) -> Mapping[str, str]:
+    """Path to train, validation or test, where the folder is the run's own collection as it was.
+
+    A run that was measured by folds has learned from every drawing of its collection in the end, so none of them is one
+    that it is checked on. Where it says which files these were, they are known in any folder.
+    """
     if run is None:
         return {}
-    opened = Runs(home).open(run)
-    if opened.folder.absolute() != folder.absolute():
+    of = Runs(opened.home).open(run)
+    by_folds = of.result is not None and of.result.measured_on == "folds"
+    if by_folds and opened.parts is not None and opened.parts.learned_from:
+        return {item.path: "train" for item in items if item.digest in opened.parts.learned_from}
+    if of.folder.absolute() != folder.absolute():
         return {}
-    settings = opened.settings
     try:
-        found, parts = drive(open_collection(folder, settings.data, home, control))
+        found, parts = drive(open_collection(folder, of.settings.data, opened.home, control))
     except UserError:
         # The folder no longer is what the run was made from; its images are mapped all the same.
         return {}
+    if by_folds:
+        return dict.fromkeys((item.path for item in found.items), "train")
     named = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     return {found.items[i].path: name for name, indices in named.items() for i in indices}
 

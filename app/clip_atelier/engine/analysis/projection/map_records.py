@@ -16,7 +16,7 @@ class MapPoint(Record):
 
     Attributes:
         path: Below the folder.
-        split: Part of the run's split; empty elsewhere.
+        split: Part of the run's split; empty elsewhere. "train" for all that a run measured by folds has learned from.
         base: Its place before the adaptation.
         adapted: Its place after it; None without a run.
         motion: How far it moved, in map radii.
@@ -45,7 +45,7 @@ class FolderMap(Record):
 
     Attributes:
         run: The run, if there is one.
-        strength: Of its update.
+        strength: Position of the strength dial.
         scores: How far the map can be trusted, by name.
         reading: What the scores say, in the language of when it was made.
         files: What was written.
