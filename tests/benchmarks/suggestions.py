@@ -5,7 +5,7 @@
 Of each collection the drawings at odd places are copied under a camera's names and without captions; the others keep theirs.
 For each: how many of those asked had a caption that another drawing or the list of words has too (`known`; nothing else can be
 found), how often the first suggestion, and any of five, is a caption the drawing had, the same in the folder's own trial, and
-how often suggestions that count as sure were right. `zero-shot` is the plain nearest word without hub correction.
+how often suggestions that count as sure, as possible and as a guess were right. `zero-shot` is the plain nearest word without hub correction.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def main() -> int:
     args = arguments.parse_args()
     home = args.home or Path(tempfile.mkdtemp(prefix="suggestions-"))
     print(
-        "| collection | asked | known | way | R@1 | R@5 | own trial R@1 / R@5 | sure, right | zero-shot R@1 / R@5 |"
+        "| collection | asked | known | way | R@1 | R@5 | own trial R@1 / R@5 | sure, right | possible: right, guesses: right | zero-shot R@1 / R@5 |"
     )
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for collection in sorted(p for p in args.folder.iterdir() if p.is_dir() and args.only in p.name):
         print(line(collection, home), flush=True)
     return 0
@@ -76,11 +76,17 @@ def line(collection: Path, home: Path) -> str:
     among = sum(bool(set(by_path[p].captions) & hidden[p]) for p in hidden) / len(hidden)
     sure = [one for one in told.drawings if one.sure]
     right = sum(one.captions[0] in hidden[one.path] for one in sure)
+    guesses = [one for one in told.drawings if one.grade == "guess"]
+    possible = [one for one in told.drawings if one.grade == "possible"]
+    grades = ", ".join(
+        f"{len(some)}: {sum(one.captions[0] in hidden[one.path] for one in some)}"
+        for some in (possible, guesses)
+    )
     zero = [sum(bool(set(top[p][:k]) & hidden[p]) for p in hidden) / len(hidden) for k in (1, 5)]
     own = [count / max(told.tried, 1) for count in (told.first, told.among)]
     return (
         f"| {collection.name} | {len(hidden)} | {len(known)} | {told.way} | {first:.3f} | {among:.3f} | {own[0]:.3f} / {own[1]:.3f} "
-        f"| {len(sure)}, {right} | {zero[0]:.3f} / {zero[1]:.3f} |"
+        f"| {len(sure)}, {right} | {grades} | {zero[0]:.3f} / {zero[1]:.3f} |"
     )
 
 

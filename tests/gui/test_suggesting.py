@@ -14,6 +14,7 @@ from test_captions import opened, saved
 from clip_atelier.engine.search import Suggestion, Suggestions
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages.collection.suggesting import SuggestCaptions
+from clip_atelier.gui.pages.collection.suggestion_table import ManySuggestions
 from tiny import draw
 
 NAMES = ("IMG_1000.png", "IMG_1001.png", "IMG_1002.png")
@@ -56,6 +57,10 @@ def test_suggestions_are_taken_by_keys_and_every_step_is_undone(tab: Any, qtbot:
     qtbot.keyClick(dialog.takers[0], Qt.Key.Key_2)
     assert captions.told(NAMES[0]).captions == (found.drawings[0].captions[1],)
     assert dialog.current == found.drawings[1]
+    qtbot.keyClick(dialog.takers[0], Qt.Key.Key_Return)
+    assert dialog.current == found.drawings[2]
+    assert captions.told(NAMES[1]).captions == ("IMG_1001",), "Enter takes nothing"
+    qtbot.keyClick(dialog.takers[0], Qt.Key.Key_Left)
     qtbot.keyClick(dialog.takers[0], Qt.Key.Key_Right)
     assert dialog.current == found.drawings[2]
     qtbot.keyClick(dialog.takers[0], Qt.Key.Key_Left)
@@ -92,4 +97,24 @@ def test_sure_ones_are_taken_all_at_once_and_a_fault_offers_suggestions(tab: Any
     assert dialog.all_sure.isHidden()
     captions.steps.undo()
     assert captions.told(NAMES[0]).captions == ("IMG_1000",)
+
+    # The table: sure ones are ticked, others can be, and all are one step.
+    qtbot.mouseClick(dialog.many, LEFT)
+    (many,) = dialog.findChildren(ManySuggestions)
+    assert list(many.ticked) == [NAMES[0], NAMES[2]]
+    many.table.setCurrentCell(1, 0)
+    qtbot.keyClick(many.table, Qt.Key.Key_Space)
+    assert many.do.text() == "Take the 3 ticked"
+    qtbot.mouseClick(many.none, LEFT)
+    assert not many.do.isEnabled()
+    qtbot.mouseClick(many.all, LEFT)
+    qtbot.mouseClick(many.do, LEFT)
+    assert [captions.told(name).captions for name in NAMES] == [("a 0",), ("a 1",), ("a 2",)]
+    captions.steps.undo()
+    assert [captions.told(name).captions[0] for name in NAMES] == [Path(name).stem for name in NAMES]
+    graded = Suggestion(path=NAMES[0], captions=("a",), grade="possible", alike=20, right=9)
+    dialog._on_found(dialog.found.model_copy(update={"drawings": (graded,)}))
+    assert "of 20 like it" in dialog.sure.text()
+    assert "9" in dialog.sure.text()
+    assert dialog.many.isHidden()
     dialog.shut.click()

@@ -48,6 +48,8 @@ def test_drawings_without_a_caption_are_asked_and_similar_ones_answer(
     assert [one.captions[0] for one in found.drawings] == right
     assert sum(one.sure for one in found.drawings) >= 4
     assert all(len(set(one.captions)) == 5 for one in found.drawings)
+    assert all((one.grade == "sure") == one.sure for one in found.drawings)
+    assert all(one.alike == suggestions.ALIKE and one.right >= 14 for one in found.drawings)
 
 
 def test_unsaved_captions_count_and_drawings_can_be_chosen(folder: Path, home: Path, tiny_clip: Path) -> None:
@@ -97,6 +99,12 @@ def test_what_is_sure_is_told_by_those_that_stood_out_as_clearly() -> None:
     assert suggestions._Tried(~right, right, leads).surest() == np.inf
     few = suggestions._Tried(right[:9], right[:9], leads[:9])
     assert few.surest() == np.inf
+    assert few.alike(3.0) == (0, 0), "nine are too few to tell anything by"
+    # Twenty of thirty: those that stood out about as clearly, above and below.
+    right = np.array([True] * 10 + [False] * 20)
+    many = suggestions._Tried(right, right, np.arange(30, 0, -1.0))
+    assert many.alike(30.0) == (20, 10)
+    assert many.alike(1.0) == (20, 0)
 
 
 def test_a_caption_that_nobody_else_has_cannot_be_found_again() -> None:

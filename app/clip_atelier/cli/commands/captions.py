@@ -124,8 +124,17 @@ def _suggest(args: argparse.Namespace, session: Session) -> Outcome:
     said = _(
         "Tried on {tried} drawings that have captions: the first suggestion was right for {first}, one of {count} for {among}."
     ).format(tried=found.tried, first=found.first, count=found.count, among=found.among)
-    rows = [(one.path, _("sure") if one.sure else "", " · ".join(one.captions)) for one in found.drawings]
-    lines = [table((_("drawing"), "", _("suggestions")), rows), "", said]
+    grades = {"sure": _("sure"), "possible": _("possible"), "guess": _("a guess")}
+    rows = [
+        (
+            one.path,
+            grades[one.grade],
+            _("{right} of {alike}").format(right=one.right, alike=one.alike) if one.alike else "",
+            " · ".join(one.captions),
+        )
+        for one in found.drawings
+    ]
+    lines = [table((_("drawing"), "", _("the like were right"), _("suggestions")), rows), "", said]
     if args.write:
         from clip_atelier.engine.data import save_captions
 

@@ -34,6 +34,10 @@ SURE: Final = 0.8
 """Share of first suggestions that were right, from which on the like of them count as sure."""
 FEWEST: Final = 10
 """Captioned drawings below which nothing was tried."""
+ALIKE: Final = 20
+"""Tried drawings that stood out about as clearly, by which it is told how often such a suggestion was right."""
+POSSIBLE: Final = 1 / 3
+"""Share of those that were right, from which on a suggestion is more than a guess."""
 
 Scores = NDArray[np.float64]
 
@@ -45,11 +49,17 @@ class Suggestion(Record):
         path: Below the folder.
         captions: None of them is among the drawing's own.
         sure: Whether at least four of five first suggestions that stood out as clearly were right, in this folder.
+        grade: "possible" where at least a third of those that stood out about as clearly were right.
+        alike: Drawings with captions whose first suggestion stood out about as clearly; 0 where too few were tried.
+        right: Of those, how many first suggestions were right.
     """
 
     path: Text
     captions: tuple[Text, ...]
     sure: bool = False
+    grade: Literal["sure", "possible", "guess"] = "guess"
+    alike: int = 0
+    right: int = 0
 
 
 class Suggestions(Record):
@@ -98,6 +108,13 @@ class _Tried:
         right = np.cumsum(self.first[order]) / np.arange(1, len(order) + 1)
         good = np.flatnonzero((right >= SURE) & (np.arange(1, len(order) + 1) >= FEWEST))
         return float(self.leads[order[good[-1]]]) if len(good) else np.inf
+
+    def alike(self, lead: float) -> tuple[int, int]:
+        """Of those that stood out about as clearly: how many, and how many of them were right."""
+        if len(self.leads) < FEWEST:
+            return 0, 0
+        nearest = np.argsort(np.abs(self.leads - lead), kind="stable")[:ALIKE]
+        return len(nearest), int(self.first[nearest].sum())
 
 
 def suggest(
@@ -162,7 +179,14 @@ def suggest(
         order = np.argsort(-scores, kind="stable")[:count]
         lead = float(scores[order[0]] - scores[order[1]]) if len(order) > 1 else 0.0
         chosen = tuple(words[m] for m in order if np.isfinite(scores[m]))
-        drawings.append(Suggestion(path=now[n].path, captions=chosen, sure=bool(chosen) and lead >= surest))
+        sure = bool(chosen) and lead >= surest
+        alike, right = tried[best].alike(lead)
+        grade: Literal["sure", "possible", "guess"] = "sure" if sure else "guess"
+        if not sure and right and right >= POSSIBLE * alike:
+            grade = "possible"
+        drawings.append(
+            Suggestion(path=now[n].path, captions=chosen, sure=sure, grade=grade, alike=alike, right=right)
+        )
     return Suggestions(
         folder=str(gallery.root), model=loaded.model.name, run=model_ref.run, way=best, words=len(words),
         tried=len(captioned), first=int(found.first.sum()), among=int(found.among.sum()), count=count,

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QDialog, QWidget
 from clip_atelier.engine.core import N_, UserError, _, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.collection import jobs
+from clip_atelier.gui.pages.collection.suggestion_table import ManySuggestions
 from clip_atelier.gui.parts.large_pictures import LargePicture
 from clip_atelier.gui.parts.measurement import Measurement
 from clip_atelier.gui.widgets.layout import column, row
@@ -71,6 +72,7 @@ class SuggestCaptions(QDialog):
         self.skip = Button(N_("Skip"), "quiet")
         self.undo = Button(N_("Undo"), "quiet", "undo-2")
         self.all_sure = Button("", "plain")
+        self.many = Button(N_("As a table…"), "quiet")
         self.shut = Button(N_("Close"), "plain")
         for number, taker in enumerate(self.takers):
             taker.clicked.connect(partial(self.take, number))
@@ -79,15 +81,17 @@ class SuggestCaptions(QDialog):
         self.skip.clicked.connect(partial(self._go, 1))
         self.undo.clicked.connect(captions.steps.undo)
         self.all_sure.clicked.connect(self.take_sure)
+        self.many.clicked.connect(self.show_many)
         self.shut.clicked.connect(self.reject)
         self.looking.wanted.connect(self.look)
-        for button in (*self.takers, self.back, self.skip, self.undo, self.all_sure, self.shut):
+        for button in (*self.takers, self.back, self.skip, self.undo, self.all_sure, self.many, self.shut):
             button.setAutoDefault(False)
         self._lay_out()
         for number in range(COUNT):
             self._key(str(number + 1), self.takers[number].click)
         self._key("Left", self.back.click)
-        self._key("Right", self.skip.click)
+        for key in ("Right", "Return", "Enter"):
+            self._key(key, self.skip.click)
         self._key(QKeySequence.StandardKey.Undo, captions.steps.undo)
         captions.steps.indexChanged.connect(self._draw)
         self._draw()
@@ -102,7 +106,7 @@ class SuggestCaptions(QDialog):
         halves.setStretch(1, 1)
         halves.setContentsMargins(0, 0, 0, 0)
         self.both.setLayout(halves)
-        ends = row(self.back, self.skip, self.undo, None, self.all_sure, self.shut, gap=theme.S)
+        ends = row(self.back, self.skip, self.undo, None, self.many, self.all_sure, self.shut, gap=theme.S)
         layout = column(self.about, self.looking, self.both, ends, gap=theme.M)
         layout.setStretch(2, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
@@ -166,6 +170,7 @@ class SuggestCaptions(QDialog):
         self.both.setVisible(found is not None)
         for button in (self.back, self.skip, self.undo):
             button.setVisible(found is not None)
+        self.many.setVisible(found is not None and len(found.drawings) > 1)
         self._draw_sure()
         if found is None:
             if self.about.property("role") != "warning":
@@ -181,8 +186,7 @@ class SuggestCaptions(QDialog):
         self.now.say(N_("Now: {captions}"), captions=" · ".join(now) or _("no caption"))
         self.now.setVisible(one is not None)
         self.own.setVisible(one is not None)
-        self.sure.setVisible(one is not None and one.sure)
-        self.sure.say(N_("Stands out clearly: in this folder at least four of five like it were right."))
+        self._tell_grade(one)
         for number, taker in enumerate(self.takers):
             words = one.captions[number] if one is not None and number < len(one.captions) else ""
             taker.setVisible(bool(words))
@@ -193,6 +197,25 @@ class SuggestCaptions(QDialog):
             self.place.say(N_("That was the last drawing."))
         else:
             self.place.say(N_("Drawing {number} of {all}"), number=self.at + 1, all=len(found.drawings))
+
+    def _tell_grade(self, one: Suggestion | None) -> None:
+        """How likely the first suggestion is right, by those of the folder's own that stood out about as clearly."""
+        self.sure.setVisible(one is not None and (one.sure or one.alike > 0))
+        if one is None:
+            return
+        self.sure.set_role({"sure": "gain", "possible": "body", "guess": "muted"}[one.grade])
+        if one.sure:
+            self.sure.say(N_("Stands out clearly: in this folder at least four of five like it were right."))
+        elif one.grade == "possible":
+            self.sure.say(
+                N_("Possible: of {alike} like it in this folder the first was right for {right}."),
+                alike=one.alike, right=one.right,
+            )  # fmt: skip
+        else:
+            self.sure.say(
+                N_("The first is a guess: of {alike} like it in this folder it was right for {right}."),
+                alike=one.alike, right=one.right,
+            )  # fmt: skip
 
     def _tell(self, found: Suggestions) -> None:
         """How good such suggestions are here; that is what they can be trusted by."""
@@ -245,6 +268,11 @@ class SuggestCaptions(QDialog):
     def take_sure(self) -> None:
         """Gives every drawing whose first suggestion is sure that one, in one step."""
         self._give(self._sure_left())
+
+    def show_many(self) -> None:
+        """Opens the table in which many are ticked and taken at once."""
+        if self.found is not None:
+            ManySuggestions(self.captions, self.found.drawings, self).open()
 
     def _give(self, words: Mapping[str, str]) -> None:
         there = set(self.captions.paths)
