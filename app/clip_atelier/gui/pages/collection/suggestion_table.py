@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QWidget
+from PySide6.QtWidgets import QDialog, QTableWidgetItem, QWidget
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
@@ -47,7 +47,7 @@ class ManySuggestions(QDialog):
             wrap=True,
         )
         self.table = plain_table((N_("File"), N_("Now"), N_("Suggestion"), N_("How likely it is right")))
-        for place, width in enumerate((170, 170, 190)):
+        for place, width in enumerate((140, 130, 180)):
             self.table.setColumnWidth(place, width)
         SpokenName(self.table, N_("Suggestions for captions"))
         self._fill()
@@ -82,11 +82,16 @@ class ManySuggestions(QDialog):
         ]
         fill_table(self.table, lines)
         for n, one in enumerate(self.drawings):
-            cell = self.table.item(n, 0)
+            cell = self._cell(n)
             cell.setFlags(cell.flags() | _TICK)
             cell.setCheckState(Qt.CheckState.Checked if one.sure else Qt.CheckState.Unchecked)
         if self.drawings:
             self.table.setCurrentCell(0, 0)
+
+    def _cell(self, line: int) -> QTableWidgetItem:
+        cell = self.table.item(line, 0)
+        assert cell is not None
+        return cell
 
     @property
     def ticked(self) -> dict[str, str]:
@@ -94,13 +99,13 @@ class ManySuggestions(QDialog):
         return {
             one.path: one.captions[0]
             for n, one in enumerate(self.drawings)
-            if self.table.item(n, 0).checkState() == Qt.CheckState.Checked
+            if self._cell(n).checkState() == Qt.CheckState.Checked
         }
 
     def _tick(self, state: Qt.CheckState) -> None:
         self.table.blockSignals(True)
         for n in range(self.table.rowCount()):
-            self.table.item(n, 0).setCheckState(state)
+            self._cell(n).setCheckState(state)
         self.table.blockSignals(False)
         self.table.viewport().update()
         self._tell()
