@@ -488,3 +488,26 @@ def test_a_damaged_draft_is_set_aside(folder: Path, home: Path, content: bytes) 
     assert file.with_suffix(".damaged").read_bytes() == content
     assert caption_drafts.read_draft(home, folder) == {}
     assert issubclass(DamagedFile, UserError)
+
+
+@pytest.mark.fault(61)
+def test_two_windows_on_one_folder_lose_nothing_of_each_other(
+    folder: Path, home: Path, tmp_path: Path
+) -> None:
+    """Each has a home and a draft of its own; what one saves is there when the other saves."""
+    other = tmp_path / "other-home"
+    (folder / "metadata.csv").write_text("file_name,text,note\na.png,a,one\nb.png,b,two\n")
+    drafts = {home: {"a.png": ["by the first"]}, other: {"b.png": ["by the second"]}}
+    for place, edits in drafts.items():
+        draft = {p: DraftEdit(path=p, captions=tuple(c), before=(p[0],)) for p, c in edits.items()}
+        caption_drafts.write_draft(place, folder, draft)
+    for place, edits in drafts.items():
+        assert list(caption_drafts.read_draft(place, folder)) == list(edits)
+        save_captions(folder, edits, place)
+    text = (folder / "metadata.csv").read_text()
+    assert text == "file_name,text,note\na.png,by the first,one\nb.png,by the second,two\n"
+    # Each can bring back what was there before its own save.
+    (kept,) = CaptionBackups(other, folder).list()
+    CaptionBackups(other, folder).restore(kept)
+    assert "by the first" in (folder / "metadata.csv").read_text()
+    assert "by the second" not in (folder / "metadata.csv").read_text()

@@ -14,11 +14,13 @@ from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
+from clip_atelier.engine import settings
 from clip_atelier.engine.core import Phase, Progress
 from clip_atelier.engine.runs import RunSummary
 from clip_atelier.gui import theme
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages import PAGES
+from clip_atelier.gui.pages.settings.cautions import cautions
 
 LEFT = Qt.MouseButton.LeftButton
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -349,3 +351,7 @@ def test_settings_that_are_seldom_meant_are_told_with_the_reason(
     qtbot.mouseClick(page.presets["attention"], LEFT)
     qtbot.waitUntil(readouts.caution.isHidden, timeout=5000)
     assert page.presets["attention"].changed.isHidden()
+    # A preset of ours is no slip, also where its scale is 4.
+    for name in settings.PRESETS:
+        chosen = settings.build({"model.name": str(tiny_clip)}, name)
+        assert not any("counts" in said for said in cautions(chosen, 0)), name

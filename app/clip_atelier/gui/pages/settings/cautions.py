@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from clip_atelier.engine.settings import Settings
 
 _STRONG: Final = 4.0
-"""Scales from here on are beyond what is published; 1 and 2 are common."""
+"""The largest scale of a preset of ours; beyond it is beyond what is published, where 1 and 2 are common."""
 _FEW: Final = 8
 """A contrastive step tells the drawings of its batch apart: of fewer there is next to nothing to tell."""
 
@@ -25,7 +25,7 @@ def cautions(chosen: Settings, narrowest: int) -> list[str]:
     said = []
     if chosen.train.method == "lora":
         lora = chosen.lora
-        if lora.scaling >= _STRONG:
+        if lora.scaling > _STRONG:
             said.append(
                 _(
                     "The update counts {scale} times (lora_alpha / r): training easily becomes unstable. Common are 1 and 2."
