@@ -109,6 +109,7 @@ def _lay_out(program: Path, root: Path) -> None:
     (binary / COMMAND).symlink_to(f"/opt/{COMMAND}/{COMMAND}")
     for source, place in (
         (_LINUX / "clip-atelier.desktop", "usr/share/applications/clip-atelier.desktop"),
+        (_LINUX / "clip-atelier-watch@.service", "usr/lib/systemd/user/clip-atelier-watch@.service"),
         (_LINUX / "clip-atelier.xml", "usr/share/mime/packages/clip-atelier.xml"),
         (
             _LINUX / "clip-atelier.metainfo.xml",

@@ -20,7 +20,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from clip_atelier.engine.search.embedding_store import Space, Store
+from clip_atelier.engine.search.embedding_store import EmbeddingStore, Space
 from clip_atelier.engine.search.vectors import VectorSearch
 
 LIMIT_MS = 30.0
@@ -38,7 +38,7 @@ def stored(vectors: np.ndarray) -> np.ndarray:
     digests = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(len(vectors))]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index.sqlite"
-        with Store(path) as store:
+        with EmbeddingStore(path) as store:
             took = milliseconds(
                 lambda: [
                     store.add(space, digests[start : start + 256], vectors[start : start + 256])
@@ -46,7 +46,7 @@ def stored(vectors: np.ndarray) -> np.ndarray:
                 ]
             )
         print(f"store: written in {took / 1000:.2f} s, {path.stat().st_size / 1e6:.0f} MB")
-        with Store(path) as store:
+        with EmbeddingStore(path) as store:
             began = time.perf_counter()
             found = store.load(space, digests, vectors.shape[1])
             print(f"store: loaded in {time.perf_counter() - began:.2f} s")

@@ -15,7 +15,7 @@ import family_folders
 from clip_atelier.engine import settings, training
 from clip_atelier.engine.core import Control, UserError, WorkError, drive, write_document
 from clip_atelier.engine.models import Models, adapters
-from clip_atelier.engine.reports import exports, model_card, python_code
+from clip_atelier.engine.reports import exports, model_card, python_code, tensorboard_log
 from clip_atelier.engine.runs import RunFolder, Runs, curves
 
 CONFIGURATIONS = [
@@ -415,13 +415,15 @@ def test_sentence_transformers_opens_its_folder_and_gives_the_merged_models_embe
 
 
 def test_tensorboard_reads_the_course_of_a_run_or_the_package_is_named(
-    trained: tuple[RunFolder, Models], tmp_path: Path
+    trained: tuple[RunFolder, Models], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "log"
-    if find_spec("tensorboard") is None:
-        with pytest.raises(WorkError, match="tensorboard"):
+    with monkeypatch.context() as without:
+        without.setattr(tensorboard_log, "find_spec", lambda _name: None)
+        with pytest.raises(WorkError, match="pip install tensorboard"):
             exported(trained, "tensorboard", out)
-        return
+    assert not out.exists()
+    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     exported(trained, "tensorboard", out)

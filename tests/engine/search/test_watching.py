@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from clip_atelier.cli.main import main
-from clip_atelier.engine.core import Control, Notice, UserError, drive
+from clip_atelier.engine.core import Control, Notice, UserError, WorkError, drive
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.search import ModelRef, Question, Watched, ask, watch, watching
+from clip_atelier.engine.search import EmbeddingStore, ModelRef, Question, Watched, ask, watch, watching
 from tiny import draw
 
 if not hasattr(socket, "AF_UNIX"):
@@ -170,3 +170,26 @@ def test_one_that_was_killed_is_in_nobodys_way(tiny_collection: Path, short: Pat
     assert asked(short, tiny_collection, tiny_clip)
     watcher.stop()
     assert watching.place_of(short / ("long" * 40), tiny_collection) is None
+
+
+def test_a_full_disk_leaves_what_was_known_and_is_told(
+    watched: Callable[..., Watcher],
+    tiny_collection: Path,
+    short: Path,
+    tiny_clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watcher = watched()
+    before = asked(short, tiny_collection, tiny_clip)
+    full = EmbeddingStore.add
+
+    def fails(*_arguments: object, **_more: object) -> None:
+        raise WorkError("the disk is full")
+
+    monkeypatch.setattr(EmbeddingStore, "add", fails)
+    draw("cross", "#0a0", shift=3).convert("RGB").save(tiny_collection / "new.png")
+    assert asked(short, tiny_collection, tiny_clip) == before
+    watcher.wait_for("the disk is full")
+    monkeypatch.setattr(EmbeddingStore, "add", full)
+    assert "new.png" in (asked(short, tiny_collection, tiny_clip) or [])
+    watcher.stop()

@@ -18,7 +18,19 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
 
-from clip_atelier.engine.core import Control, Notice, Record, Stopped, Text, UserError, Work, _, drive, shown
+from clip_atelier.engine.core import (
+    Control,
+    Notice,
+    Record,
+    Stopped,
+    Text,
+    UserError,
+    Work,
+    WorkError,
+    _,
+    drive,
+    shown,
+)
 from clip_atelier.engine.search.model_ref import ModelRef
 from clip_atelier.engine.search.results import SearchResult
 
@@ -142,22 +154,28 @@ class _Watch:
         self.before = state
         if state == self.seen or not still:
             return
-        yield from self._renew(len(state.images))
-        self.seen = state
+        if (yield from self._renew(len(state.images))):
+            self.seen = state
 
-    def _renew(self, files: int) -> Work[None]:
+    def _renew(self, files: int) -> Work[bool]:
+        """Opens the folder anew; False where that is to be tried again at the next look."""
         from clip_atelier.engine.search.ranked_search import open_search
 
         if self.search is not None:
             self.search.loaded.release()
         try:
             self.search = yield from open_search(self.folder, self.model_ref, self.models, self.control)
+        except WorkError as error:
+            if self.search is None:
+                raise
+            yield Notice(text=str(error))  # the disk is full: what was known before still answers
+            return False
         except UserError as error:
             if self.search is None and files:
                 raise
             self.search = None
             yield Notice(text=str(error))
-            return
+            return True
         self.times += 1
         gallery = self.search.gallery
         yield Notice(
@@ -165,6 +183,7 @@ class _Watch:
                 images=len(gallery.items), new=gallery.embedded
             )
         )
+        return True
 
     def answer(self, line: bytes) -> _Answer:
         """What is said to one question."""
