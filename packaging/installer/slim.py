@@ -33,6 +33,9 @@ KEPT_TRANSFORMERS: Final = (
     "encoder_decoder", "timm_wrapper", "timm_backbone",
 )  # fmt: skip
 
+#: Packages whose stubs are read at run time: `lazy_loader` takes from them what to load when it is first asked for.
+KEPT_STUBS: Final = ("clip_atelier", "skimage")
+
 #: Qt's platforms: the desktop and the one that needs none. On Wayland Qt runs through XWayland.
 KEPT_QT_PLATFORMS: Final = ("qxcb", "qoffscreen", "qwindows", "qcocoa")
 
@@ -53,9 +56,6 @@ _DROPPED: Final = tuple(
         r"pyqtgraph/(examples|opengl)/.*",
         r"hf_xet.*",
         r"resources/translations/.*\.pot?",
-        # Pillow: a format the collection does not read
-        r"PIL/_avif.*",
-        r"(pillow\.libs/)?libavif.*",
         # Qt: platforms nobody has on a desktop, the GTK theme (which drags GTK in), everything about networks and printing
         r"PySide6/.*plugins/platforms/(?!(lib)?(%s)).*" % "|".join(KEPT_QT_PLATFORMS),  # noqa: UP031
         r"PySide6/.*plugins/platformthemes/(?!(lib)?qxdgdesktopportal).*",
@@ -68,7 +68,8 @@ _DROPPED: Final = tuple(
         r"PySide6/(opengl32sw|Qt/qml/).*",
         # Python: what builds and tests it
         r".*/__pycache__/.*",
-        r".*\.(pyi|pxd|pyx|cmake|lib|a|h|hpp|cuh)",
+        r"(?!(%s)/).*\.pyi" % "|".join(KEPT_STUBS),  # noqa: UP031
+        r".*\.(pxd|pyx|cmake|lib|a|h|hpp|cuh)",
         r"setuptools/.*",
     )
 )

@@ -1,0 +1,54 @@
+"""What slimming leaves in the frozen program: all that is opened at run time, whatever it looks like."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "packaging"))
+
+from installer import slim  # noqa: E402
+
+APP = ROOT / "app"
+
+
+def test_the_doors_of_all_rooms_stay() -> None:
+    """A room loads what its stub names; without it, the frozen program opens none."""
+    doors = [
+        file.relative_to(APP).as_posix()
+        for file in APP.rglob("*.py")
+        if "attach_stub" in file.read_text("utf-8")
+    ]
+    assert len(doors) > 5
+    stubs = [f"{door}i" for door in doors]
+    assert [stub for stub in stubs if not (APP / stub).is_file()] == []
+    assert [stub for stub in stubs if not slim.keeps(stub)] == []
+    assert [stub for stub in stubs if not slim.keeps(stub.replace("/", "\\"))] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PIL/_avif.cpython-311-x86_64-linux-gnu.so",
+        "PIL/AvifImagePlugin.py",
+        "pillow.libs/libavif-0123abcd.so.16.3.0",
+        "libavif-0123abcd.so.16.3.0",
+        "pypdfium2_raw/libpdfium.so",
+        "pypdfium2_raw/version.json",
+        "skimage/__init__.pyi",
+        "skimage/metrics/__init__.pyi",
+        "skimage/metrics/_structural_similarity.py",
+    ],
+)
+def test_what_reads_drawings_stays(name: str) -> None:
+    assert slim.keeps(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["torch/__init__.pyi", "numpy/__init__.pyi", "torch/include/a.h", "PySide6/QtCore.pyi"]
+)
+def test_what_only_a_checker_or_a_compiler_reads_goes(name: str) -> None:
+    assert not slim.keeps(name)
