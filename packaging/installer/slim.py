@@ -34,7 +34,7 @@ KEPT_TRANSFORMERS: Final = (
 )  # fmt: skip
 
 #: Packages whose stubs are read at run time: `lazy_loader` takes from them what to load when it is first asked for.
-KEPT_STUBS: Final = ("clip_atelier", "skimage")
+KEPT_STUBS: Final = ("clip_atelier",)
 
 #: Qt's platforms: the desktop and the one that needs none. On Wayland Qt runs through XWayland.
 KEPT_QT_PLATFORMS: Final = ("qxcb", "qoffscreen", "qwindows", "qcocoa")
