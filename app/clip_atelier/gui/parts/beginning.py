@@ -78,7 +78,7 @@ class Beginning(QWidget):
         self.about = Label(role="muted", wrap=True)
         self.missing = Label(role="strong", wrap=True)
         self.folders = FolderButtons(app_model)
-        self.way = Button("", "primary")
+        self.way = Button(N_("Train first"), "primary")
         self.way.clicked.connect(self._go)
         self._page = ""
         for label in (self.title, self.missing):
@@ -122,7 +122,8 @@ class Beginning(QWidget):
         self.missing.say(missing)
         self.missing.setHidden(not missing)
         self.folders.setHidden(bool(model.state.folder))
-        self.way.say(way)
+        if way:
+            self.way.say(way)
         self.way.setHidden(not way)
         if self._more is not None:
             self._more.setHidden(model.collection is None)

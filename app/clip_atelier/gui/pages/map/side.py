@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from clip_atelier.engine.analysis import FolderMap
     from clip_atelier.gui.pages.map.points import MapData
 
+_ALONE = N_("{count} stand alone")
+_TWINS = N_("{count} are nearly the same as another")
 _UNFINISHED = N_(
     "This is a first picture while the map is being drawn: it shows where groups lie, not yet who is next to whom."
 )
@@ -43,7 +45,8 @@ class Side(QStackedWidget):
             N_("Where each image stands when it is searched for with its own caption."), "caption", wrap=True
         )
         self.meant = meant
-        self.alone, self.twins = Button("", "quiet", "search"), Button("", "quiet", "copy")
+        self.alone = Button(_ALONE, "quiet", "search", count=0)
+        self.twins = Button(_TWINS, "quiet", "copy", count=0)
         self._data: MapData | None = None
         self.alone.clicked.connect(lambda: self._show("alone"))
         self.twins.clicked.connect(lambda: self._show("twins"))
@@ -74,9 +77,9 @@ class Side(QStackedWidget):
     def offer(self, data: MapData) -> None:
         """Offers the drawings of a map that are unlike all others, or nearly the same."""
         self._data = data
-        self.alone.say(N_("{count} stand alone"), count=len(data.alone))
+        self.alone.say(_ALONE, count=len(data.alone))
         self.alone.tell(N_("Drawings that are far from all others: odd ones, or pages that are no drawings."))
-        self.twins.say(N_("{count} are nearly the same as another"), count=len(set(data.twins)))
+        self.twins.say(_TWINS, count=len(set(data.twins)))
         self.twins.tell(
             N_(
                 "Versions of one drawing, or the same thing drawn twice; exact copies are told of on Collection."
