@@ -34,7 +34,7 @@ SLOW = {
     "packaging/test_debian.py", "packaging/test_selftest.py",
     "packaging/test_starter_model.py", "engine/analysis/test_map_of_parts.py", "engine/analysis/test_projection.py", "engine/analysis/test_strength_sweep.py",
     "engine/experiments/test_grid.py", "engine/models/test_families.py", "engine/models/test_foreign_adapters.py",
-    "engine/models/test_foreign_models.py", "engine/models/test_open_clip.py", "engine/models/test_opening.py", "engine/models/test_own_shape.py",
+    "engine/models/test_foreign_models.py", "engine/models/test_open_clip.py", "engine/models/test_korean_captions.py", "engine/models/test_opening.py", "engine/models/test_own_shape.py",
     "engine/models/test_second_family.py", "engine/models/test_shelf.py", "engine/evaluation/test_model_comparison.py", "engine/models/test_update_kinds.py",
     "engine/parts/test_teaching.py",
     "engine/reports/test_exports.py", "engine/reports/test_page.py", "engine/reports/test_run_code.py", "engine/search/test_imported_for_search.py", "engine/search/test_ranked_search.py", "engine/search/test_watching.py",

@@ -86,8 +86,8 @@ def _device(_looked_at: Subject) -> str:
     from clip_atelier.engine.models import device
 
     chosen = device.choose(settings.HardwareSettings())
-    return _("{device} ({kind}), training in {precision}").format(
-        device=chosen.title(), kind=chosen.kind, precision=chosen.precision
+    return _("{device} ({kind}), training in {precision}: {why}").format(
+        device=chosen.title(), kind=chosen.kind, precision=chosen.precision, why=device.reason(chosen)
     )
 
 

@@ -69,6 +69,24 @@ class Device:
         return {"mps": "Apple GPU", "xpu": "Intel GPU"}.get(self.kind, _("processor"))
 
 
+def reason(device: Device) -> str:
+    """Why automatic settings come to this device and precision, in a sentence."""
+    if device.kind != "cpu":
+        if device.precision == "fp32":
+            return _("half precision gains little on this card and loses range")
+        return (
+            _("the card computes bf16, which is fast and keeps the range of fp32")
+            if device.precision == "bf16"
+            else _("the card does not compute bf16, so fp16 with scaled losses is used")
+        )
+    half = (
+        _("the processor has instructions for bf16")
+        if device.precision == "bf16"
+        else _("the processor has no instructions for bf16, which would be emulated and slower")
+    )
+    return _("no graphics card that this PyTorch can use was found; {half}").format(half=half)
+
+
 def process_memory() -> int:
     """Bytes of memory this process holds."""
     return int(psutil.Process().memory_info().rss)
