@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -239,3 +240,16 @@ def test_a_proxy_is_asked_for_what_it_is_there_for(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     drive(downloads.download(NAME, home, Control()))
     assert not hub.hosts
+
+
+def test_without_a_network_the_reason_is_said_in_plain_words(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
+    with pytest.raises(WorkError) as caught:
+        drive(downloads.download("someone/model", home, Control()))
+    assert "could not be downloaded" in caught.value.message
+    assert "urlopen" not in caught.value.message
+    assert "Errno" not in caught.value.message

@@ -296,7 +296,10 @@ def _must_be_whole(model: RemoteModel, file: RemoteFile, part: Path) -> None:
 
 
 def _failed(name: str, error: Exception) -> WorkError:
-    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    # What urllib wraps is said without its wrapping: "Connection refused", not "<urlopen error [Errno 111] …>".
+    inner = getattr(error, "reason", error)
+    said = getattr(inner, "strerror", None) or str(inner) or str(error)
+    reason = next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__)
     return WorkError(
         _("“{name}” could not be downloaded: {reason}").format(name=name, reason=reason),
         _(
