@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from installer.project import ROOT, epoch
 
 
 def main() -> int:
@@ -38,17 +38,9 @@ def main() -> int:
 def built(folder: Path) -> dict[str, str]:
     """Name and SHA-256 of what one build makes."""
     command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch()}
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch())}
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
-
-
-def epoch() -> str:
-    """Seconds of the last commit; of a source distribution, which has none, a fixed day."""
-    asked = subprocess.run(
-        ["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() or "1767225600"
 
 
 if __name__ == "__main__":

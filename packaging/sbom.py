@@ -15,8 +15,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-PACKAGING = Path(__file__).resolve().parent
-ROOT = PACKAGING.parent
+from installer.project import PACKAGING, version
+
 PLATFORMS = ("linux", "windows", "macos")
 
 _LINE = re.compile(r"^([A-Za-z0-9._-]+)==(\S+?)(?:\s*;.*)?\s*\\?$")
@@ -42,8 +42,6 @@ def main() -> int:
 
 def bill(platform: str) -> dict[str, Any]:
     """The document of a platform's processor edition."""
-    version = re.search(r'__version__ = "(.+)"', (ROOT / "app/clip_atelier/__init__.py").read_text("utf-8"))
-    own = version[1] if version else "0"
     lock = PACKAGING / "lock" / f"{platform}-cpu.txt"
     text = lock.read_text(encoding="utf-8")
     return {
@@ -53,7 +51,7 @@ def bill(platform: str) -> dict[str, Any]:
         "version": 1,
         "metadata": {
             "component": {
-                "type": "application", "name": "clip-atelier", "version": own, "bom-ref": "clip-atelier",
+                "type": "application", "name": "clip-atelier", "version": version(), "bom-ref": "clip-atelier",
                 "licenses": [{"license": {"id": "Apache-2.0"}}],
             }
         },

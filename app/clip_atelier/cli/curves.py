@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clip_atelier.cli.arguments import add_common
 from clip_atelier.cli.command import Outcome
-from clip_atelier.engine.core import UserError, _, paths, tables
+from clip_atelier.engine.core import _, paths, tables
 
 if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunFolder
@@ -37,11 +37,7 @@ def outcome(run: RunFolder, out: Path | None) -> Outcome:
     from clip_atelier.engine.runs import curves
 
     found = curves(run)
-    if not found.points:
-        raise UserError(
-            _("The training “{run}” has recorded no step.").format(run=run.id),
-            _("A training that was added as an adapter has none, and a new one has none until it learns."),
-        )
+    found.must_hold_something()
     header, rows = found.table()
     if out is None:
         return Outcome(found.as_json(), tables.csv_table(header, rows).replace("\r\n", "\n").rstrip("\n"))

@@ -6,7 +6,7 @@ All of it is found among the embeddings themselves: a map's two dimensions tear 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -156,7 +156,7 @@ def _twins(
     indices: Ints, distances: NDArray[np.float64], items: Sequence[Item]
 ) -> tuple[tuple[int, int], ...]:
     near = -_unusual(distances[:, 0])
-    pairs: dict[tuple[int, int], float] = defaultdict(float)
+    pairs: dict[tuple[int, int], float] = {}
     for n in map(int, np.flatnonzero(near > _FAR)):
         other = int(indices[n, 0])
         one, two = items[n], items[other]

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from clip_atelier.engine.core import UserError, WorkError, _
+from clip_atelier.engine.core import WorkError, _
 from clip_atelier.engine.runs import curves
 
 if TYPE_CHECKING:
@@ -34,11 +34,7 @@ def write(run: RunFolder, out: Path) -> None:
             ).format(run=run.id),
         )
     found = curves(run)
-    if not found.points:
-        raise UserError(
-            _("The training “{run}” has recorded no step.").format(run=run.id),
-            _("A training that was added as an adapter has none, and a new one has none until it learns."),
-        )
+    found.must_hold_something()
     from torch.utils.tensorboard.writer import SummaryWriter
 
     began = run.record.created

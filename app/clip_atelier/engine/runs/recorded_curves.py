@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from clip_atelier.engine.core import Check, Record, Score, Step, Text
+from clip_atelier.engine.core import Check, Record, Score, Step, Text, UserError, _
 
 if TYPE_CHECKING:
     from clip_atelier.engine.runs.records import RunFolder
@@ -52,6 +52,16 @@ class Curves(Record):
             for point in self.points
         ]  # fmt: skip
         return header, rows
+
+    def must_hold_something(self) -> None:
+        """Raises a UserError where nothing was recorded."""
+        if not self.points:
+            raise UserError(
+                _("The training “{run}” has recorded no step.").format(run=self.run),
+                _(
+                    "A training that was added as an adapter has none, and a new one has none until it learns."
+                ),
+            )
 
 
 def curves(run: RunFolder) -> Curves:

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -133,7 +133,7 @@ class _Watch:
     looked: float = -1e9
     took: float = 0.0
     times: int = 0
-    answered: int = field(default=0)
+    answered: int = 0
 
     def look(self, *, now: bool = False) -> Work[None]:
         """Looks through the folder, and embeds what is new once it keeps still.

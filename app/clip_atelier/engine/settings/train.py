@@ -16,10 +16,7 @@ class TrainSettings(Block):
 
     method: Literal["lora", "layernorm"] = setting(
         "lora",
-        affects=(
-            "learning",
-            "speed",
-        ),
+        affects=("learning", "speed"),
         title=N_("Method"),
         summary=N_(
             "LoRA adds low-rank updates. LayerNorm trains only the normalisation layers: a strong, tiny baseline for sketches."
@@ -31,10 +28,7 @@ class TrainSettings(Block):
     )
     towers: Literal["both", "vision", "text"] = setting(
         "both",
-        affects=(
-            "learning",
-            "speed",
-        ),
+        affects=("learning", "speed"),
         title=N_("Towers"),
         summary=N_(
             "Which side of CLIP is adapted: images, texts, or both. A side without updates costs almost nothing."
@@ -44,10 +38,7 @@ class TrainSettings(Block):
     )
     last_layers: int = setting(
         0,
-        affects=(
-            "learning",
-            "speed",
-        ),
+        affects=("learning", "speed"),
         title=N_("Last layers only"),
         summary=N_(
             "How many layers of each tower get an update, counted from its end. 0: all. Fewer are quicker and forget less."
@@ -63,10 +54,7 @@ class TrainSettings(Block):
     )
     layers_to_transform: str = setting(
         "",
-        affects=(
-            "learning",
-            "speed",
-        ),
+        affects=("learning", "speed"),
         title=N_("Single layers"),
         summary=N_(
             "Only these layers of each tower get an update, by number from 0, such as 0,3,7-9. Empty: all, or the last ones."
@@ -104,10 +92,7 @@ class TrainSettings(Block):
     )
     epochs: int = setting(
         8,
-        affects=(
-            "learning",
-            "length",
-        ),
+        affects=("learning", "length"),
         title=N_("Epochs"),
         summary=N_(
             "How often every training image is seen. Training may end earlier when checks stop improving."
@@ -117,10 +102,7 @@ class TrainSettings(Block):
     )
     steps: int = setting(
         0,
-        affects=(
-            "learning",
-            "length",
-        ),
+        affects=("learning", "length"),
         title=N_("Steps"),
         summary=N_(
             "Length of the training in steps, whatever the folder's size. 0: as many as the epochs come to."
@@ -236,10 +218,7 @@ class TrainSettings(Block):
     )
     preservation: float = setting(
         0.0,
-        affects=(
-            "learning",
-            "speed",
-        ),
+        affects=("learning", "speed"),
         title=N_("Preservation"),
         summary=N_(
             "How strongly the model is held to what it said before of drawings and words that are not yours. 0: not at all."
