@@ -37,11 +37,10 @@ def outcome(run: RunFolder, out: Path | None) -> Outcome:
     from clip_atelier.engine.runs import curves
 
     found = curves(run)
-    found.must_hold_something()
-    header, rows = found.table()
     if out is None:
-        return Outcome(found.as_json(), tables.csv_table(header, rows).replace("\r\n", "\n").rstrip("\n"))
-    tables.write(out, header, rows)
+        found.must_hold_something()
+        return Outcome(found.as_json(), tables.csv_table(*found.table()).replace("\r\n", "\n").rstrip("\n"))
+    found.write(out)
     return Outcome(
         found.as_json() | {"files": [str(out)]}, _("Written: {path}").format(path=paths.shown(out))
     )

@@ -414,6 +414,35 @@ def test_sentence_transformers_opens_its_folder_and_gives_the_merged_models_embe
         assert ours == pytest.approx(expected.numpy(), abs=1e-5)
 
 
+def test_a_csv_file_holds_the_losses_and_metrics_that_were_recorded(
+    trained: tuple[RunFolder, Models], tmp_path: Path
+) -> None:
+    import csv
+
+    out = tmp_path / "losses.csv"
+    assert exported(trained, "csv", out) == [out]
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    points = curves(trained[0]).points
+    assert [int(row["step"]) for row in rows] == [point.step for point in points]
+    for row, point in zip(rows, points, strict=True):
+        assert row["loss"] == ("" if point.loss is None else str(point.loss))
+        assert row["validation_loss"] == ("" if point.validation_loss is None else str(point.validation_loss))
+        for name, value in point.metrics.items():
+            assert row[name] == ("" if value is None else str(value))
+    assert sum(row["loss"] != "" for row in rows) > 3
+    assert rows[-1]["text_to_image/R@1"]
+    curves(trained[0]).write(tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == out.read_bytes()
+    for name in ("losses.md", "losses"):
+        with pytest.raises(UserError, match=r"\.csv"):
+            exported(trained, "csv", tmp_path / name)
+    new = Runs(trained[1].home).create("", trained[0].settings, tmp_path)
+    with pytest.raises(UserError, match="recorded no step"):
+        exported((new, trained[1]), "csv", tmp_path / "none.csv")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["again.csv", "losses.csv"]
+
+
 def test_tensorboard_reads_the_course_of_a_run_or_the_package_is_named(
     trained: tuple[RunFolder, Models], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

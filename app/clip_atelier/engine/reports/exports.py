@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunFolder
 
 Target = Literal[
-    "adapter", "merged", "onnx", "open_clip", "sentence_transformers", "embeddings", "code", "tensorboard"
+    "adapter", "merged", "onnx", "open_clip", "sentence_transformers", "embeddings", "code", "tensorboard", "csv"
 ]
 TARGETS: Final[tuple[str, ...]] = get_args(Target)
 
@@ -42,7 +42,8 @@ def export(
         run: A run that has an adapter.
         to: "adapter" (PEFT folder), "merged" (Hugging Face CLIP folder), "onnx" (folder with two encoders), "open_clip"
             (open_clip folder), "sentence_transformers" (a folder for that library), "embeddings" (the run's collection, see
-            `embeddings.write`), "code" (see `run_code.write`) or "tensorboard" (its course, a folder of events).
+            `embeddings.write`), "code" (see `run_code.write`), "tensorboard" (its course, a folder of events) or "csv" (its
+            course, a table).
         out: The folder or file to write; must not exist yet, or be an empty folder.
         models: Where the base model is found.
         control: Read between the pieces of work.
@@ -52,13 +53,14 @@ def export(
         The paths written.
 
     Raises:
-        UserError: `out` is taken, the run has no adapter yet, or kept the untouched base; or open_clip has no such model.
+        UserError: `out` is taken or has a suffix that does not fit, the run has no adapter yet or recorded no step, or it
+            kept the untouched base; or open_clip has no such model.
         WorkError: ONNX, Parquet or TensorBoard is wanted and its packages are missing.
     """
     yield Phase(name="export", title=_("Exporting training {run}").format(run=run.id))
     control.boundary()
     adapter = run.path / "adapter"
-    if to not in ("code", "tensorboard") and not (adapter / "adapter_model.safetensors").is_file():
+    if to not in ("code", "tensorboard", "csv") and not (adapter / "adapter_model.safetensors").is_file():
         raise UserError(
             _("Training “{run}” has no adapter yet.").format(run=run.id),
             _("Let it train until its first checkpoint: clip-atelier resume {run}").format(run=run.id),
@@ -68,6 +70,9 @@ def export(
         from clip_atelier.engine.reports import tensorboard_log
 
         tensorboard_log.write(run, out)
+        return _written(out)
+    if to == "csv":
+        _write_curves(run, out)
         return _written(out)
     base = models.resolve(run.settings.model.name)
     if to == "code":
@@ -113,6 +118,18 @@ def _written(out: Path) -> WrittenFiles:
     paths.share(out)
     files = sorted(file for file in out.rglob("*") if file.is_file()) if out.is_dir() else [out]
     return WrittenFiles(files=tuple(str(file) for file in files))
+
+
+def _write_curves(run: RunFolder, out: Path) -> None:
+    """The course of the run, the very table of `runs curves --out`."""
+    from clip_atelier.engine.runs import curves
+
+    if out.suffix.lower() != ".csv":
+        raise UserError(
+            _("“{path}” is no name of a CSV file.").format(path=out),
+            _("End its name in .csv, for example losses.csv."),
+        )
+    curves(run).write(out)
 
 
 def _must_change_something(run: RunFolder) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from clip_atelier.engine.core import Check, Record, Score, Step, Text, UserError, _
+from clip_atelier.engine.core import Check, Record, Score, Step, Text, UserError, _, tables
 
 if TYPE_CHECKING:
     from clip_atelier.engine.runs.records import RunFolder
@@ -62,6 +63,17 @@ class Curves(Record):
                     "A training that was added as an adapter has none, and a new one has none until it learns."
                 ),
             )
+
+    def write(self, out: Path) -> None:
+        """Writes the table in the format that the suffix of `out` names: .csv, .md or .tex.
+
+        Raises:
+            UserError: the suffix names none, or nothing was recorded.
+            WorkError: it cannot be written.
+        """
+        tables.check_name(out)
+        self.must_hold_something()
+        tables.write(out, *self.table())
 
 
 def curves(run: RunFolder) -> Curves:

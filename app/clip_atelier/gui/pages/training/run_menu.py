@@ -27,7 +27,9 @@ _EXPORTS = {
     "open_clip": N_("Model for open_clip (a folder)…"),
     "embeddings": N_("Embeddings of its collection (a folder)…"),
     "code": N_("Python code (a file)…"),
+    "csv": N_("Losses and metrics (a table)…"),
 }
+_SUFFIXES = {"code": ".py", "csv": ".csv"}
 
 
 class RunMenu(QMenu):
@@ -65,7 +67,7 @@ class RunMenu(QMenu):
         self._app_model.page_wanted.emit("settings")
 
     def _ask_for_place(self, run: RunSummary, to: str) -> None:
-        name = f"{run.name or run.run}-{to}" + (".py" if to == "code" else "")
+        name = f"{run.name or run.run}-{to}{_SUFFIXES.get(to, '')}"
         start = str(Path.home() / name)
         # The engine overwrites nothing, so there is nothing to confirm.
         option = QFileDialog.Option.DontConfirmOverwrite
