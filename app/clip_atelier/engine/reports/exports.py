@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunFolder
 
 Target = Literal[
-    "adapter", "merged", "onnx", "open_clip", "sentence_transformers", "embeddings", "code", "tensorboard", "csv"
+    "adapter",
+    "merged",
+    "onnx",
+    "open_clip",
+    "sentence_transformers",
+    "embeddings",
+    "code",
+    "tensorboard",
+    "csv",
 ]
 TARGETS: Final[tuple[str, ...]] = get_args(Target)
 
