@@ -31,6 +31,7 @@ from clip_atelier.engine.search import (
     IndexSummary,
     KeptSearches,
     SearchResult,
+    ShardSummary,
     Suggestions,
     Watched,
 )
@@ -56,6 +57,7 @@ DOCUMENTS: Mapping[str, type[Record]] = {
     "captions-suggest": Suggestions,
     "import": ImportSummary,
     "index": IndexSummary,
+    "index-shard": ShardSummary,
     "search": SearchResult,
     "searches": KeptSearches,
     "search-batch": BatchResult,

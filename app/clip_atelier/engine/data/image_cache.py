@@ -129,6 +129,10 @@ class ImageCache:
             return image_gate.fit(image, self.frame, how)
         return image_gate.view(image, self.frame, how, view, self.data.crop_min, self.data.flip, self.seed)
 
+    def take(self, index: int, picture: Picture) -> None:
+        """Has an item's picture that was prepared elsewhere at hand, as far as memory allows."""
+        self._remember(index, 0, picture)
+
     def _remember(self, index: int, view: int, picture: Picture) -> None:
         if (len(self._memory) + 1) * picture.nbytes <= self._most:
             self._memory[index, view] = picture

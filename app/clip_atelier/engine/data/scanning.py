@@ -70,7 +70,7 @@ def scan(
         Stopped: a stop was asked for; what was read stays in the cache.
     """
     yield Phase(name="scan", title=_("Reading the collection"))
-    _check(folder)
+    check_folder(folder)
     found = walk(folder, control)
     for problem in found.problems:
         yield ProblemFound(path=problem.path, reason=problem.reason)
@@ -143,7 +143,8 @@ def scan(
     return collection
 
 
-def _check(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Raises a UserError where there is no such folder."""
     if not folder.exists():
         raise UserError(
             _("There is no folder “{folder}”.").format(folder=shown(folder)), _("Check the path."), "folder"
@@ -177,7 +178,7 @@ def _readings(
             else:
                 results[path] = reading
         reused, countdown = len(results), Countdown(len(fresh))
-        for done, (path, future) in enumerate(_decoded(folder, fresh, control, fitting), start=1):
+        for done, (path, future) in enumerate(decoded(folder, fresh, control, fitting), start=1):
             try:
                 results[path], picture = future.result()
                 known.put(path, found.images[path], results[path])
@@ -197,7 +198,7 @@ def _readings(
     return results
 
 
-def _decoded(
+def decoded(
     folder: Path, paths: list[str], control: Control, fitting: Fitting | None
 ) -> Iterator[tuple[str, Future[Read]]]:
     """Reads files in a few threads (Pillow decodes without the interpreter's lock), in order, not far ahead."""

@@ -22,6 +22,10 @@ from .results import BatchResult as BatchResult
 from .results import IndexSummary as IndexSummary
 from .results import SearchHit as SearchHit
 from .results import SearchResult as SearchResult
+from .results import ShardSummary as ShardSummary
+from .sharded_index import index_shard as index_shard
+from .sharded_index import index_together as index_together
+from .sharded_index import join_shards as join_shards
 from .suggestions import Suggestion as Suggestion
 from .suggestions import Suggestions as Suggestions
 from .suggestions import suggest as suggest

@@ -150,6 +150,10 @@ class EmbeddingStore:
                 found.append(i)
         return found
 
+    def digests(self, space: Space) -> set[str]:
+        """Every content that is known in a space."""
+        return {key.hex() for key in self._known(space)}
+
     def add(self, space: Space, digests: Sequence[str], vectors: NDArray[np.float32]) -> None:
         """Stores a batch, whole or not at all.
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ from clip_atelier.engine.storage import BlobCache
 Vectors = NDArray[np.float32]
 
 # Images embedded, and stored, at a time: what a crash or a stop can cost at most.
-_BATCH: Final = 256
+BATCH: Final = 256
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,13 @@ class Gallery:
         return tuple(item.role for item in self.items) if paired else None
 
 
+class Keeper(Protocol):
+    """Keeps embeddings; `EmbeddingStore` is one."""
+
+    def add(self, space: Space, digests: Sequence[str], vectors: Vectors) -> None:
+        """Keeps the vectors [n, dim] of the contents [n] in a space."""
+
+
 def index(folder: Path, model_ref: ModelRef, models: Models, control: Control) -> Work[IndexSummary]:
     """Embeds a folder, only what changed.
 
@@ -90,11 +97,17 @@ def index(folder: Path, model_ref: ModelRef, models: Models, control: Control) -
     yield Phase(name="load", title=_("Opening the model"))
     opened = load_model(model_ref, models)
     gallery = yield from open_gallery(folder, opened, models.home, control, parts=True)
+    return summary(gallery, opened, model_ref)
+
+
+def summary(gallery: Gallery, opened: LoadedModel, model_ref: ModelRef, added: int = 0) -> IndexSummary:
+    """What is told of an index; `added` images were new to it and embedded elsewhere."""
+    embedded = gallery.embedded + added
     return IndexSummary(
         folder=str(gallery.root),
         images=len(gallery.items),
-        embedded=gallery.embedded,
-        reused=len(gallery.items) - gallery.embedded,
+        embedded=embedded,
+        reused=len(gallery.items) - embedded,
         skipped=gallery.skipped,
         seconds=gallery.seconds,
         run=model_ref.run,
@@ -204,22 +217,22 @@ def _embed(
 ) -> Work[None]:
     """Embeds images in each space that does not know them; `wanted` says by their digests which."""
     countdown = Countdown(len(items))
-    for start in range(0, len(items), _BATCH):
+    for start in range(0, len(items), BATCH):
         control.boundary()
-        part = items[start : start + _BATCH]
+        part = items[start : start + BATCH]
         # A new object for each batch: a large folder's pictures must not pile up in memory.
         pictures = ImageCache(root, part, loaded.model.frame, loaded.data, store=cache)
-        bad = set((yield from _quiet(pictures.prepare(range(len(part)), control))))
+        bad = set((yield from quiet(pictures.prepare(range(len(part)), control))))
         good = [i for i in range(len(part)) if i not in bad]
-        for strength, spaces in _by_strength(wanted).items():
+        for strength, spaces in by_strength(wanted).items():
             needed = [i for i in good if any(part[i].digest in wanted[space] for space in spaces)]
             if needed:
-                yield from _look(pictures, needed, loaded, strength, spaces, store, control)
+                yield from look(pictures, needed, loaded, strength, spaces, store, control)
         done = start + len(part)
         yield countdown.at(done, part[-1].path)
 
 
-def _by_strength(spaces: Iterable[Space]) -> dict[float, list[Space]]:
+def by_strength(spaces: Iterable[Space]) -> dict[float, list[Space]]:
     """Spaces by the strength of the update in them: the plain embeddings are the first of several views."""
     found: dict[float, list[Space]] = {}
     for space in spaces:
@@ -227,30 +240,30 @@ def _by_strength(spaces: Iterable[Space]) -> dict[float, list[Space]]:
     return found
 
 
-def _look(
+def look(
     pictures: ImageCache,
     indices: Sequence[int],
     loaded: LoadedModel,
     strength: float,
     spaces: Sequence[Space],
-    store: EmbeddingStore,
+    store: Keeper,
     control: Control,
 ) -> Work[None]:
-    """Embeds images in the spaces of one strength of the update and stores them."""
+    """Embeds images in the spaces of one strength of the update and keeps them."""
     from clip_atelier.engine.models import features
     from clip_atelier.engine.parts import with_views
 
     digests = [pictures.items[i].digest for i in indices]
     clip, adapter = loaded.clip, loaded.adapter
     with adapter.at(strength) if adapter else contextlib.nullcontext():
-        plain = yield from _quiet(features.images(clip, pictures, indices, control, half=True))
+        plain = yield from quiet(features.images(clip, pictures, indices, control, half=True))
         for space in spaces:
             seen = plain
             if space.views:
-                seen = yield from _quiet(with_views(clip, pictures, indices, plain, control, half=True))
+                seen = yield from quiet(with_views(clip, pictures, indices, plain, control, half=True))
             store.add(space, digests, seen)
 
 
-def _quiet(work: Work[T]) -> Work[T]:
+def quiet(work: Work[T]) -> Work[T]:
     """The work without its progress, which is about a part only."""
     return mapped(work, lambda event: None if isinstance(event, Progress) else event)

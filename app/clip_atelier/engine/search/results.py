@@ -33,6 +33,35 @@ class IndexSummary(Record):
     model: str = ""
 
 
+class ShardSummary(Record):
+    """What `index` did for one shard of a folder.
+
+    Attributes:
+        shard: Which one, counted from 1.
+        shards: How many there are.
+        place: The folder where they meet.
+        images: Drawings of this shard.
+        embedded: Of them, those that were new.
+        reused: Of them, those that were known already.
+        skipped: Files of this shard that could not be read.
+        missing: Shards that are not complete, or that drawings have come to since.
+        joined: The whole index, where this was the last shard.
+    """
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    folder: Text
+    shard: int
+    shards: int
+    place: Text
+    images: int
+    embedded: int
+    reused: int
+    skipped: int
+    seconds: float
+    missing: tuple[int, ...] = ()
+    joined: IndexSummary | None = None
+
+
 class SearchHit(Record):
     """One result.
 

@@ -248,6 +248,12 @@ PLACES = (
     Place("cache/scan.sqlite", "cache", _database(scan_cache_fault), _ANEW),
     Place("cache/measured/*.json", "measurement", _kept_result, _AGAIN),
     Place("index/index.sqlite", "index", _database(EmbeddingStore.fault_of), _ANEW),
+    Place(
+        "index/shards/*/*/part-*.safetensors",
+        "index",
+        _tensors,
+        N_("set aside; run the shard again before it is joined"),
+    ),
     Place("**/*.cliprun", "pack", pack, _COPY_AGAIN),
     Place("**/*.clipmodel", "pack", pack, _COPY_AGAIN),
 )
