@@ -34,6 +34,7 @@ from .part_reading import Part as Part
 from .part_reading import PartReader as PartReader
 from .part_reading import drawings_fingerprint as drawings_fingerprint
 from .part_reading import drawings_of as drawings_of
+from .part_reading import number_of as number_of
 from .part_reading import remembering as remembering
 from .records import Collection as Collection
 from .records import Item as Item

@@ -80,11 +80,16 @@ class Part:
 
     def holds(self, path: str) -> bool:
         """Whether a drawing is of this part."""
-        name = nfc(document_of_page(path) or path).encode("utf-8", "surrogateescape")
-        return int.from_bytes(hashlib.sha256(name).digest()[:8], "big") % self.count == self.number - 1
+        return number_of(path, self.count) == self.number
 
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
+
+
+def number_of(path: str, count: int) -> int:
+    """Which of `count` parts a drawing is of, from 1."""
+    name = nfc(document_of_page(path) or path).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], "big") % count + 1
 
 
 def drawings_of(folder: Path, part: Part, control: Control) -> dict[str, Stamp]:

@@ -43,6 +43,7 @@ from clip_atelier.engine.data import (
     Stamp,
     drawings_fingerprint,
     drawings_of,
+    number_of,
     remembering,
     scan_cache_file,
 )
@@ -228,19 +229,14 @@ def join_shards(
 
 def _not_current(folder: Path, place: Path, count: int, control: Control) -> list[int]:
     """Numbers of the shards that are not complete, or that new drawings have come to since."""
-    left = []
-    for number in range(1, count + 1):
-        done = ShardFolder(place, Part(number, count)).done()
-        if done is None:
-            left.append(number)
+    completed = {n: ShardFolder(place, Part(n, count)).done() for n in range(1, count + 1)}
+    left = [number for number, done in completed.items() if done is None]
     if left:
         return left
-    for number in range(1, count + 1):
-        part = Part(number, count)
-        done = ShardFolder(place, part).done()
-        if done is None or done.fingerprint != drawings_fingerprint(drawings_of(folder, part, control)):
-            left.append(number)
-    return left
+    own: dict[int, dict[str, Stamp]] = {number: {} for number in completed}
+    for path, stamp in drawings_of(folder, Part(1, 1), control).items():
+        own[number_of(path, count)][path] = stamp
+    return [n for n, done in completed.items() if done and done.fingerprint != drawings_fingerprint(own[n])]
 
 
 def _fill(
