@@ -20,6 +20,8 @@ SCRIPTS = (
     "settings_reference",
     "cli_reference",
     "man_page",
+    "python_reference",
+    "notebook",
     "architecture",
     "faults",
 )

@@ -13,10 +13,12 @@ from types import ModuleType
 
 import pytest
 
+import clip_atelier
 from clip_atelier.cli.commands import COMMANDS
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import i18n
 from clip_atelier.engine.evaluation import metrics, sets
+from clip_atelier.engine.runs import TrainResult
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -130,6 +132,16 @@ def test_the_manual_page_can_be_read(tmp_path: Path) -> None:
     # A line that begins with a full stop or a quote is a command to roff: all of ours are known ones.
     commands = {line.split()[0] for line in page.read_text("ascii").splitlines() if line[:1] in (".", "'")}
     assert commands <= {'.\\"', ".TH", ".SH", ".SS", ".B", ".I", ".RI", ".br", ".PP", ".TP", ".RS", ".RE"}
+
+
+def test_the_python_reference_is_that_of_the_docstrings_and_tells_all_that_is_offered() -> None:
+    reference = script("python_reference")
+    page = reference.page()
+    assert reference.TARGET.read_text("utf-8") == page, "run: python packaging/python_reference.py"
+    for name in set(clip_atelier.__all__):
+        assert f"\n## {name}\n" in page
+    for name in TrainResult.model_fields.keys() - {"schema_version"}:
+        assert f"\n- `{name}`: `" in page.split("### TrainResult")[1]
 
 
 def test_the_glossary_page_is_that_of_the_window() -> None:
