@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import clip_atelier
+from clip_atelier import selftest_reach
 from clip_atelier.cli import console
 from clip_atelier.cli.offline_proof import no_network
 from clip_atelier.cli.sample_part import part_of_sample
 from clip_atelier.engine.core import _, drive, i18n, paths
+from clip_atelier.selftest_reach import NotSo
 
 if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunFolder
@@ -33,10 +35,6 @@ if TYPE_CHECKING:
 _PATIENCE = 600.0  # seconds; a busy machine imports torch slowly
 _QUERIES = {"en": "cherry blossom", "ko": "벚꽃"}
 _HANGUL = "한글을 봅니다"
-
-
-class _NotSo(Exception):  # noqa: N818 - not an error of the program: an answer
-    """A check did not hold; the text says which and why."""
 
 
 @dataclass
@@ -71,7 +69,7 @@ class Report:
             check.detail = action()
             check.ok = True
         except Exception as error:  # noqa: BLE001 - whatever goes wrong is what is looked for
-            check.detail = str(error) if isinstance(error, _NotSo) else f"{type(error).__name__}: {error}"
+            check.detail = str(error) if isinstance(error, NotSo) else f"{type(error).__name__}: {error}"
         check.seconds = round(time.monotonic() - began, 2)
         mark = "ok " if check.ok else "NOT"
         console.err(f"{mark} [{language}] {name} ({check.seconds:.1f} s): {check.detail}")
@@ -99,7 +97,11 @@ def main(arguments: Sequence[str]) -> int:
         with no_network() as tried:
             for language in i18n.LANGUAGES:
                 i18n.set_language(language)
-                _whole_job(report, language, folder)
+                run = _whole_job(report, language, folder)
+            if run is not None:
+                home, drawings = _places(folder, language)
+                for name, step in selftest_reach.steps(run, drawings, home, folder):
+                    report.attempt(name, "", step)
             report.attempt("nothing asked for the network", "", lambda: _none_of(tried))
     finally:
         i18n.set_language(before)
@@ -131,13 +133,13 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 def _none_of(attempts: list[str]) -> str:
     if attempts:
-        raise _NotSo(f"{len(attempts)} connections were tried, the first to {attempts[0]}")
+        raise NotSo(f"{len(attempts)} connections were tried, the first to {attempts[0]}")
     return "no connection was tried"
 
 
-def _whole_job(report: Report, language: str, folder: Path) -> None:
-    """The job once, in one language; stops at the first thing that the next one needs and that is not there."""
-    home, drawings = folder / f"집 home {language}", folder / f"견본 sample {language}"
+def _whole_job(report: Report, language: str, folder: Path) -> RunFolder | None:
+    """The job once, in one language; stops at the first thing that the next one needs and that is not there. Returns the run."""
+    home, drawings = _places(folder, language)
     with _window(home, language) as main_window:
         steps: tuple[tuple[str, Callable[[], str]], ...] = (
             ("the window opens", lambda: _opens(main_window)),
@@ -147,15 +149,18 @@ def _whole_job(report: Report, language: str, folder: Path) -> None:
             ("two steps are trained", lambda: _trains(main_window)),
         )
         if not all(report.attempt(name, language, step) for name, step in steps):
-            return
+            return None
     run = _only_run(home)
     report.attempt("the saved adapter opens again", language, lambda: _reloads(run, home))
     report.attempt(
         "words find pictures", language, lambda: _searches(run, drawings, home, _QUERIES[language])
     )
-    report.attempt(
-        "the run is exported", language, lambda: _exports(run, home, folder / f"내보냄 {language}")
-    )
+    return run
+
+
+def _places(folder: Path, language: str) -> tuple[Path, Path]:
+    """The home and the drawings of the job in one language."""
+    return folder / f"집 home {language}", folder / f"견본 sample {language}"
 
 
 @contextmanager
@@ -199,7 +204,7 @@ def _until(holds: Callable[[], bool], what: str) -> None:
     end.start(round(1000 * _PATIENCE))
     loop.exec()
     if not holds():
-        raise _NotSo(f"waited {_PATIENCE:.0f} seconds for {what}")
+        raise NotSo(f"waited {_PATIENCE:.0f} seconds for {what}")
 
 
 def _opens(main_window: MainWindow) -> str:
@@ -211,9 +216,9 @@ def _opens(main_window: MainWindow) -> str:
     for page in PAGES:
         shown = main_window.rail.buttons[page.name].text().strip()
         if shown != _(page.title):
-            raise _NotSo(f"the page “{page.title}” is called “{shown}” here")
+            raise NotSo(f"the page “{page.title}” is called “{shown}” here")
         if i18n.language() == "ko" and shown == page.title:
-            raise _NotSo(f"the page “{page.title}” has no Korean name")
+            raise NotSo(f"the page “{page.title}” has no Korean name")
     return f"{len(PAGES)} pages"
 
 
@@ -224,9 +229,7 @@ def _font_has_hangul() -> str:
     font = QRawFont.fromFont(QApplication.font())
     missing = [letter for letter in _HANGUL if not font.supportsCharacter(ord(letter))]
     if missing:
-        raise _NotSo(
-            f"{font.familyName()} lacks {''.join(missing)}; families: {QFontDatabase.families()[:5]}"
-        )
+        raise NotSo(f"{font.familyName()} lacks {''.join(missing)}; families: {QFontDatabase.families()[:5]}")
     return font.familyName()
 
 
@@ -243,9 +246,9 @@ def _reads(main_window: MainWindow, drawings: Path) -> str:
         "the folder",
     )
     if app_model.split is None or app_model.collection is None:
-        raise _NotSo(str(app_model.scan_error or app_model.split_error))
+        raise NotSo(str(app_model.scan_error or app_model.split_error))
     if len(app_model.collection.items) != count:
-        raise _NotSo(
+        raise NotSo(
             f"{len(app_model.collection.items)} of {count} pictures were read: {app_model.collection.problems[:1]}"
         )
     return f"{count} pictures, {len(app_model.collection.pairs)} pairs"
@@ -261,9 +264,9 @@ def _draws_pages(main_window: MainWindow) -> str:
         across, down = range(0, picture.width(), 37), range(0, picture.height(), 7)
         colours = {picture.pixel(x, y) for x in across for y in down}
         if len(colours) < 4:
-            raise _NotSo(f"the page “{page.name}” is blank")
+            raise NotSo(f"the page “{page.name}” is blank")
     if not main_window.trouble.isHidden():
-        raise _NotSo(main_window.trouble.message.text())
+        raise NotSo(main_window.trouble.message.text())
     return ", ".join(page.name for page in PAGES)
 
 
@@ -282,12 +285,12 @@ def _trains(main_window: MainWindow) -> str:
     page.begin()
     _until(lambda: not page.training, "training")
     if not main_window.trouble.isHidden():
-        raise _NotSo(f"{main_window.trouble.message.text()} {main_window.trouble.hint.text()}")
+        raise NotSo(f"{main_window.trouble.message.text()} {main_window.trouble.hint.text()}")
     result = _only_run(app_model.home).result
     if result is None or result.status != "done":
-        raise _NotSo(f"the run ended as {result and result.status}")
+        raise NotSo(f"the run ended as {result and result.status}")
     if not result.base_untouched:
-        raise _NotSo("the base model was changed")
+        raise NotSo("the base model was changed")
     return f"{result.steps} steps, {result.trainable_parameters} parameters, {result.primary_metric}"
 
 
@@ -313,9 +316,9 @@ def _reloads(run: RunFolder, home: Path) -> str:
     finally:
         adapters.detach(opened.clip)
     if not np.array_equal(base, features.texts(opened.clip, caption)):
-        raise _NotSo("with the adapter off, the model is not the base")
+        raise NotSo("with the adapter off, the model is not the base")
     if not np.isfinite(moved).all():
-        raise _NotSo("the adapted embeddings are not finite")
+        raise NotSo("the adapted embeddings are not finite")
     saved = adapters.read(run.path / "adapter")
     return f"{len(saved)} tensors; off, it is the base bit for bit"
 
@@ -329,25 +332,5 @@ def _searches(run: RunFolder, drawings: Path, home: Path, words: str) -> str:
     found = drive(work, lambda _event: None)
     adapted = found.adapted or ()
     if not len(found.base) == len(adapted) == 5:
-        raise _NotSo(f"{len(found.base)} and {len(adapted)} results for “{words}”")
+        raise NotSo(f"{len(found.base)} and {len(adapted)} results for “{words}”")
     return f"“{words}”: {found.base[0].path}"
-
-
-def _exports(run: RunFolder, home: Path, out: Path) -> str:
-    from clip_atelier.engine.core import Control
-    from clip_atelier.engine.models import Models
-    from clip_atelier.engine.reports import exports
-
-    out.mkdir()
-    written: list[str] = []
-    for target, name in (("adapter", "adapter"), ("merged", "merged"), ("code", "train.py")):
-        # Two steps seldom help, so what is kept may be the base.
-        work = exports.export(run, target, out / name, Models(home), Control(), even_the_base=True)  # type: ignore[arg-type]
-        written += list(drive(work, lambda _event: None).files)
-    compile((out / "train.py").read_text(encoding="utf-8"), "train.py", "exec")
-    empty = [file for file in written if Path(file).stat().st_size == 0]
-    if empty:
-        raise _NotSo(f"{empty[0]} is empty")
-    # What was exported is a model like any other.
-    info = Models(home).add(out / "merged")
-    return f"{len(written)} files; the merged model is added as “{info.name}”"

@@ -14,7 +14,7 @@ from installer import tree
 from installer.project import (
     APP,
     COMMAND,
-    LARGEST_INSTALLER,
+    LARGEST_DEB,
     NAME,
     PACKAGING,
     RESOURCES,
@@ -99,7 +99,7 @@ def build(program: Path, work: Path, out: Path, *, quick: bool = False) -> Path:
         SOURCE_DATE_EPOCH=str(epoch()),
     )
     shutil.rmtree(root)
-    return package if quick else within(LARGEST_INSTALLER, package)
+    return package if quick else within(LARGEST_DEB, package)
 
 
 def _lay_out(program: Path, root: Path) -> None:

@@ -23,8 +23,9 @@ PACK_SUFFIX = ".clipmodel"
 MEBIBYTE = 1 << 20
 #: NSIS and the usual release pages stop at 2 GiB a file.
 LARGEST_FILE = 2048 * MEBIBYTE - 1
-#: What an installer of the processor edition may weigh.
-LARGEST_INSTALLER = 320 * MEBIBYTE
+#: What an installer of the processor edition may weigh. The .run is compressed so that every system can unpack it.
+LARGEST_DEB = 280 * MEBIBYTE
+LARGEST_RUN = 340 * MEBIBYTE
 
 
 class BuildError(Exception):

@@ -9,7 +9,7 @@ from pathlib import Path
 from installer import tree
 from installer.project import (
     COMMAND,
-    LARGEST_INSTALLER,
+    LARGEST_RUN,
     NAME,
     PACKAGING,
     RESOURCES,
@@ -59,4 +59,4 @@ def build(program: Path, work: Path, out: Path, *, quick: bool = False) -> Path:
         GZIP="-n",  # no date in the compressed data; makeself gives no other way to say so
     )  # fmt: skip
     shutil.rmtree(root)
-    return installer if quick else within(LARGEST_INSTALLER, installer)
+    return installer if quick else within(LARGEST_RUN, installer)

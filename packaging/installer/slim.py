@@ -19,7 +19,12 @@ EXCLUDED_MODULES: Final = (
     "readline", "_gdbm", "_dbm", "nis", "pillow_heif", "qfluentwidgets",
     "curses", "_curses", "_curses_panel", "tkinter", "_tkinter", "turtle", "idlelib", "lib2to3", "ensurepip", "test",
     "hf_xet", "IPython", "matplotlib", "pandas", "pytest", "torchvision", "torchaudio", "tensorflow", "jax", "flax",
-    "numba", "cupy", "onnx", "onnxscript", "onnxruntime", "bitsandbytes", "triton", "tensorboard", "pip",
+    "numba", "cupy", "onnxruntime", "bitsandbytes", "triton", "pip",
+    # of TensorBoard only what writes its files
+    "grpc", "markdown", "werkzeug", "tensorboard_data_server", "tensorboard.main", "tensorboard.backend", "tensorboard.program",
+    # of pyarrow only tables on this machine
+    "pyarrow.flight", "pyarrow._flight", "pyarrow.substrait", "pyarrow._substrait", "pyarrow.orc", "pyarrow._orc",
+    "pyarrow._s3fs", "pyarrow._gcsfs", "pyarrow._azurefs", "pyarrow._hdfs", "pyarrow.tests", "pyarrow.conftest",
     "pyqtgraph.examples", "pyqtgraph.opengl", "OpenGL", "PIL.ImageTk", "PIL.ImageQt",
     "PySide6.QtQml", "PySide6.QtQuick", "PySide6.QtNetwork", "PySide6.QtTest",
     "PySide6.QtDesigner", "PySide6.QtSql", "PySide6.QtPrintSupport", "PySide6.QtHelp", "PySide6.QtUiTools",
@@ -28,7 +33,8 @@ EXCLUDED_MODULES: Final = (
 
 #: The families of CLIP that `clip_atelier.engine.models` opens, and what transformers needs to open any model at all.
 KEPT_TRANSFORMERS: Final = (
-    "auto", "clip", "siglip", "siglip2",
+    "auto", "clip", "metaclip_2", "siglip", "siglip2", "chinese_clip", "altclip",
+    "bert", "xlm_roberta", "roberta", "gemma",  # the tokenizers that some of these name
     "bloom",  # PEFT looks at Bloom when it is imported
     "encoder_decoder", "timm_wrapper", "timm_backbone",
 )  # fmt: skip
@@ -47,7 +53,7 @@ _DROPPED: Final = tuple(
         r"torch/bin/(?!torch_shm_manager).*",
         r"torch/(include|share)/.*",
         r"torch/lib/.*\.(a|lib|pdb)",
-        r"torch/utils/(benchmark|tensorboard|bottleneck)/.*",
+        r"torch/utils/(benchmark|bottleneck)/.*",
         r"torch/utils/model_dump/.*",
         r"(torch|functorch|scipy|sklearn|numpy|networkx|sympy|mpmath|joblib|narwhals|PIL|pyqtgraph|openTSNE|peft)/(.*/)?tests?/.*",
         r"sklearn/datasets/(data|images|descr)/.*",
@@ -55,6 +61,12 @@ _DROPPED: Final = tuple(
         r"transformers/(kernels|cli|pipelines/(?!__init__|base)|commands)/.*",
         r"pyqtgraph/(examples|opengl)/.*",
         r"hf_xet.*",
+        # what exports need of onnx, TensorBoard and pyarrow is their writers, and no cloud
+        r"onnx/(backend|fuzz)/.*",
+        r"tensorboard/(webfiles\.zip|data|backend|_vendor/(?!tensorflow_serving|__init__).*|plugins/.*\.(js|html))(/.*)?",
+        r"pyarrow/(.*/)?(lib)?(arrow_flight|arrow_s3|_flight|_s3fs|_gcsfs|_azurefs|_hdfs|_substrait|_dataset_orc|_orc)[.-].*",
+        r"pyarrow/lib\w+\.so(\.\d+\.\d+\.\d+)?",  # the same again under other names
+        r"pyarrow/(src|includes?|vendored)/.*",
         r"resources/translations/.*\.pot?",
         # Qt: platforms nobody has on a desktop, the GTK theme (which drags GTK in), everything about networks and printing
         r"PySide6/.*plugins/platforms/(?!(lib)?(%s)).*" % "|".join(KEPT_QT_PLATFORMS),  # noqa: UP031

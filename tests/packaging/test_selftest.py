@@ -34,7 +34,11 @@ def test_the_whole_job_in_both_languages(tmp_path: Path) -> None:
         for language in ("en", "ko")
     }
     assert names["en"] == names["ko"]
-    assert len(names["en"]) == 8
+    assert len(names["en"]) == 7
+    reach = {c["name"]: c["detail"] for c in report["checks"] if not c["language"]}
+    assert {"procreate", "avif", "psd"} <= set(reach["every format is read"].split(", "))
+    assert "adapter, merged" in reach["every export is written"]
+    assert len(reach) == 5
     assert "자가 검사" in report["facts"]["folder"]
     assert list(place.iterdir()) == []
 
@@ -53,7 +57,7 @@ def test_what_does_not_hold_is_said_and_fails(capsys: pytest.CaptureFixture[str]
     report = selftest.Report()
 
     def broken() -> str:
-        raise selftest._NotSo("the font lacks 한")
+        raise selftest.NotSo("the font lacks 한")
 
     def crashed() -> str:
         raise OSError("disk")
