@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from clip_atelier.gui.desk.common import Child, notify_from_tray, on_battery
 
 log = logging.getLogger(__name__)
 
-_DESKTOP_FILE = "application://clip-atelier.desktop"
+# In a Flatpak the entry is called as the application.
+_DESKTOP_FILE = f"application://{os.environ.get('FLATPAK_ID') or 'clip-atelier'}.desktop"
 _LAUNCHER = "com.canonical.Unity.LauncherEntry"  # KDE, GNOME's docks, Unity and others listen to it
 
 
