@@ -1,7 +1,7 @@
 """What each way to adapt does for each question, on every collection of a folder: how the defaults were chosen.
 
     python tests/benchmarks/adaptation.py FOLDER_OF_COLLECTIONS [--presets auto,attention,projection] [--only PART_OF_NAME]
-        [--keep FOLDER] [--home FOLDER]
+        [--keep FOLDER] [--home FOLDER] [--minutes BUDGET]
 
 Each collection is measured with `crossval` under each preset; what is finished is kept, so that it can be stopped and gone
 on with. The table has a line for each cell (collection x question): its queries, the base's mAP, the gain of each preset in mAP
@@ -40,6 +40,9 @@ def main() -> int:
     arguments.add_argument("--only", default="")
     arguments.add_argument("--keep", type=Path)
     arguments.add_argument("--home", type=Path)
+    arguments.add_argument(
+        "--minutes", type=float, help="budget of each crossval; the program's own where it is left out"
+    )
     args = arguments.parse_args()
     home = args.home or Path(tempfile.mkdtemp(prefix="adaptation-"))
     kept = args.keep or home / "adaptation"
@@ -49,17 +52,22 @@ def main() -> int:
     found: dict[tuple[str, str], CrossValidation] = {}
     for preset in presets:
         for collection in collections:
-            found[collection.name, preset] = measured(collection, preset, kept, home, models)
+            found[collection.name, preset] = measured(collection, preset, args.minutes, kept, home, models)
     print("\n".join(table(found, [c.name for c in collections], presets)))
     return 0
 
 
-def measured(collection: Path, preset: str, kept: Path, home: Path, models: Models) -> CrossValidation:
+def measured(
+    collection: Path, preset: str, minutes: float | None, kept: Path, home: Path, models: Models
+) -> CrossValidation:
     """One collection under one preset, from disk where it was measured before."""
     path = kept / preset / f"{collection.name}.json"
     if path.is_file():
         return read_document(path, CrossValidation)
-    settings = build({"evaluation.folds": 5}, None if preset == TODAY else preset)
+    changes: dict[str, object] = {"evaluation.folds": 5}
+    if minutes is not None:
+        changes["evaluation.minutes"] = minutes
+    settings = build(changes, None if preset == TODAY else preset)
     began = time.monotonic()
     result = drive(crossval(collection, settings, home, models, Control()))
     print(f"{collection.name} {preset}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -49,10 +49,8 @@ from clip_atelier.engine.settings import Settings
 from clip_atelier.engine.storage import BlobCache
 from clip_atelier.engine.training import fitting
 from clip_atelier.engine.training.batches import Batches
+from clip_atelier.engine.training.kept_folds import KeptFolds
 from clip_atelier.engine.training.lengths import FEWEST_TO_A_FOLD, RunLength, affordable, fold_count
-
-if TYPE_CHECKING:
-    from clip_atelier.engine.training.by_folds import KeptFolds
 
 STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0)
 """Strengths of an update alone."""
