@@ -188,6 +188,19 @@ def test_a_database_whose_tables_a_kill_kept_from_being_made_is_no_damage(tmp_pa
     assert drive(verify(tmp_path, Control())).findings == ()
 
 
+@pytest.mark.fault(48)
+def test_what_a_kill_left_half_written_in_a_database_is_rolled_back_and_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    with closing(sqlite3.connect(tmp_path / "texts.sqlite", isolation_level=None)) as database:
+        database.execute("PRAGMA cache_size = 1")  # so that it writes before it commits
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("CREATE TABLE half (content BLOB)")
+        database.executemany("INSERT INTO half VALUES (?)", [(b"x" * 4000,)] * 50)
+        for name in ("texts.sqlite", "texts.sqlite-journal"):
+            shutil.copyfile(tmp_path / name, tmp_path / "cache" / name)
+    assert drive(verify(tmp_path, Control())).findings == ()
+
+
 @pytest.mark.fault(64)
 def test_what_is_mended_is_what_it_was(copy: Path) -> None:
     run = Runs(copy).list()[0]

@@ -119,21 +119,31 @@ def fault_of(file: Path, table: str, columns: str) -> str:
     """What is wrong with a database, "" where nothing is.
 
     Args:
-        file: What is looked at; nothing is written to it.
+        file: What is looked at; nothing is written to it, but what a kill left half written is rolled back, as by
+            whoever opens it next.
         table: Whose rows carry the `checksum` of `columns` in a column `crc`.
         columns: Names with commas between.
     """
     try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as database:
-            told = str(database.execute("PRAGMA integrity_check(1)").fetchone()[0])
-            if told != "ok":
-                return told
-            if database.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
-                return ""  # as a kill leaves it before its tables are made; whoever opens it makes them
-            database.create_function("checksum", -1, checksum, deterministic=True)
-            wrong = database.execute(
-                f"SELECT count(*) FROM {table} WHERE crc IS NOT NULL AND crc IS NOT checksum({columns})"
-            ).fetchone()[0]
-            return f"{table}: {wrong}" if wrong else ""
+        try:
+            return _fault_in(file, "ro", table, columns)
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_READONLY:
+                raise
+            return _fault_in(file, "rw", table, columns)
     except sqlite3.Error as error:
         return str(error)
+
+
+def _fault_in(file: Path, mode: str, table: str, columns: str) -> str:
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, timeout=5)) as database:
+        told = str(database.execute("PRAGMA integrity_check(1)").fetchone()[0])
+        if told != "ok":
+            return told
+        if database.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+            return ""  # as a kill leaves it before its tables are made; whoever opens it makes them
+        database.create_function("checksum", -1, checksum, deterministic=True)
+        wrong = database.execute(
+            f"SELECT count(*) FROM {table} WHERE crc IS NOT NULL AND crc IS NOT checksum({columns})"
+        ).fetchone()[0]
+        return f"{table}: {wrong}" if wrong else ""
