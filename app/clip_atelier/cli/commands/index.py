@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from clip_atelier.cli.arguments import add_lens, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.engine.core import N_, UserError, _, launch
+from clip_atelier.cli.text import table
+from clip_atelier.engine.core import N_, UserError, _, launch, paths
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.search import IndexSummary, ShardSummary
+    from clip_atelier.engine.search import IndexSummary, PackedSummary, ShardSummary
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +38,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar=_("FOLDER"),
         help=_("the folder where shards meet, on a drive that all machines share [below the home]"),
     )
+    parser.add_argument(
+        "--to",
+        type=Path,
+        metavar=_("OUT"),
+        help=_(
+            "also write the embeddings: a folder of .npy files with a table, or Parquet where OUT ends in .parquet. With it "
+            "FOLDER may also be WebDataset shards (.tar), which are embedded as they are, each into files of its own"
+        ),
+    )
     add_lens(parser)
 
 
@@ -50,23 +60,45 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         )
     from clip_atelier.engine.data import Part
     from clip_atelier.engine.models import Models
-    from clip_atelier.engine.search import gallery, index_shard, index_together, join_shards
+    from clip_atelier.engine.search import (
+        embed_packed,
+        gallery,
+        index_shard,
+        index_together,
+        is_packed,
+        join_shards,
+        vector_files,
+    )
 
-    models = Models(session.home)
-    if shard is not None:
-        return _of_shard(
-            session.drive(
-                index_shard(args.folder, looked, models, session.control, Part(*shard), args.shards)
+    models, control = Models(session.home), session.control
+    part = Part(*shard) if shard is not None else None
+    if args.to is not None and is_packed(args.folder, control):
+        if args.join or args.shards is not None:
+            raise UserError(
+                _("The embeddings of WebDataset shards are files of their own; there is nothing to join."),
+                _("Leave --join and --shards out."),
+                "shards",
             )
+        return _of_packed(session.drive(embed_packed(args.folder, args.to, looked, models, control, part)))
+    if args.to is not None:
+        vector_files.must_be_possible(args.to)
+        vector_files.must_be_free(args.to)
+    if part is not None:
+        outcome = _of_shard(
+            session.drive(index_shard(args.folder, looked, models, control, part, args.shards))
         )
-    if together:
-        return _of_shard(
-            session.drive(index_together(args.folder, looked, models, session.control, args.shards))
-        )
-    if args.join:
-        joining = join_shards(args.folder, looked, models, session.control, args.shards)
-        return _of_index(session.drive(joining))
-    return _of_index(session.drive(gallery.index(args.folder, looked, models, session.control)))
+    elif together:
+        outcome = _of_shard(session.drive(index_together(args.folder, looked, models, control, args.shards)))
+    elif args.join:
+        outcome = _of_index(session.drive(join_shards(args.folder, looked, models, control, args.shards)))
+    else:
+        outcome = _of_index(session.drive(gallery.index(args.folder, looked, models, control)))
+    whole = part is None or outcome.document["joined"] is not None
+    if args.to is None or not whole or not launch.leads():
+        return outcome
+    session.drive(vector_files.write_index(args.folder, looked, models, control, args.to))
+    written = _("The embeddings are in {path}.").format(path=paths.shown(args.to))
+    return Outcome(outcome.document, f"{outcome.text}\n{written}")
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -105,6 +137,23 @@ def _of_shard(found: ShardSummary) -> Outcome:
         )
     else:
         text += "\n" + _("All shards are complete; another process is joining them.")
+    return Outcome(found.as_json(), text)
+
+
+def _of_packed(found: PackedSummary) -> Outcome:
+    text = _(
+        "{files} WebDataset shards: {images} images, {embedded} embedded, {reused} known already, {skipped} skipped; "
+        "{seconds:.1f} s"
+    ).format(**found.as_json())
+    text += "\n" + _("The embeddings are in {path}.").format(path=paths.shown(found.out))
+    if found.problems:
+        text += "\n\n" + table(
+            (_("left out"), _("reason")), [(one.path, one.reason) for one in found.problems]
+        )
+    if found.missing:
+        text += "\n\n" + _("Not complete yet: {names}.").format(
+            names=", ".join(map(paths.shown, found.missing))
+        )
     return Outcome(found.as_json(), text)
 
 

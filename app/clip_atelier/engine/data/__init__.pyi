@@ -29,6 +29,9 @@ from .importing import ImportSummary as ImportSummary
 from .importing import import_drawings as import_drawings
 from .opening import open_collection as open_collection
 from .opening import scan_cache_file as scan_cache_file
+from .packed_reading import PackedDrawing as PackedDrawing
+from .packed_reading import packed_drawings as packed_drawings
+from .packed_reading import packed_files as packed_files
 from .part_reading import KnownDrawing as KnownDrawing
 from .part_reading import Part as Part
 from .part_reading import PartReader as PartReader

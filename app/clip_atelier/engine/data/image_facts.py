@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,19 +74,26 @@ def read(path: Path, fitting: Fitting | None = None) -> tuple[ImageFacts, NDArra
     with image_gate.open_regular(path) as file:
         digest = image_gate.digest_in(path, file)
         file.seek(0)
-        reducible = file.read(3).startswith((b"\xff\xd8\xff", b"PK"))  # JPEG, or a file that may hold one
-        file.seek(0)
-        image, (width, height) = image_gate.decode(path, file, 8 * SIGHT)
-        small = image.convert("L")
-        small.thumbnail((8 * SIGHT, 8 * SIGHT), Image.Resampling.BOX)
-        low, high = small.getextrema()
-        # What is of one colour is so when made small too; the whole is only looked through where that leaves a doubt.
-        if low == high and _of_one_colour(image) and not image_gate.shows_layers(file, image):
-            raise image_gate.ImageProblem(
-                path,
-                _("Nothing is drawn on it: it is empty or of one colour."),
-            )
-        told = embedded_texts.captions(file)
+        return read_open(path, file, digest, fitting)
+
+
+def read_open(
+    path: Path, file: BinaryIO, digest: str, fitting: Fitting | None = None
+) -> tuple[ImageFacts, NDArray[np.uint8] | None]:
+    """As `read`, from a file of this digest that is open at its start; `path` is only named in problems."""
+    reducible = file.read(3).startswith((b"\xff\xd8\xff", b"PK"))  # JPEG, or a file that may hold one
+    file.seek(0)
+    image, (width, height) = image_gate.decode(path, file, 8 * SIGHT)
+    small = image.convert("L")
+    small.thumbnail((8 * SIGHT, 8 * SIGHT), Image.Resampling.BOX)
+    low, high = small.getextrema()
+    # What is of one colour is so when made small too; the whole is only looked through where that leaves a doubt.
+    if low == high and _of_one_colour(image) and not image_gate.shows_layers(file, image):
+        raise image_gate.ImageProblem(
+            path,
+            _("Nothing is drawn on it: it is empty or of one colour."),
+        )
+    told = embedded_texts.captions(file)
     picture = None
     if (
         fitting

@@ -89,8 +89,9 @@ def export(
         return (yield from run_code.write(run, base, out, models, control))
     if to == "embeddings":
         from clip_atelier.engine.reports import embeddings
+        from clip_atelier.engine.search import vector_files
 
-        embeddings.must_be_possible(out)
+        vector_files.must_be_possible(out)
         yield from embeddings.write(run, out, models, control)
         return _written(out)
     if not even_the_base:

@@ -1,5 +1,6 @@
 from . import gallery as gallery
 from . import suggestions as suggestions
+from . import vector_files as vector_files
 from .embedding_store import EmbeddingStore as EmbeddingStore
 from .gallery import Gallery as Gallery
 from .gallery import open_gallery as open_gallery
@@ -11,6 +12,9 @@ from .kept_searches import write_searches as write_searches
 from .loaded_model import LoadedModel as LoadedModel
 from .loaded_model import load_model as load_model
 from .model_ref import ModelRef as ModelRef
+from .packed_drawings import PackedSummary as PackedSummary
+from .packed_drawings import embed_packed as embed_packed
+from .packed_drawings import is_packed as is_packed
 from .query import Query as Query
 from .query import Term as Term
 from .query import parse_query as parse_query

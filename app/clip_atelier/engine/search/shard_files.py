@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -35,12 +35,15 @@ from clip_atelier.engine.core import (
     write_whole,
 )
 from clip_atelier.engine.data import KnownDrawing, Part, ScanProblem
+from clip_atelier.engine.search.embedding_store import Space
 from clip_atelier.engine.storage import sealed_tensors, tensors_fault
 
 SCHEMA: Final = 1
 _PLAN, _DONE = "plan.json", "done.json"
 _NAME: Final = re.compile(r"(\d+)-of-(\d+)")
 _ROWS: Final = "drawings"
+FEATURES: Final = 128 << 20
+"""Bytes of features that base and adapted model share while a batch is embedded."""
 
 
 class ShardPlan(Record):
@@ -84,6 +87,17 @@ class ShardPart:
     drawings: tuple[KnownDrawing, ...]
     digests: tuple[str, ...]
     vectors: Mapping[str, NDArray[np.float32]]
+
+
+@dataclass
+class Looked:
+    """Embeddings of one batch, space by space; see `gallery.Keeper`."""
+
+    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def add(self, space: Space, _digests: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        """Keeps the vectors [n, dim] of the batch in a space."""
+        self.vectors[space.key] = vectors
 
 
 class ShardFolder:

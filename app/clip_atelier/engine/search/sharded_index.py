@@ -11,12 +11,8 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from clip_atelier.engine.core import (
     Control,
@@ -54,22 +50,15 @@ from clip_atelier.engine.search.gallery import BATCH, by_strength, look, open_ga
 from clip_atelier.engine.search.loaded_model import LoadedModel, load_model
 from clip_atelier.engine.search.model_ref import ModelRef
 from clip_atelier.engine.search.results import IndexSummary, ShardSummary
-from clip_atelier.engine.search.shard_files import ShardDone, ShardFolder, ShardPart, ShardPlan
-
-Vectors = NDArray[np.float32]
-
-
-@dataclass
-class _Looked:
-    """Embeddings of one batch, space by space."""
-
-    digests: list[str]
-    vectors: dict[str, Vectors] = field(default_factory=dict)
-
-    def add(self, space: Space, digests: Sequence[str], vectors: Vectors) -> None:
-        """Keeps vectors; see `Keeper`."""
-        assert list(digests) == self.digests
-        self.vectors[space.key] = vectors
+from clip_atelier.engine.search.shard_files import (
+    FEATURES,
+    Looked,
+    ShardDone,
+    ShardFolder,
+    ShardPart,
+    ShardPlan,
+)
+from clip_atelier.engine.storage import BlobCache
 
 
 def place_in(home: Path, folder: Path) -> Path:
@@ -263,14 +252,17 @@ def _fill(
     if index and index.is_file():
         with EmbeddingStore(index) as store:
             known = set.intersection(*(store.digests(space) for space in spaces))
-    with PartReader(folder, scan_cache_file(loaded.home), frame, data.image_fit) as reader:
+    with (
+        PartReader(folder, scan_cache_file(loaded.home), frame, data.image_fit) as reader,
+        contextlib.closing(BlobCache.in_memory(FEATURES)) as shared,
+    ):
         for batch in _batches(new):
             control.boundary()
             facts, unread = reader.read(batch, control)
             digests = {path: one.digest for path, one in facts.items()}
             unknown = set(digests.values()) - known
             items = {digest: Item(path, digest, ()) for path, digest in digests.items() if digest in unknown}
-            pictures = ImageCache(folder, list(items.values()), frame, data)
+            pictures = ImageCache(folder, list(items.values()), frame, data, store=shared)
             for i, digest in enumerate(items):
                 if digest in reader.pictures:
                     pictures.take(i, reader.pictures[digest])
@@ -283,7 +275,7 @@ def _fill(
             for path in (path for path, digest in digests.items() if digest in lost):
                 problems.append(ScanProblem(path=path, reason=_("It changed while it was read.")))
             if good:
-                looked = _Looked([pictures.items[i].digest for i in good])
+                looked = Looked()
                 for strength, some in by_strength(spaces).items():
                     yield from look(pictures, good, loaded, strength, some, looked, control)
                 read = [
@@ -291,7 +283,9 @@ def _fill(
                     for path, one in facts.items()
                     if one.digest in unknown and one.digest not in lost
                 ]
-                shard.keep(ShardPart(tuple(read), tuple(looked.digests), looked.vectors))
+                shard.keep(
+                    ShardPart(tuple(read), tuple(pictures.items[i].digest for i in good), looked.vectors)
+                )
                 count += len(read)
             done += len(batch)
             yield countdown.at(done, next(reversed(batch)))

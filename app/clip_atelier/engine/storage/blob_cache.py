@@ -68,6 +68,11 @@ class BlobCache:
         """The home's store of what is known of models' text towers: small, and opened by every search."""
         return cls(home / "cache" / "texts.sqlite", 64 << 20)
 
+    @classmethod
+    def in_memory(cls, limit: int) -> BlobCache:
+        """A store of at most so many bytes for one piece of work; nothing of it is written."""
+        return cls(Path(":memory:"), limit)
+
     def _open(self) -> sqlite3.Connection:
         try:
             return self._opened()

@@ -1,0 +1,109 @@
+"""Embeddings as files for other programs: numpy arrays beside a table of what each row is, or one Parquet file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clip_atelier.engine.core import Control, Phase, UserError, Work, WorkError, _, cannot_write, shown
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.search.gallery import Gallery, open_gallery
+from clip_atelier.engine.search.loaded_model import load_model
+from clip_atelier.engine.search.model_ref import ModelRef
+
+PARQUET: Final = ".parquet"
+
+
+def must_be_possible(out: Path) -> None:
+    """Raises a WorkError if a Parquet file is wanted and the package that writes it is missing."""
+    if out.suffix.lower() == PARQUET and find_spec("pyarrow") is None:
+        raise WorkError(
+            _("Writing Parquet needs a package that is not installed: {name}.").format(name="pyarrow"),
+            _("Install it with “pip install {name}”, or give a folder, which gets .npy files.").format(
+                name="pyarrow"
+            ),
+        )
+
+
+def must_be_free(out: Path) -> None:
+    """Raises a UserError if something is there already."""
+    if (out.exists() or out.is_symlink()) and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(
+            _("“{path}” exists already.").format(path=out), _("Choose another name; nothing is overwritten.")
+        )
+
+
+def write_index(folder: Path, model_ref: ModelRef, models: Models, control: Control, out: Path) -> Work[None]:
+    """Writes the index of a folder, embedding what it does not know yet; arguments as for `gallery.index`.
+
+    Raises:
+        UserError: something is at `out` already.
+        WorkError: it cannot be written, or not as Parquet.
+    """
+    must_be_possible(out)
+    must_be_free(out)
+    loaded = load_model(model_ref, models)
+    try:
+        gallery = yield from open_gallery(folder, loaded, models.home, control)
+    finally:
+        loaded.release()
+    yield Phase(name="write", title=_("Writing the embeddings"))
+    sides = {"base": gallery.base}
+    if loaded.run_folder is not None:
+        sides["adapted"] = gallery.adapted
+    try:
+        write(rows_of(gallery), sides, out)
+    except OSError as error:
+        raise cannot_write(out, error, _("Free some space there, or choose another folder.")) from error
+
+
+def row(digest: str, name: str, captions: Sequence[str]) -> dict[str, Any]:
+    """What is told of one drawing: its id (SHA-256 of the file), `file_name` and captions."""
+    return {"id": digest, "file_name": shown(name), "text": [shown(caption) for caption in captions]}
+
+
+def rows_of(gallery: Gallery) -> list[dict[str, Any]]:
+    """What is told of each image of a gallery."""
+    return [row(item.digest, item.path, item.captions) for item in gallery.items]
+
+
+def write(rows: Sequence[dict[str, Any]], sides: Mapping[str, NDArray[np.float32]], out: Path) -> None:
+    """Writes embeddings.
+
+    A folder gets `NAME.npy` for each side (float32 [N, dim], rows of length 1) and `rows.jsonl`; a Parquet file has all of
+    this as columns.
+
+    Args:
+        rows: [N], see `row`.
+        sides: Name, such as "base" -> [N, dim].
+        out: A folder, or a file that ends in .parquet.
+    """
+    if out.suffix.lower() == PARQUET:
+        _write_parquet(rows, sides, out)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for name, vectors in sides.items():
+        np.save(out / f"{name}.npy", np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    (out / "rows.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def _write_parquet(
+    rows: Sequence[dict[str, Any]], sides: Mapping[str, NDArray[np.float32]], out: Path
+) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in ("id", "file_name")}
+    columns["text"] = pyarrow.array([row["text"] for row in rows], pyarrow.list_(pyarrow.string()))
+    for name, vectors in sides.items():
+        flat = pyarrow.array(np.ascontiguousarray(vectors, np.float32).ravel())
+        columns[name] = pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(pyarrow.table(columns), out)
