@@ -20,7 +20,8 @@ _HEAD = """\
 
 Each row is a fault that tests inject, and what must hold then. This page is made by `packaging/faults.py` from
 `tests/faults/rows.py` and from the tests that are marked `fault(N)`; a build in which one of them fails is not published.
-`pytest -m fault` runs them all.
+`pytest -m fault` runs them all. That each row's tests fail where its defence is missing is shown by
+`python tests/faults/defences.py`: it takes the defences out of a copy of the program, one row at a time.
 
 {count} of {all} rows hold.
 

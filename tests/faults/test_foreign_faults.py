@@ -119,6 +119,8 @@ def test_a_models_wrong_configuration_is_refused_at_once(
 @pytest.mark.fault(32)
 def test_an_adapter_that_would_run_code_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "target_modules": ["q_proj"]}')
-    (tmp_path / "adapter_model.bin").write_bytes(b"cos\nsystem\n(S'touch /tmp/never'\ntR.")
+    never = tmp_path / "never"
+    (tmp_path / "adapter_model.bin").write_bytes(f"cos\nmkdir\n(S{str(never)!r}\ntR.".encode())
     with pytest.raises(UserError, match="adapter_model.safetensors"):
         adapters.read(tmp_path)
+    assert not never.exists()

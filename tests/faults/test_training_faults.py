@@ -324,3 +324,23 @@ def test_a_hub_that_never_answers_is_never_asked(
         with pytest.raises(BlockingIOError):
             silent.accept()
     assert results[0] == results[1]
+
+
+@pytest.mark.fault(34)
+def test_a_model_that_is_not_at_hand_is_refused_without_asking_the_hub(
+    home: Path, tiny_pairs: Path, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        ended = subprocess.run(
+            [sys.executable, "-m", "clip_atelier", "train", str(tiny_pairs), "--json", "--home", str(home),
+             "--model.name", "someone/a-clip"],
+            capture_output=True, text=True, check=False, timeout=60,
+            env={k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TRANSFORMERS_"))}
+            | {"HF_ENDPOINT": address, "HTTPS_PROXY": address, "HTTP_PROXY": address, "HF_HUB_CACHE": str(tmp_path / "hub")},
+        )  # fmt: skip
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert ended.returncode == 2
+    assert json.loads(ended.stdout)["error"]["setting"] == "model.name"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine.core import Check, Event, Finished, Phase, Started, Step
+from clip_atelier.engine.core import Check, Event, Finished, Notice, Phase, Progress, Started, Step
 from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.pages.training.run_view import RunView
 from clip_atelier.gui.run_progress import RunRecord
@@ -45,6 +48,33 @@ def test_each_tick_of_a_long_replay_is_short(app_model: AppModel, qtbot: QtBot) 
         slowest = max(slowest, time.process_time() - began)
     assert slowest < 0.5  # of this process's own time; about 0.05 on an idle machine
     assert view.figures["step"].number.text() == "50,000 / 50,000"
+
+
+@pytest.mark.fault(40)
+def test_the_memory_of_a_replay_is_bounded() -> None:
+    """Of each step three numbers stay, of what is told again and again the first or the last of it."""
+    steps, record = 20_000, RunRecord()
+
+    def told() -> Iterator[Event]:
+        yield from long_run(0)
+        for n in range(1, steps + 1):
+            yield Step(step=n, epoch=n / 100, loss=1.0, learning_rate=1e-4, images_per_second=100.0)
+            yield Progress(done=n, total=steps, item=f"drawing {n}.png")
+            yield Notice(text=f"The loss has gone up at step {n}; it may come down again by itself.")
+            yield Check(step=n - n % 5000, epoch=n / 100, metrics={HEADLINE: n / steps}, loss=2.0, best=True)
+
+    tracemalloc.start()
+    try:
+        record.feed(told())
+        gc.collect()
+        held, _peak = tracemalloc.get_traced_memory()
+        assert len(record.steps) == steps
+        assert held < 32 * steps + 200_000
+        del record
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_it_says_how_the_run_stands(app_model: AppModel, qtbot: QtBot) -> None:

@@ -283,6 +283,36 @@ def test_killed_at_any_time_the_index_holds_every_whole_batch(tmp_path):
             assert store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+_KILLED_WITHIN = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from clip_atelier.engine.search.embedding_store import EmbeddingStore as Store, Space
+with Store(Path(sys.argv[1])) as store:
+    store._db.execute("PRAGMA cache_size = 10")  # so that SQLite writes long before the end of the batch
+    def look(statement):
+        if statement == "COMMIT":
+            os.kill(os.getpid(), signal.SIGKILL)
+    store._db.set_trace_callback(look)
+    store.add(Space("model", "letterbox"), [f"{i:064x}" for i in range(20_000)], np.ones((20_000, 8), np.float32))
+"""
+
+
+@pytest.mark.fault(4)
+@pytest.mark.skipif(os.name == "nt", reason="kill -9")
+def test_killed_within_a_batch_the_old_index_works(tmp_path):
+    path = tmp_path / "index.sqlite"
+    filled(path, 500).close()
+    ended = subprocess.run([sys.executable, "-c", _KILLED_WITHIN, str(path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    with EmbeddingStore(path) as store:
+        assert store.replaced is None
+        found = store.load(BASE, [digest(i) for i in range(500)], 8)
+        np.testing.assert_array_equal(found, np.stack([vector(i) for i in range(500)]))
+        assert len(store.missing(BASE, [f"{i:064x}" for i in range(20_000)])) == 20_000
+    assert EmbeddingStore.fault_of(path) == ""
+
+
 def test_two_writers_do_not_disturb_each_other(tmp_path):
     path = tmp_path / "index.sqlite"
     with filled(path, 4) as one, EmbeddingStore(path) as other:

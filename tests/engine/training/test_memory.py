@@ -13,7 +13,7 @@ from prepared import prepared
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, Notice, WorkError, drive
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.runs import Runs
+from clip_atelier.engine.runs import Runs, checkpoints
 from clip_atelier.engine.training import Plan, estimate, memory, train
 from clip_atelier.engine.training.batches import Batch, Batches
 from clip_atelier.engine.training.inputs import TrainingInputs
@@ -102,6 +102,7 @@ def test_without_dropout_a_step_goes_on_in_chunks_with_the_same_gradients(
     assert max(asked) <= 4  # what failed is not tried again
 
 
+@pytest.mark.fault(36)
 def test_a_run_that_does_not_fit_is_told_what_does(
     home: Path, tiny_pairs: Path, quick: Quick, only: Callable[[int], list[int]]
 ) -> None:
@@ -110,6 +111,11 @@ def test_a_run_that_does_not_fit_is_told_what_does(
     with pytest.raises(WorkError) as caught:
         drive(train(Plan(tiny_pairs, settings.build(values), home), Models(home), Control()))
     assert "(train.chunk_size) to 4" in caught.value.hint
+    # It is a proposal: nothing was learned in chunks, and the run asks for what it asked for.
+    (failed,) = Runs(home).list()
+    assert failed.status == "failed"
+    assert not checkpoints.steps(failed.path / "checkpoints")
+    assert (failed.settings.train.chunk_size, failed.settings.train.batch_size) == (0, 16)
     # The reckoning before a run says the same, and a run that follows the proposal is not told another one.
     reckoned = drive(estimate(tiny_pairs, settings.build(values), home, Models(home), Control()))
     assert (reckoned.fits, reckoned.chunk_size) == (False, 4)
