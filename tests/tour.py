@@ -235,7 +235,7 @@ class Tour:
 
 def faults(window: QWidget) -> Iterator[str]:
     """What can be seen to be wrong in a window."""
-    from PySide6.QtWidgets import QAbstractButton, QLabel, QWidget
+    from PySide6.QtWidgets import QAbstractButton, QLabel, QScrollArea, QWidget
 
     for widget in window.findChildren(QWidget):
         if not widget.isVisible() or widget.visibleRegion().isEmpty():
@@ -244,6 +244,8 @@ def faults(window: QWidget) -> Iterator[str]:
             yield from _cut_label(widget)
         elif isinstance(widget, QAbstractButton):
             yield from _cut_button(widget)
+        elif isinstance(widget, QScrollArea):
+            yield from _cut_sheet(widget)
         yield from _overlapping(widget)
 
 
@@ -272,6 +274,15 @@ def _cut_button(button: Any) -> Iterator[str]:
     if button.text() and (hint.width() > size.width() + 1 or hint.height() > size.height() + 1):
         told = f"{hint.width()}×{hint.height()} > {size.width()}×{size.height()}"
         yield f"a button's words are cut ({told}): {button.text().strip()[:60]!r}"
+
+
+def _cut_sheet(area: Any) -> Iterator[str]:
+    """Whether something is wider than the area it scrolls in, and nothing scrolls sideways."""
+    from PySide6.QtCore import Qt
+
+    over = area.widget().width() - area.viewport().width() if area.widget() is not None else 0
+    if over > 1 and area.horizontalScrollBarPolicy() == Qt.ScrollBarPolicy.ScrollBarAlwaysOff:
+        yield f"{_name(area.widget())} is cut at the side of what it scrolls in by {over}"
 
 
 def _overlapping(widget: Any) -> Iterator[str]:

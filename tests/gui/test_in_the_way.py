@@ -11,7 +11,7 @@ import pytest
 from hands import drop
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QMessageBox, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 from clip_atelier.engine import settings
@@ -89,6 +89,11 @@ def test_on_the_smallest_screen_pages_scroll_and_the_main_action_is_seen(
                 timeout=5000,
             )
             assert place.width() > 0
+        # What scrolls up and down only must not be wider than what is seen of it.
+        for area in page.findChildren(QScrollArea):
+            sheet = area.widget()
+            if sheet is not None and area.isVisible():
+                qtbot.waitUntil(lambda a=area, s=sheet: s.width() <= a.viewport().width() + 1, timeout=5000)  # type: ignore[misc]
 
 
 def test_large_windows_do_not_scroll(opened: MainWindow, qtbot: QtBot) -> None:

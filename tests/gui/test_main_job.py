@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hands import LONG, drop
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 
 from clip_atelier.engine import settings
@@ -267,6 +268,21 @@ def test_a_run_can_be_taken_over_exported_and_deleted(
     training.menu.export(run.id, "adapter", tmp_path / "run.py")  # taken
     qtbot.waitUntil(lambda: not window.trouble.isHidden(), timeout=LONG)
     assert "exists already" in window.trouble.message.text()
+
+    # Its curves leave as a picture.
+    window.show_page("training")
+    qtbot.waitUntil(lambda: len(training.shown.losses) > 0 and not window.app_model.lanes.busy, timeout=LONG)
+    window.news.hide()
+    training.menu.export_curves(tmp_path / "curves.png")
+    qtbot.waitUntil(lambda: not window.news.isHidden(), timeout=LONG)
+    picture = QImage(str(tmp_path / "curves.png"))
+    assert picture.width() > 2000
+    accent = QColor(window.app_model.theme.tokens.accent).rgb()
+    assert any(
+        picture.pixel(x, y) == accent
+        for x in range(0, picture.width(), 2)
+        for y in range(0, picture.height(), 2)
+    )
 
     training.menu.delete(run.id)
     qtbot.waitUntil(lambda: not window.app_model.runs and not window.app_model.lanes.busy, timeout=10_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_what_is_typed_on_is_one_search_and_fifty_are_kept() -> None:
     assert kept.history[0].words == "59 things"
 
 
-def test_results_of_one_folder_and_one_label(page: Any, qtbot: QtBot) -> None:
+def test_results_of_one_folder_one_label_and_a_time(page: Any, qtbot: QtBot) -> None:
     ask(page, "ring", qtbot)
     everything = len(page.found.base)
     assert page.narrowing.folder.isVisible()
@@ -140,9 +141,24 @@ def test_results_of_one_folder_and_one_label(page: Any, qtbot: QtBot) -> None:
     page.narrowing.label.activated.emit(labels.index("ring"))
     qtbot.waitUntil(lambda: page.found is not before, timeout=LONG)
     assert [hit.path for hit in page.found.base] == ["ink/old/red-ring.png"]
+    # What was changed long ago is left out by its date.
+    days = page.narrowing.days
+    assert days.isVisible()
+    for choice, place in ((page.narrowing.label, 0), (page.narrowing.folder, 0), (days, days.findData("7"))):
+        if place:
+            old = page.found.root / "ink" / "old" / "red-ring.png"
+            os.utime(old, (1_500_000_000, 1_500_000_000))
+        before = page.found
+        choice.setCurrentIndex(place)
+        choice.activated.emit(place)
+        qtbot.waitUntil(lambda before=before: page.found is not before, timeout=LONG)  # type: ignore[misc]
+    assert len(page.found.base) == everything - 1
+    assert "ink/old/red-ring.png" not in {hit.path for hit in page.found.base}
     # Another gallery has other folders: nothing stays chosen.
     page.gallery.choose(str(page.found.root / "ink"))
     assert page.narrowing.folder.value() == ""
+    assert days.value() == ""
+    assert days.isHidden()
 
 
 def test_two_trainings_side_by_side(

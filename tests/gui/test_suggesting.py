@@ -98,7 +98,7 @@ def test_sure_ones_are_taken_all_at_once_and_a_fault_offers_suggestions(tab: Any
     captions.steps.undo()
     assert captions.told(NAMES[0]).captions == ("IMG_1000",)
 
-    # The table: sure ones are ticked, others can be, and all are one step.
+    # The table: sure ones are ticked, others can be, each line can hold another of its suggestions, and all are one step.
     qtbot.mouseClick(dialog.many, LEFT)
     (many,) = dialog.findChildren(ManySuggestions)
     assert list(many.ticked) == [NAMES[0], NAMES[2]]
@@ -107,9 +107,27 @@ def test_sure_ones_are_taken_all_at_once_and_a_fault_offers_suggestions(tab: Any
     assert many.do.text() == "Take the 3 ticked"
     qtbot.mouseClick(many.none, LEFT)
     assert not many.do.isEnabled()
+    words = many.table.visualItemRect(many.table.item(0, 2))
+    qtbot.mouseClick(many.table.viewport(), LEFT, pos=words.center())
+    menu = many.choices
+    assert menu is not None
+    assert [action.text() for action in menu.actions()] == ["&1   a 0", "&2   other"]
+    assert [action.isChecked() for action in menu.actions()] == [True, False]
+    qtbot.keyClick(menu, Qt.Key.Key_2)
+    assert many.ticked == {NAMES[0]: "other"}, "what is chosen is ticked"
+    assert many.table.item(0, 3).text() == "chosen by you"
+    many.activateWindow()
+    many.table.setFocus()
+    qtbot.waitUntil(many.table.hasFocus)
+    many.table.setCurrentCell(1, 2)
+    qtbot.keyClick(many.table, Qt.Key.Key_2)
+    qtbot.keyClick(many.table, Qt.Key.Key_1)
+    qtbot.keyClick(many.table, Qt.Key.Key_5)
+    assert many.ticked == {NAMES[0]: "other", NAMES[1]: "a 1"}
+    assert many.table.item(1, 3).text() == "a guess"
     qtbot.mouseClick(many.all, LEFT)
     qtbot.mouseClick(many.do, LEFT)
-    assert [captions.told(name).captions for name in NAMES] == [("a 0",), ("a 1",), ("a 2",)]
+    assert [captions.told(name).captions for name in NAMES] == [("other",), ("a 1",), ("a 2",)]
     captions.steps.undo()
     assert [captions.told(name).captions[0] for name in NAMES] == [Path(name).stem for name in NAMES]
     graded = Suggestion(path=NAMES[0], captions=("a",), grade="possible", alike=20, right=9)

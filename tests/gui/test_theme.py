@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import gc
 import re
+from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QStyle, QStyleOptionViewItem, QWidget
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.gui.theme import DARK, LIGHT, Theme, Tokens, style_sheet
+import clip_atelier.gui
+from clip_atelier.gui.parts.plain_table import fill_table, plain_table
+from clip_atelier.gui.theme import DARK, LIGHT, Choice, Theme, Tokens, style_sheet
 
 
 def test_nothing_is_collected_while_qt_walks_over_all_widgets(theme_of_tests: Theme, qtbot: QtBot) -> None:
@@ -66,3 +69,36 @@ def test_borders_and_focus_marks_of_controls_stand_out(tokens: Tokens) -> None:
     assert not weak
     for expected in ("QPushButton", "QPushButton:focus", "QLineEdit", "QLineEdit:focus", "QComboBox:focus"):
         assert expected in seen
+
+
+@pytest.mark.parametrize("choice", ["light", "dark"])
+def test_ticks_in_tables_stand_out(choice: Choice, theme_of_tests: Theme, qtbot: QtBot) -> None:
+    theme_of_tests.choose(choice)
+    table = plain_table(("Name", "Value"))
+    qtbot.addWidget(table)
+    fill_table(table, [("one", ""), ("two", "")])
+    for line, state in enumerate((Qt.CheckState.Unchecked, Qt.CheckState.Checked)):
+        table.item(line, 0).setCheckState(state)
+    table.show()
+    qtbot.waitExposed(table)
+    seen = table.viewport().grab().toImage()
+    weak = []
+    for line in (0, 1):
+        index = table.model().index(line, 0)
+        option = QStyleOptionViewItem()
+        table.initViewItemOption(option)
+        option.rect = table.visualRect(index)
+        table.itemDelegate().initStyleOption(option, index)
+        box = table.style().subElementRect(QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, table)
+        edge = seen.pixelColor(box.left(), box.center().y()).name()
+        if _contrast(edge, theme_of_tests.tokens.surface) < 3:
+            weak.append((line, edge))
+    theme_of_tests.choose("light")
+    assert not weak
+
+
+def test_nothing_is_ticked_but_by_widgets_that_can_be_seen() -> None:
+    """Fusion draws the frame of a check box a shade darker than its ground; `Switch` and `TickDelegate` draw their own."""
+    gui = Path(clip_atelier.gui.__file__).parent
+    users = {file.name for file in gui.rglob("*.py") if "QCheckBox" in file.read_text(encoding="utf-8")}
+    assert users == {"inputs.py"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QByteArray, QLibraryInfo, QSize, Qt, QTimer, QTranslator
 from PySide6.QtGui import (
     QCloseEvent,
+    QContextMenuEvent,
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
@@ -27,7 +28,7 @@ from clip_atelier.engine.core import (
 )
 from clip_atelier.engine.models import MODEL
 from clip_atelier.engine.runs import RUN
-from clip_atelier.gui import theme, window_actions
+from clip_atelier.gui import glossary, theme, window_actions
 from clip_atelier.gui.drops import dropped_paths
 from clip_atelier.gui.guide import Guide
 from clip_atelier.gui.more_menu import MoreMenu
@@ -221,9 +222,10 @@ class MainWindow(QWidget):
 
     def show_glossary(self) -> None:
         """Says what the words of the program mean."""
-        from clip_atelier.gui.glossary import Glossary
+        glossary.Glossary(self).show()
 
-        Glossary(self).show()
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        glossary.offer(self, event)
 
     def set_language(self, code: str) -> None:
         """Shows everything in another language, at once."""

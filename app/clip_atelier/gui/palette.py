@@ -16,7 +16,7 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, _, i18n, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.actions import ACTIONS, bound
-from clip_atelier.gui.glossary import Glossary, words
+from clip_atelier.gui.glossary import show_word, words
 from clip_atelier.gui.matching import ranked
 from clip_atelier.gui.pages import PAGES
 from clip_atelier.gui.parts.run_choice import run_words
@@ -133,17 +133,11 @@ def _words(window: MainWindow) -> list[Entry]:
     korean = i18n.language() == "ko"
     return [
         Entry(
-            word.ko if korean else word.en, _("Word"), partial(_show_word, window, word.en),
+            word.ko if korean else word.en, _("Word"), partial(show_word, window, word.en),
             (word.en if korean else word.ko,),
         )
         for word in words()
     ]  # fmt: skip
-
-
-def _show_word(window: MainWindow, word: str) -> None:
-    glossary = Glossary(window)
-    glossary.filter.setText(word)
-    glossary.show()
 
 
 class _Found(QAbstractListModel):

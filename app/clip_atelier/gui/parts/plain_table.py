@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTab
 
 from clip_atelier.engine.core import _
 from clip_atelier.gui.widgets.text import plain_tooltip
+from clip_atelier.gui.widgets.ticks import TickDelegate
 
 _LINE = 34  # pixels that a table without lines is high
 
@@ -19,6 +20,7 @@ def plain_table(titles: tuple[str, ...]) -> QTableWidget:
     table.verticalHeader().hide()
     table.setTabKeyNavigation(False)  # Tab leaves the table; arrows move in it
     table.setShowGrid(False)
+    table.setItemDelegate(TickDelegate(table))
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     header = table.horizontalHeader()

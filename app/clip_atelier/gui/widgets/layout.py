@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -212,6 +212,76 @@ class Flow(QLayout):
             x += hint.width() + self._gap
             line = max(line, hint.height())
         return y + line - rect.y()
+
+
+class Even(Flow):
+    """Lays widgets out in columns of one width, as many as there is room for; those of a line are equally high.
+
+    Args:
+        least: Pixels that a column should have at the least.
+        gap: Between columns and between lines.
+    """
+
+    def __init__(self, least: int, gap: int = theme.S) -> None:
+        super().__init__(gap)
+        self._least = least
+
+    def _place(self, rect: QRect, *, move: bool) -> int:
+        shown = [item for item in self._items if (widget := item.widget()) is None or not widget.isHidden()]
+        fitting = max((rect.width() + self._gap) // (self._least + self._gap), 1)
+        lines = -(-len(shown) // fitting)
+        columns = -(-len(shown) // lines) if lines else 1  # three and two rather than four and one
+        width = max((rect.width() - (columns - 1) * self._gap) // columns, 1)
+        y = rect.y()
+        for start in range(0, len(shown), columns):
+            line = shown[start : start + columns]
+            height = max(
+                item.heightForWidth(width) if item.hasHeightForWidth() else item.sizeHint().height()
+                for item in line
+            )
+            if move:
+                for place, item in enumerate(line):
+                    item.setGeometry(QRect(rect.x() + place * (width + self._gap), y, width, height))
+            y += height + self._gap
+        return max(y - self._gap - rect.y(), 0)
+
+
+class TwoEnds(QWidget):
+    """Two groups at the ends of one line; below each other where the line is too narrow for both in full."""
+
+    def __init__(self, left: QWidget, right: QWidget) -> None:
+        super().__init__()
+        self._left, self._right = left, right
+        self._line = row(left, None, right)
+        self.setLayout(self._line)
+        left.installEventFilter(self)
+        right.installEventFilter(self)
+
+    @property
+    def one_line(self) -> bool:
+        """Whether both are in one line now."""
+        return self._line.direction() == QBoxLayout.Direction.LeftToRight
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._turn()
+        return super().eventFilter(watched, event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._turn()
+
+    def minimumSizeHint(self) -> QSize:
+        """As narrow as the wider of the two: both stand below each other before anything is cut."""
+        hint = super().minimumSizeHint()
+        return QSize(
+            max(self._left.minimumSizeHint().width(), self._right.minimumSizeHint().width()), hint.height()
+        )
+
+    def _turn(self) -> None:
+        needed = self._left.sizeHint().width() + self._right.sizeHint().width() + theme.L
+        way = QBoxLayout.Direction
+        self._line.setDirection(way.LeftToRight if needed <= self.width() else way.TopToBottom)
 
 
 def row_box(*parts: Any) -> QWidget:

@@ -16,6 +16,7 @@ from clip_atelier.gui.parts.beginning import NoFolder
 from clip_atelier.gui.parts.delete_question import may_remove
 from clip_atelier.gui.parts.measurement import Measurement
 from clip_atelier.gui.parts.plain_table import fill_table, whole_table
+from clip_atelier.gui.parts.trust import TRUST
 from clip_atelier.gui.widgets.layout import card, column, row, scrolled
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, SpokenName
 from clip_atelier.gui.workers import Job
@@ -65,7 +66,8 @@ class ModelsPage(QWidget):
         foot = row(self.note, self.remove, self.use)
         foot.setStretch(0, 1)
         first = card(
-            row(Label(N_("Models at hand"), "heading"), None, self.add_folder, self.add_pack), self.at_hand,
+            row(Label(N_("Models at hand"), "heading"), None, self.add_folder, self.add_pack),
+            Label(TRUST, "muted", wrap=True), self.at_hand,
             foot, gap=theme.S,
         )  # fmt: skip
 

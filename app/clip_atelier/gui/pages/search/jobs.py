@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import Control, Work, _
+from clip_atelier.engine.core import Control, Work, _, original
 from clip_atelier.engine.search import ModelRef, SearchHit
 from clip_atelier.engine.settings import HardwareSettings
 from clip_atelier.gui.jobs import at_once
@@ -37,6 +37,7 @@ class Wanted:
         against: Another run's id, which takes the base's place in the comparison; empty for the base.
         below: Only results below this folder of the gallery; empty for all.
         label: Only results of this class; empty for all.
+        since: Only results whose files were changed after this, in seconds since the epoch; 0 for all.
     """
 
     folder: Path
@@ -52,11 +53,12 @@ class Wanted:
     against: str = ""
     below: str = ""
     label: str = ""
+    since: float = 0.0
 
     @property
     def narrowed(self) -> bool:
         """Whether some pictures are left out of the results."""
-        return bool(self.below or self.label)
+        return bool(self.below or self.label or self.since)
 
     def model_ref(self, run: str) -> ModelRef:
         """With which model, and where to compute; `run` is one of the two that are compared."""
@@ -126,7 +128,7 @@ def find(wanted: Wanted, tools: Tools, control: Control) -> Work[Found]:
     # Places among what is left, and in another run's ranking, are only known when all of it is ranked.
     answer = opened.find(query, len(items) if wanted.narrowed or other else wanted.top)
     beside = other.find(query, len(items)) if other else None
-    kept = {item.path for item in items if _within(item, wanted)}
+    kept = {item.path for item in items if _within(item, wanted, opened.gallery.root)}
     base = [hit for hit in (beside.adapted or () if beside else answer.base) if hit.path in kept]
     captions = {item.path: item.captions for item in items if item.captions}
     adapted = None
@@ -169,9 +171,19 @@ def _opened(kept_as: str, wanted: Wanted, run: str, tools: Tools, control: Contr
     return cast("Search", tools.kept[kept_as][1])
 
 
-def _within(item: Item, wanted: Wanted) -> bool:
+def _within(item: Item, wanted: Wanted, root: Path) -> bool:
     below = not wanted.below or item.path.startswith(f"{wanted.below}/")
-    return below and wanted.label in ("", item.label)
+    if not below or wanted.label not in ("", item.label):
+        return False
+    return not wanted.since or _changed(root / item.path) >= wanted.since
+
+
+def _changed(file: Path) -> float:
+    """When a file, or the document that a page is of, was changed; one that is gone was changed long ago."""
+    try:
+        return original(file).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def export(found: Found, out: Path, _tools: Tools, _control: Control) -> Work[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunSummary
 
 _ALL_FOLDERS, _ALL_LABELS = N_("All folders"), N_("All labels")
+#: Days back, as text, and what they are called.
+_PERIODS = {
+    "": N_("Any date"),
+    "1": N_("Last 24 hours"),
+    "7": N_("Last 7 days"),
+    "31": N_("Last month"),
+    "366": N_("Last year"),
+}
 
 
 class Narrowing(QWidget):
@@ -31,19 +40,29 @@ class Narrowing(QWidget):
         self.against = RunChoice({"": N_("Untouched base")})
         self.folder = Choice({"": _ALL_FOLDERS})
         self.label = Choice({"": _ALL_LABELS})
+        self.days = Choice(_PERIODS)
         self._against_title = Label(N_("Compared with"), "muted")
         self._only = Label(N_("Only from"), "muted")
         for control, words in (
             (self.against, N_("Compared with")), (self.folder, N_("Only from this folder")),
-            (self.label, N_("Only with this label")),
+            (self.label, N_("Only with this label")), (self.days, N_("Only files changed since then")),
         ):  # fmt: skip
             SpokenName(control, words)
             control.setMaximumWidth(300)
             control.edited.connect(self.changed)
         self.setLayout(
-            row(self._against_title, self.against, self._only, self.folder, self.label, None, gap=theme.S)
-        )
+            row(
+                self._against_title, self.against, self._only, self.folder, self.label, self.days, None, gap=theme.S
+            )
+        )  # fmt: skip
+        self._there = False  # whether there is anything to narrow
         self._draw()
+
+    @property
+    def since(self) -> float:
+        """Seconds since the epoch of the oldest change that is shown; 0 for all."""
+        days = self.days.value()
+        return time.time() - int(days) * 86_400 if days else 0.0
 
     def offer_runs(self, runs: Sequence[RunSummary], chosen: str, folder: str) -> None:
         """The trainings that the chosen one can be compared with; none without one."""
@@ -52,6 +71,7 @@ class Narrowing(QWidget):
 
     def offer(self, folders: Sequence[str], labels: Sequence[str]) -> bool:
         """Folders and labels of what is searched; whether a choice is no more, and was taken back."""
+        self._there = True
         before = self.folder.value(), self.label.value()
         for control, first, names in (
             (self.folder, _ALL_FOLDERS, folders),
@@ -66,11 +86,15 @@ class Narrowing(QWidget):
     def forget(self) -> None:
         """Shows everything: another gallery is searched."""
         self.offer((), ())
+        self._there = False
+        self.days.set_value("")
+        self._draw()
 
     def _draw(self) -> None:
         runs, folders, labels = (c.count() > 1 for c in (self.against, self.folder, self.label))
         for control, there in ((self.against, runs), (self.folder, folders), (self.label, labels)):
             control.setVisible(there)
         self._against_title.setVisible(runs)
-        self._only.setVisible(folders or labels)
-        self.setVisible(runs or folders or labels)
+        self.days.setVisible(self._there)
+        self._only.setVisible(self._there)
+        self.setVisible(runs or self._there)

@@ -261,6 +261,7 @@ class SearchPage(TakesPictures):
             against=self.narrowing.against.value() if run else "",
             below=self.narrowing.folder.value(),
             label=self.narrowing.label.value(),
+            since=self.narrowing.since,
         )
         job = Job("search", partial(jobs.find, wanted))
         job.done.connect(self._on_found)

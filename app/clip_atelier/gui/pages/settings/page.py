@@ -17,7 +17,7 @@ from clip_atelier.gui.pages.settings.model_choice import ModelChoice
 from clip_atelier.gui.pages.settings.own_presets import OwnPresets
 from clip_atelier.gui.pages.settings.pictures import Pictures
 from clip_atelier.gui.parts.beginning import NoFolder
-from clip_atelier.gui.widgets.layout import column, row, scrolled
+from clip_atelier.gui.widgets.layout import Even, column, row, scrolled
 from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Button, Label
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 from clip_atelier.gui.pages.settings.parts import Code, Explanation, PresetCard, Readouts
 
 _PANEL = 332
+_CARD = 130  # pixels: the words of a preset are not put into narrower columns
 _PRIMARY = "auto"
 """The preset that almost everybody is served best by; the others are for who knows what they want."""
 
@@ -49,7 +50,10 @@ class SettingsPage(QWidget):
             one.chosen.connect(state.choose_preset)
         self.form = Form(state, {"model.name": lambda _declared: ModelChoice(app_model.home)})
         self.own = OwnPresets(state)
-        experts = row(*(card for name, card in self.presets.items() if name != _PRIMARY), gap=theme.S)
+        experts = Even(_CARD)
+        for name, one in self.presets.items():
+            if name != _PRIMARY:
+                experts.addWidget(one)
         left = QWidget()
         content = column(
             Label(N_("Start from a preset"), "heading"), self.presets[_PRIMARY],

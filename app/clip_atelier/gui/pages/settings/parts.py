@@ -15,9 +15,11 @@ from clip_atelier.engine.core import N_, UserError, _, duration, size_words
 from clip_atelier.engine.settings import DECLARED, Preset
 from clip_atelier.gui import theme
 from clip_atelier.gui.form import limits, shown_value
+from clip_atelier.gui.glossary import WordsButton
 from clip_atelier.gui.pages.settings import jobs
 from clip_atelier.gui.pages.settings.cautions import cautions
 from clip_atelier.gui.parts.idea_picture import IdeaPicture
+from clip_atelier.gui.parts.trust import TRUST
 from clip_atelier.gui.widgets.layout import column, row
 from clip_atelier.gui.widgets.text import Button, Label, Picture, SpokenName, plain_tooltip
 from clip_atelier.gui.workers import Job
@@ -127,6 +129,8 @@ class Explanation(QWidget):
         self.source = Label(role="caption", wrap=True)
         self.source.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.picture = IdeaPicture()
+        self.trust = Label(TRUST, "muted", wrap=True)
+        self.words = WordsButton()
         layout = column(
             self.title,
             self.key,
@@ -136,6 +140,8 @@ class Explanation(QWidget):
             self.choices,
             self.facts,
             self.source,
+            self.trust,
+            row(self.words, None),
             None,
             gap=theme.S,
         )
@@ -164,6 +170,9 @@ class Explanation(QWidget):
             _("Source: {source}").format(source=declared.source) if declared.source else ""
         )
         self.source.setVisible(bool(declared.source))
+        self.trust.setVisible(name == "model.name")
+        told = (self.title, self.key, self.detail, self.choices)
+        self.words.text_told = "\n".join(label.text() for label in told)
         self.draw()
 
     def draw(self) -> None:

@@ -27,7 +27,7 @@ from clip_atelier.gui.pages.table.view import TableView
 from clip_atelier.gui.parts.delete_question import may_delete
 from clip_atelier.gui.parts.table_model import run_title
 from clip_atelier.gui.widgets.inputs import Choice
-from clip_atelier.gui.widgets.layout import box, card, column, row_box, scrolled
+from clip_atelier.gui.widgets.layout import TwoEnds, box, card, column, row_box, scrolled
 from clip_atelier.gui.widgets.tabs import Tabs
 from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 from clip_atelier.gui.workers import Job
@@ -113,9 +113,8 @@ class TablePage(QWidget):
         wide.layout().setStretch(0, 1000)  # type: ignore[union-attr]
         for view in (QWidget(), self.empty, full, scrolled(wide)):
             self.stack.addWidget(view)
-        self.top = row_box(
-            Label(N_("Table"), "title"), theme.M, self.task, self.measure, None, self.columns, self.export, self.fill
-        )  # fmt: skip
+        asked = row_box(Label(N_("Table"), "title"), theme.M, self.task, self.measure, None)
+        self.top = TwoEnds(asked, row_box(self.columns, self.export, self.fill, None))
         layout = column(self.top, self.queue, self.written, self.stack, gap=theme.M)
         layout.setStretch(3, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)

@@ -6,7 +6,8 @@ import bisect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QSlider, QWidget
 
 from clip_atelier.engine.core import N_, Check, measured
@@ -14,13 +15,14 @@ from clip_atelier.gui import theme
 from clip_atelier.gui.parts.kept import untouched_kept
 from clip_atelier.gui.run_progress import Fold, RunRecord
 from clip_atelier.gui.widgets.inputs import Choice, Switch
-from clip_atelier.gui.widgets.layout import card, row
+from clip_atelier.gui.widgets.layout import card, row, row_box
 from clip_atelier.gui.widgets.plots import Plot, Smoother
 from clip_atelier.gui.widgets.text import Label, Picture, SpokenName
 
 if TYPE_CHECKING:
     from clip_atelier.gui.state import WindowState
 
+_PAGE = (1280, 460)  # of the picture that leaves the program, in device-independent pixels
 _METRICS = ("R@1", "R@5", "R@10", "mAP")
 
 
@@ -71,10 +73,10 @@ class Curves(QWidget):
         self.recall_note = Label(role="caption")
         self.loss.pointed.connect(self._on_loss_pointed)
         self.recall.pointed.connect(self._on_recall_pointed)
-        loss_head = row(
-            Label(N_("Loss"), "strong"), self.loss_note, None, Label(N_("Smoothing"), "caption"), self.smoothing,
-            Label(N_("Log scale"), "caption"), self.log,
-        )  # fmt: skip
+        self.controls = row_box(
+            Label(N_("Smoothing"), "caption"), self.smoothing, Label(N_("Log scale"), "caption"), self.log
+        )
+        loss_head = row(Label(N_("Loss"), "strong"), self.loss_note, None, self.controls)
         self.key = Key(("accent", N_("training")), ("warning", N_("drawings not learned from")))
         self.fold_key = Key(("accent", N_("latest training")), ("base", N_("the folds, one line each")))
         left = card(loss_head, self.loss, self.key, self.fold_key, gap=theme.XS, margin=theme.M)
@@ -191,6 +193,21 @@ class Curves(QWidget):
     def _on_log(self) -> None:
         self._state.set_view("training.log", self.log.value())
         self.loss.set_log(self.log.value())
+
+
+def drawn(state: WindowState, record: RunRecord) -> QImage:
+    """The curves as a picture of their own, for papers and posts: large, and without what is turned and chosen."""
+    sheet = Curves(state)
+    sheet.controls.hide()
+    sheet.measure.setEnabled(False)
+    sheet.layout().setContentsMargins(theme.L, theme.L, theme.L, theme.L)  # type: ignore[union-attr]
+    sheet.resize(*_PAGE)
+    sheet.draw(record)
+    image = QImage(2 * _PAGE[0], 2 * _PAGE[1], QImage.Format.Format_RGB32)
+    image.setDevicePixelRatio(2)
+    image.fill(QColor(theme.tokens(sheet.palette()).window))
+    sheet.render(image, QPoint(0, 0))
+    return image
 
 
 def _end_to_end(folds: Iterable[Fold]) -> tuple[list[float], list[float]]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from PySide6.QtCore import QBuffer, QByteArray
+from PySide6.QtGui import QImage, QImageWriter
+
 from clip_atelier.engine.core import Control, Work
 from clip_atelier.engine.settings import Settings
+from clip_atelier.gui.jobs import at_once
 
 if TYPE_CHECKING:
     from clip_atelier.engine.reports import WrittenFiles
@@ -58,3 +62,12 @@ def export_run(run: str, to: str, out: Path, tools: Tools, control: Control) -> 
     from clip_atelier.engine.runs import Runs
 
     return export(Runs(tools.home).open(run), cast(Any, to), out, tools.models, control)
+
+
+def export_picture(drawn: QImage, out: Path, _tools: Tools, _control: Control) -> Work[None]:
+    """Writes a picture as PNG."""
+    from clip_atelier.engine.core import write_whole
+
+    buffer = QBuffer()
+    QImageWriter(buffer, QByteArray(b"png")).write(drawn)
+    return at_once(lambda: write_whole(out, bytes(buffer.data().data())))

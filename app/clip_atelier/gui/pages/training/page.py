@@ -14,6 +14,7 @@ from clip_atelier.engine.core import N_, Event, Finished, UserError, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.actions import Bound, pressed
 from clip_atelier.gui.pages.training import jobs
+from clip_atelier.gui.pages.training.curves import drawn
 from clip_atelier.gui.pages.training.queue_card import QueueCard, plan_words
 from clip_atelier.gui.pages.training.run_menu import RunMenu
 from clip_atelier.gui.pages.training.run_view import RunView
@@ -55,7 +56,7 @@ class TrainingPage(QWidget):
         self.runs.setMinimumWidth(280)
         self.runs.edited.connect(self._on_run_chosen)
         self.more = Button("", "icon", "ellipsis", tip=N_("More about this training"))
-        self.menu = RunMenu(app_model, self._summary, self)
+        self.menu = RunMenu(app_model, self._summary, lambda: drawn(app_model.state, self.shown), self)
         self.menu.deleted.connect(self._on_deleted)
         self.more.clicked.connect(
             lambda: self.menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))

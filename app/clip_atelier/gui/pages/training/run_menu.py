@@ -17,6 +17,8 @@ from clip_atelier.gui.parts.delete_question import may_delete
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QImage
+
     from clip_atelier.engine.runs import RunSummary
     from clip_atelier.gui.app_model import AppModel
 
@@ -30,17 +32,32 @@ _EXPORTS = {
     "csv": N_("Losses and metrics (a table)…"),
 }
 _SUFFIXES = {"code": ".py", "csv": ".csv"}
+_CURVES = N_("Curves as a picture (PNG)…")
 
 
 class RunMenu(QMenu):
-    """Take its settings over, open its folders, export it, delete it."""
+    """Take its settings over, open its folders, export it, delete it.
+
+    Args:
+        app_model: The window's.
+        chosen: The training it is about.
+        drawn: Its curves as a picture.
+        parent: The page.
+    """
 
     deleted = Signal()
 
-    def __init__(self, app_model: AppModel, chosen: Callable[[], RunSummary | None], parent: QWidget) -> None:
+    def __init__(
+        self,
+        app_model: AppModel,
+        chosen: Callable[[], RunSummary | None],
+        drawn: Callable[[], QImage],
+        parent: QWidget,
+    ) -> None:
         super().__init__(parent)
         self._app_model = app_model
         self._chosen = chosen
+        self._drawn = drawn
         self.aboutToShow.connect(self._fill)
 
     def _fill(self) -> None:
@@ -57,7 +74,9 @@ class RunMenu(QMenu):
         export = self.addMenu(_("Export"))
         for to, text in _EXPORTS.items():
             export.addAction(_(text), partial(self._ask_for_place, run, to))
-        export.setEnabled(bool(run.result))
+            export.actions()[-1].setEnabled(bool(run.result))
+        # What it learned until it was stopped can be drawn too.
+        export.addAction(_(_CURVES), partial(self._ask_for_curves, run))
         self.addSeparator()
         delete = self.addAction(_("Delete this training…"), partial(self._ask_to_delete, run))
         delete.setEnabled(run.status != "running")
@@ -80,13 +99,30 @@ class RunMenu(QMenu):
     def export(self, run: str, to: str, out: Path) -> None:
         """Writes a run for use elsewhere; tells where it lies."""
         job = Job("export", partial(jobs.export_run, run, to, out))
+        self._follow(job, out)
+        self._app_model.lanes.compute.submit(job)
+
+    def _ask_for_curves(self, run: RunSummary) -> None:
+        start = str(Path.home() / f"{run.name or run.run}-curves.png")
+        chosen, _kind = QFileDialog.getSaveFileName(self.parentWidget(), _(_CURVES), start, "PNG (*.png)")
+        if chosen:
+            out = Path(chosen) if Path(chosen).suffix.lower() == ".png" else Path(chosen + ".png")
+            self.export_curves(out)
+
+    def export_curves(self, out: Path) -> None:
+        """Writes the picture of the curves as they are drawn now."""
+        job = Job("export", partial(jobs.export_picture, self._drawn(), out))
+        self._follow(job, out)
+        self._app_model.lanes.files.submit(job)
+
+    def _follow(self, job: Job, out: Path) -> None:
+        """Tells where what is written lies, or what went wrong."""
         job.failed.connect(self._app_model.report)
         job.done.connect(
             lambda _files: self._app_model.news.emit(
                 _("Exported."), _("It is at {path}.").format(path=shown(out))
             )
         )
-        self._app_model.lanes.compute.submit(job)
 
     def train_on_from(self, run: str) -> None:
         """Makes a model of the run, its update added to the weights, and chooses it for the next training."""
