@@ -2,7 +2,7 @@
 
 The pages are written to be read in the repository, where links lead to any file of it, a list may follow a line of text, and Mermaid is
 drawn. Here such links lead to copies that lie in the site, and drawings are made without a script, so that the site is whole by itself.
-Everything but the last two functions works without mkdocs; the tests check the links that way.
+Everything but the last three functions works without mkdocs; the tests check the links that way.
 """
 
 from __future__ import annotations
@@ -43,6 +43,21 @@ def pages() -> dict[str, str]:
         f.relative_to(DOCS).as_posix(): f.relative_to(ROOT).as_posix() for f in sorted(DOCS.rglob("*.md"))
     }
     return found | {place: name for name, place in OUTSIDE.items()}
+
+
+def unnamed(nav: Any) -> list[str]:
+    """The pages that a menu does not name; decisions and schemas are found from their lists."""
+    named = set(_named(nav))
+    listed = tuple(place.removesuffix("index.md") for place in lists())
+    return [place for place in pages() if place not in named and not place.startswith(listed)]
+
+
+def _named(nav: Any) -> Iterator[str]:
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for one in nav if isinstance(nav, list) else nav.values():
+            yield from _named(one)
 
 
 def lists() -> dict[str, str]:
@@ -147,10 +162,15 @@ def drawing(mermaid: str) -> str:
         uses.setdefault(user, set()).add(used)
         uses.setdefault(used, set())
     rows: list[list[str]] = []
-    for room in sorted(uses, key=lambda one: (_height(one, uses), one)):
-        height = _height(room, uses)
-        rows += [[] for _missing in range(height + 1 - len(rows))]
-        rows[height].append(room)
+    for height in range(1 + max((_height(room, uses) for room in uses), default=-1)):
+        below = rows[-1] if rows else []
+
+        def place(room: str, below: list[str] = below) -> tuple[float, str]:
+            """Above what it uses, so that arrows do not cross."""
+            used = [below.index(one) for one in _direct(room, uses) if one in below]
+            return sum(used) / len(used) if used else 0.0, room
+
+        rows.append(sorted((room for room in uses if _height(room, uses) == height), key=place))
     width, step, box, tall = 640, 64, 132, 30
     middle = {
         room: (width * (number + 1) / (len(row) + 1), step * (len(rows) - height) - step / 2)
@@ -193,6 +213,13 @@ def _direct(room: str, uses: dict[str, set[str]]) -> set[str]:
     return {
         one for one in uses[room] if not any(one in _reached(other, uses) for other in uses[room] - {one})
     }
+
+
+def on_config(config: Any) -> Any:
+    """Called by mkdocs: a page that the menu forgot is found at its end."""
+    if left := unnamed(config.nav):
+        config.nav.append({"More": left})
+    return config
 
 
 def on_files(files: Any, config: Any) -> Any:

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clip_atelier.engine.core import Control, WorkError, drive
+from clip_atelier.engine.core import Control, UserError, WorkError, drive
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -144,6 +144,11 @@ def exports_everything(run: RunFolder, home: Path, out: Path) -> str:
         work = exports.export(run, target, place, Models(home), Control(), even_the_base=True)  # type: ignore[arg-type]
         try:
             files = drive(work, _unheard).files
+        except UserError as error:
+            # The starter reads its texts as open_clip's models do not, and says so.
+            if target != "open_clip":
+                raise NotSo(f"{name}: {error}") from error
+            continue
         except WorkError as error:
             if getattr(sys, "frozen", False):
                 raise NotSo(f"{name}: {error}") from error
