@@ -144,13 +144,13 @@ def exports_everything(run: RunFolder, home: Path, out: Path) -> str:
         work = exports.export(run, target, place, Models(home), Control(), even_the_base=True)  # type: ignore[arg-type]
         try:
             files = drive(work, _unheard).files
+        except WorkError as error:
+            if getattr(sys, "frozen", False):
+                raise NotSo(f"{name}: {error}") from error
+            continue
         except UserError as error:
             # The starter reads its texts as open_clip's models do not, and says so.
             if target != "open_clip":
-                raise NotSo(f"{name}: {error}") from error
-            continue
-        except WorkError as error:
-            if getattr(sys, "frozen", False):
                 raise NotSo(f"{name}: {error}") from error
             continue
         empty = [file for file in files if not Path(file).stat().st_size]
