@@ -33,6 +33,8 @@ _MERGED_PICTURE: Final = {
 _TOKENIZERS: Final = (
     "CLIPTokenizer", "SiglipTokenizer", "Siglip2Tokenizer", "GemmaTokenizer", "BertTokenizer", "XLMRobertaTokenizer",
 )  # fmt: skip
+#: Of exports that are one file.
+_SUFFIXES: Final = {"code": ".py", "csv": ".csv"}
 _WORD: Final = "벚꽃나무 atelier"
 
 
@@ -140,7 +142,7 @@ def exports_everything(run: RunFolder, home: Path, out: Path) -> str:
     places = [(target, target) for target in exports.TARGETS] + [("embeddings", "embeddings.parquet")]
     for target, name in places:
         # Two steps seldom help, so what is kept may be the base.
-        place = out / (f"{name}.py" if target == "code" else name)
+        place = out / f"{name}{_SUFFIXES.get(target, '')}"
         work = exports.export(run, target, place, Models(home), Control(), even_the_base=True)  # type: ignore[arg-type]
         try:
             files = drive(work, _unheard).files

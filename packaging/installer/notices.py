@@ -109,11 +109,12 @@ def _texts_of(part: Component) -> Iterator[str]:
 
 def _of_distribution(found: Distribution) -> Iterator[str]:
     for file in found.files or ():
-        name = file.name.upper()
+        name, inside = file.name.upper(), next((p for p in file.parts if p.endswith(".dist-info")), "")
+        # Below `licenses` every file is one, whatever it is called.
         if (
-            any(word in name for word in _WORDS)
-            and ".dist-info" in str(file.parent)
+            inside
             and not name.endswith(".PY")
+            and (any(word in name for word in _WORDS) or f"{inside}/licenses/" in file.as_posix())
         ):
             path = Path(str(found.locate_file(file)))
             if path.is_file():

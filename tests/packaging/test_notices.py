@@ -63,6 +63,9 @@ def test_every_package_the_program_runs_with_has_an_accepted_licence() -> None:
     assert wanted <= set(installed)
     faults = {n: licences.objection(licences.stated("distribution", installed[n])[1]) for n in wanted}
     assert {name: fault for name, fault in faults.items() if fault} == {}
+    parts = [licences.Component(n, "", licences.stated("distribution", n)[1], "distribution", 1)
+             for n in map(installed.__getitem__, sorted(wanted))]  # fmt: skip
+    assert [part.name for part in parts if not list(notices._texts_of(part))] == []
 
 
 def test_a_file_of_unknown_origin_stops_the_build(tmp_path: Path) -> None:
