@@ -181,8 +181,10 @@ class EmbeddingStore:
                 ],
             )
 
-    def load(self, space: Space, digests: Sequence[str], dim: int) -> NDArray[np.float32]:
-        """The vectors of those contents: [n, dim].
+    def load(
+        self, space: Space, digests: Sequence[str], dim: int, into: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """The vectors of those contents: [n, dim], written to `into` where it is given.
 
         Raises:
             KeyError: one is not in the store.
@@ -192,7 +194,7 @@ class EmbeddingStore:
         known = self._known(space)
         for place, digest in enumerate(digests):
             places.setdefault(known[bytes.fromhex(digest)], []).append(place)
-        vectors = np.empty((len(digests), dim), "<f4")
+        vectors = np.empty((len(digests), dim), "<f4") if into is None else into
         with self._failing():
             self._db.execute("DELETE FROM temp.wanted")
             self._db.executemany(

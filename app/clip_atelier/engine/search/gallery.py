@@ -21,6 +21,7 @@ from clip_atelier.engine.core import (
     Control,
     Countdown,
     Notice,
+    NotWritten,
     Phase,
     Progress,
     T,
@@ -33,6 +34,8 @@ from clip_atelier.engine.core import (
 )
 from clip_atelier.engine.data import Collection, Fitted, ImageCache, Item, image_gate, scan, scan_cache_file
 from clip_atelier.engine.models import Models, weights
+from clip_atelier.engine.search import large_gallery
+from clip_atelier.engine.search.codes import Codes
 from clip_atelier.engine.search.embedding_store import EmbeddingStore, Space
 from clip_atelier.engine.search.loaded_model import LoadedModel, load_model
 from clip_atelier.engine.search.model_ref import ModelRef
@@ -56,6 +59,7 @@ class Gallery:
         seen: Key of a space -> [N, dim] in it, for every space the folder was looked at in.
         embedded: Images that were new in at least one of the spaces.
         skipped: Images that could not be read.
+        codes: Key of a space -> its vectors in bytes, for a gallery whose vectors lie in mapped files.
     """
 
     root: Path
@@ -66,6 +70,7 @@ class Gallery:
     skipped: int
     seconds: float
     seen: Mapping[str, Vectors] = field(default_factory=dict)
+    codes: Mapping[str, Codes] = field(default_factory=dict)
 
     @property
     def roles(self) -> tuple[str, ...] | None:
@@ -183,7 +188,7 @@ def _gallery(
                 "folder",
             )
         kept = [item.digest for item in items]
-        vectors = {space.key: store.load(space, kept, loaded.dim) for space in spaces}
+        vectors, codes = yield from _loaded(store, spaces, kept, loaded.dim, home, control)
     return Gallery(
         root=found.root,
         items=items,
@@ -193,7 +198,30 @@ def _gallery(
         skipped=_unreadable(found) + len(found.items) - len(items),
         seconds=time.monotonic() - began,
         seen=vectors,
+        codes=codes,
     )
+
+
+def _loaded(
+    store: EmbeddingStore,
+    spaces: Sequence[Space],
+    digests: Sequence[str],
+    dim: int,
+    home: Path,
+    control: Control,
+) -> Work[tuple[dict[str, Vectors], dict[str, Codes]]]:
+    """The vectors in every space, by its key, and of a large gallery their bytes."""
+    if len(digests) >= large_gallery.LARGE:
+        try:
+            found = {}
+            for space in spaces:
+                found[space.key] = yield from large_gallery.opened(store, space, digests, dim, home, control)
+        except NotWritten as error:
+            yield Notice(text=_("{error} The search goes on in memory.").format(error=error.message))
+        else:
+            large_gallery.forget_old(home, [one.folder for one in found.values()])
+            return {key: one.rows for key, one in found.items()}, {k: one.codes for k, one in found.items()}
+    return {space.key: store.load(space, digests, dim) for space in spaces}, {}
 
 
 def _unreadable(found: Collection) -> int:

@@ -156,8 +156,9 @@ class Search:
         places, cosines = ranking.top(len(self.gallery.items))
         moved = np.flatnonzero([roles[i] == other for i in places])
         side = np.sort(places[moved])
-        vectors = np.asarray(self._seen(question).vectors, np.float64)
-        pair = (vectors[[own]], vectors[side]) if other == "artwork" else (vectors[side], vectors[[own]])
+        vectors = self._seen(question).vectors
+        asked, answers = vectors[[own]].astype(np.float64), vectors[side].astype(np.float64)
+        pair = (asked, answers) if other == "artwork" else (answers, asked)
         scores = parts.picture_scores(question, *pair, self.loaded.dial)[0]
         places[moved] = side[np.argsort(-np.round(scores, 5), kind="stable")]
         return places[:top], cosines[:top]
@@ -191,7 +192,8 @@ class Search:
         assert self.loaded.parts is not None
         space = self.loaded.space(self.loaded.parts.setting(question, self.loaded.dial).variant)
         if space.key not in self._spaces:
-            self._spaces[space.key] = VectorSearch(self.gallery.seen[space.key])
+            codes = self.gallery.codes.get(space.key)
+            self._spaces[space.key] = VectorSearch(self.gallery.seen[space.key], codes)
         return self._spaces[space.key]
 
     def _take_back(self) -> None:
@@ -255,8 +257,10 @@ def open_search(folder: Path, model_ref: ModelRef, models: Models, control: Cont
     reopen = partial(load_model, model_ref, models)
     opened = reopen()
     gallery = yield from open_gallery(folder, opened, models.home, control, parts=True)
-    base = VectorSearch(gallery.base)
-    adapted = base if gallery.adapted is gallery.base else VectorSearch(gallery.adapted)
+    spaces = (opened.base.key, opened.adapted.key)
+    base, adapted = (VectorSearch(gallery.seen[key], gallery.codes.get(key)) for key in spaces)
+    if gallery.adapted is gallery.base:
+        adapted = base
     return Search(gallery, opened, reopen, base, adapted)
 
 

@@ -1,17 +1,22 @@
-"""Exact nearest neighbours by cosine, in memory.
+"""Exact nearest neighbours by cosine, in memory or in a file that is mapped.
 
 One product of the whole matrix with the query is bound by memory speed, and BLAS runs it on all cores. Its float32
 sums are only a first pass: they bound the true scores, the few rows that can be among the best are scored again in
 float64, and those scores decide. So equal images have equal scores, wherever they stand in the matrix.
+A large gallery has a coarser pass before that, over its `Codes`: the same bounds, wider and one for each row.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from clip_atelier.engine.search.codes import Codes
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -19,6 +24,7 @@ Ints = NDArray[np.int64]
 
 _NOTHING: Final = np.empty(0, np.int64)
 _BLOCK_CELLS: Final = 8_000_000  # float32 scores of several queries, or matrix cells, held at a time: 32 MB
+_WORTH_ALL: Final = 50  # rows read one by one are this many times slower than all of them in a row
 
 
 @dataclass(frozen=True)
@@ -28,19 +34,17 @@ class Ranking:
     Attributes:
         vectors: [N, D] unit rows.
         query: [D] unit vector.
-        first_pass: [N] scores in float32, -inf for excluded items.
+        first_pass: [N] approximate scores, -inf for excluded items.
+        off: What each of them may be wrong by, and a little more for the rounding of comparisons: one number where
+            they are float32 products, [N] where they come from `Codes`.
+        excluded: The items left out, each once.
     """
 
     vectors: Vectors
     query: Vectors
     first_pass: Vectors
-    excluded: int
-
-    @property
-    def _slack(self) -> float:
-        # |fl(x·y) - x·y| <= D·u / (1 - D·u) for unit vectors, u = 2⁻²⁴, in any order of summation (Higham 2002, 3.1).
-        # Two values may each be off by that much; the third part covers the comparison's own rounding.
-        return 3 * len(self.query) * 2.0**-24
+    off: float | Vectors
+    excluded: Ints
 
     def top(self, k: int) -> tuple[Ints, Floats]:
         """The k best items, or as many as there are.
@@ -48,35 +52,68 @@ class Ranking:
         Returns:
             item indices [k] and their cosine [k], best first.
         """
-        k = min(k, len(self.first_pass) - self.excluded)
+        k = min(k, len(self.first_pass) - len(self.excluded))
         if k <= 0:
             return _NOTHING, np.empty(0)
-        last = len(self.first_pass) - k
-        worst = np.partition(self.first_pass, last)[last]
-        candidates = np.flatnonzero(self.first_pass >= worst - self._slack)
+        candidates = _reaching(self.first_pass, self.off, k)
+        if self._coarse:
+            floats = np.concatenate([rows @ self.query for rows in self._rows(candidates)])
+            candidates = candidates[_reaching(floats, _float_off(self.query), k)]
         scores = self._exact(candidates)
         order = np.argsort(-scores, kind="stable")[:k]  # candidates are in item order already
         return candidates[order], scores[order]
 
     def places(self, items: Ints) -> Ints:
         """Place of each item in the ranking, from 1: [len(items)]. Excluded items have no place."""
+        scores = self._exact(items)
+        first, off = self.first_pass, self.off
+        near = [np.flatnonzero(np.abs(first - np.float32(score)) <= off) for score in scores]
+        if self._coarse and sum(map(len, near)) > len(first) // _WORTH_ALL:
+            first, off = self._float_pass, _float_off(self.query)
+            near = [np.flatnonzero(np.abs(first - np.float32(score)) <= off) for score in scores]
         places = np.empty(len(items), np.int64)
-        for i, (item, score) in enumerate(zip(items, self._exact(items), strict=True)):
-            near = np.flatnonzero(np.abs(self.first_pass - np.float32(score)) <= self._slack)
-            exact = self._exact(near)
-            above = np.count_nonzero(self.first_pass > np.float32(score) + self._slack)
-            places[i] = 1 + above + np.count_nonzero((exact > score) | ((exact == score) & (near < item)))
+        for i, (item, score) in enumerate(zip(items, scores, strict=True)):
+            exact = self._exact(near[i])
+            above = np.count_nonzero(first - off > np.float32(score))
+            places[i] = 1 + above + np.count_nonzero((exact > score) | ((exact == score) & (near[i] < item)))
         return places
+
+    @property
+    def _coarse(self) -> bool:
+        """Whether the first pass is too coarse to score all in float64 that it cannot tell apart."""
+        return not isinstance(self.off, float)
+
+    @functools.cached_property
+    def _float_pass(self) -> Vectors:
+        scores = self.vectors @ self.query
+        scores[self.excluded] = -np.inf
+        return scores
 
     def _exact(self, items: Ints) -> Floats:
         """Cosine of those items in float64; the same for equal rows, which a matrix product does not promise."""
         query = self.query.astype(np.float64)
-        rows = max(1, _BLOCK_CELLS // len(query))
-        parts = [
-            (self.vectors[items[start : start + rows]] * query).sum(axis=1)
-            for start in range(0, len(items), rows)
-        ]
+        parts = [(rows * query).sum(axis=1) for rows in self._rows(items)]
         return np.concatenate(parts) if parts else np.empty(0)
+
+    def _rows(self, items: Ints) -> Iterator[Vectors]:
+        """The rows of those items, a block at a time."""
+        block = max(1, _BLOCK_CELLS // len(self.query))
+        for start in range(0, len(items), block):
+            yield self.vectors[items[start : start + block]]
+
+
+def _float_off(query: Vectors) -> float:
+    # |fl(x·y) - x·y| <= D·u / (1 - D·u) for unit vectors, u = 2⁻²⁴, in any order of summation (Higham 2002, 3.1).
+    # The half more covers the rounding of a comparison.
+    return 1.5 * len(query) * 2.0**-24
+
+
+def _reaching(scores: Vectors, off: float | Vectors, k: int) -> Ints:
+    """Every item that may be among the k best, in item order: its score at the most reaches the k-th best at the least."""
+    least = scores - off
+    last = len(scores) - k
+    worst = np.partition(least, last)[last]
+    return np.flatnonzero(scores + off >= worst)
 
 
 class VectorSearch:
@@ -84,10 +121,13 @@ class VectorSearch:
 
     Args:
         vectors: [N, D]; kept as they are when they are unit float32 rows in one block, else copied and normalised.
+        codes: The same in bytes, for the first pass of a large gallery, whose vectors must be unit float32 rows; they may
+            lie on the disk.
     """
 
-    def __init__(self, vectors: NDArray[np.floating]) -> None:
-        self.vectors = _unit_rows(vectors)
+    def __init__(self, vectors: NDArray[np.floating], codes: Codes | None = None) -> None:
+        self.vectors = _unit_rows(vectors) if codes is None else np.asarray(vectors, np.float32)
+        self._codes = codes
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -95,7 +135,9 @@ class VectorSearch:
     def rank(self, query: NDArray[np.floating], exclude: Ints = _NOTHING) -> Ranking:
         """The ranking of all items for a query [D]; the items in `exclude` are not part of it."""
         unit = _unit_rows(query[None])[0]
-        return self._ranking(unit, self.vectors @ unit, exclude)
+        if self._codes is None:
+            return self._ranking(unit, self.vectors @ unit, _float_off(unit), exclude)
+        return self._ranking(unit, *self._codes.first_pass(unit), exclude)
 
     def top(self, query: NDArray[np.floating], k: int, exclude: Ints = _NOTHING) -> tuple[Ints, Floats]:
         """The k items nearest to a query [D]: indices [k] and cosines [k], best first."""
@@ -110,14 +152,14 @@ class VectorSearch:
         for start in range(0, len(units), block):
             first_pass = units[start : start + block] @ self.vectors.T  # [block, N]
             for row, unit in enumerate(units[start : start + block]):
-                ranking = self._ranking(unit, first_pass[row], _NOTHING)
+                ranking = self._ranking(unit, first_pass[row], _float_off(unit), _NOTHING)
                 items[start + row], scores[start + row] = ranking.top(k)
         return items, scores
 
-    def _ranking(self, unit: Vectors, first_pass: Vectors, exclude: Ints) -> Ranking:
+    def _ranking(self, unit: Vectors, first_pass: Vectors, off: float | Vectors, exclude: Ints) -> Ranking:
         excluded = np.unique(exclude)
         first_pass[excluded] = -np.inf
-        return Ranking(self.vectors, unit, first_pass, len(excluded))
+        return Ranking(self.vectors, unit, first_pass, off, excluded)
 
 
 def _unit_rows(vectors: NDArray[np.floating]) -> Vectors:

@@ -254,6 +254,7 @@ PLACES = (
         _tensors,
         N_("set aside; run the shard again before it is joined"),
     ),
+    Place("index/large/*", "index", _sealed_folder, _ANEW),
     Place("**/*.cliprun", "pack", pack, _COPY_AGAIN),
     Place("**/*.clipmodel", "pack", pack, _COPY_AGAIN),
 )

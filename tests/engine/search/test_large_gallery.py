@@ -1,0 +1,165 @@
+"""Galleries whose vectors lie in mapped files: the coarse first pass changes no answer, and the files change none either."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clip_atelier.engine.core import Control, Event, Notice, Stopped, drive
+from clip_atelier.engine.models import Models
+from clip_atelier.engine.search import ModelRef, codes, large_gallery, open_search, parse_query
+from clip_atelier.engine.search.codes import codes_of
+from clip_atelier.engine.search.vectors import VectorSearch
+from clip_atelier.engine.settings import HardwareSettings
+from clip_atelier.engine.upkeep import verify
+
+CPU = HardwareSettings(device="cpu", threads=1)
+
+
+def rows(kind: str, count: int = 6000, dim: int = 96) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    if kind == "random":
+        found = rng.standard_normal((count, dim))
+    elif kind == "clustered":  # many within less than the bytes can tell apart, on one far-off mean
+        centres = rng.standard_normal((30, dim)) * 0.5 + 3 * rng.standard_normal(dim)
+        found = centres[rng.integers(0, 30, count)] + rng.standard_normal((count, dim)) * 0.01
+    elif kind == "equal":
+        found = np.repeat(rng.standard_normal((count // 5, dim)), 5, axis=0)
+    else:  # one number carries nearly everything, and a row carries nothing
+        found = rng.standard_normal((count, dim)) * 0.01
+        found[:, 3] = 1.0
+        found[7] = 0
+    return VectorSearch(found).vectors
+
+
+@pytest.mark.parametrize("kind", ["random", "clustered", "equal", "lopsided"])
+def test_the_answer_through_bytes_is_that_of_all_true_scores(kind: str) -> None:
+    rng = np.random.default_rng(6)
+    vectors = rows(kind)
+    search = VectorSearch(vectors, codes_of(vectors))
+    for number in range(12):
+        query = vectors[rng.integers(len(vectors))] + 0.3 * number / 12 * rng.standard_normal(96)
+        exclude = rng.integers(0, len(vectors), 4)
+        ranking = search.rank(query, exclude)
+        true = (vectors.astype(np.float64) * ranking.query.astype(np.float64)).sum(axis=1)
+        left = np.setdiff1d(np.arange(len(vectors)), exclude)
+        assert np.all(np.abs(ranking.first_pass - true)[left] <= ranking.off[left])
+        order = left[np.argsort(-true[left], kind="stable")]
+        items, scores = ranking.top(10)
+        assert items.tolist() == order[:10].tolist()
+        np.testing.assert_array_equal(scores, true[order[:10]])
+        some = np.array([0, 9, 400, 3000])
+        assert ranking.places(order[some]).tolist() == (some + 1).tolist()
+
+
+def test_products_of_bytes_have_no_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(7)
+    ours = rng.integers(-127, 128, (300, 700), dtype=np.int8)
+    asked = np.full(700, 127, np.int8)
+    wanted = (ours.astype(np.int64) @ asked.astype(np.int64)).tolist()
+    assert codes._products(ours, asked).tolist() == wanted
+    # A library whose product is wrong for this order in memory.
+    monkeypatch.setattr(torch, "_int_mm", lambda one, _: torch.zeros((len(one), 1), dtype=torch.int32))
+    assert codes._products(ours, asked).tolist() == wanted
+
+
+@pytest.fixture
+def find(home: Path, tiny_clip: Path) -> Callable[..., tuple[dict[str, Any], list[Event]]]:
+    def go(folder: Path, control: Control | None = None, **ref: Any) -> tuple[dict[str, Any], list[Event]]:
+        told: list[Event] = []
+        looked = ModelRef(**(ref or {"model": str(tiny_clip)}), hardware=CPU)
+        opened = drive(open_search(folder, looked, Models(home), control or Control()), told.append)
+        try:
+            return opened.find(parse_query("a red circle"), 7).as_json(), told
+        finally:
+            opened.loaded.release()
+
+    return go
+
+
+def made(home: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_ino for path in (home / large_gallery.PLACE).glob("*")}
+
+
+def test_a_large_gallery_answers_as_one_in_memory(
+    home: Path,
+    tiny_pairs: Path,
+    adapted_run: Callable[..., str],
+    find: Callable[..., tuple[dict[str, Any], list[Event]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = adapted_run(tiny_pairs)
+    small, _ = find(tiny_pairs, run=run)
+    assert not made(home)
+    monkeypatch.setattr(large_gallery, "LARGE", 20)
+    assert find(tiny_pairs, run=run)[0] == small
+    first = made(home)
+    assert len(first) == 2  # as the base sees it, and the adapted model
+    assert find(tiny_pairs, run=run)[0] == small
+    assert made(home) == first  # read again, not made again
+
+    next(tiny_pairs.rglob("*.png")).unlink()
+    monkeypatch.setattr(large_gallery, "_KEPT", 3)
+    changed, _ = find(tiny_pairs, run=run)
+    assert changed["images"] == small["images"] - 1
+    assert len(made(home)) == 3
+    assert len(made(home).keys() & first.keys()) == 1
+
+    # What was damaged is found by `verify`, and what was cut short is made again.
+    damaged = sorted((home / large_gallery.PLACE).glob("*"))
+    for folder in damaged:
+        with (folder / "codes.npy").open("r+b") as stream:
+            stream.truncate(200)
+    verified = drive(verify(home, Control())).as_json()
+    assert sum("codes.npy" in str(finding) for finding in verified["findings"]) == len(damaged)
+    assert find(tiny_pairs, run=run)[0] == changed
+
+
+def test_without_room_for_the_files_memory_does(
+    home: Path,
+    tiny_collection: Path,
+    find: Callable[..., tuple[dict[str, Any], list[Event]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    small, _ = find(tiny_collection)
+    monkeypatch.setattr(large_gallery, "LARGE", 20)
+    monkeypatch.setattr(large_gallery, "_reserved", full)
+    found, told = find(tiny_collection)
+    assert found == small
+    assert any(isinstance(event, Notice) and "No space left" in event.text for event in told)
+    assert not made(home)
+
+
+def test_stopped_while_the_files_are_made_nothing_is_left(
+    home: Path,
+    tiny_collection: Path,
+    find: Callable[..., tuple[dict[str, Any], list[Event]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find(tiny_collection)
+    control = Control()
+    filled = large_gallery._filled
+
+    def stopping(*arrays: Any) -> Any:
+        control.stop()
+        yield from filled(*arrays)
+
+    monkeypatch.setattr(large_gallery, "LARGE", 20)
+    monkeypatch.setattr(large_gallery, "_filled", stopping)
+    with pytest.raises(Stopped):
+        find(tiny_collection, control)
+    assert not made(home)
+
+
+def test_vectors_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        list(large_gallery._filled(np.full((3, 4), np.nan, np.float32), None, None))
