@@ -110,14 +110,13 @@ def _existing(folder: Path, count: int, dim: int) -> LargeVectors | None:
         centre = np.load(folder / "centre.npy", allow_pickle=False)
     except (OSError, ValueError):
         return None
-    shapes = [(array.shape, array.dtype) for array in (rows, codes, sides, centre)]
     wanted = (
-        [(count, dim), np.float32],
-        [(count, dim), np.int8],
-        [(3, count), np.float32],
-        [(dim,), np.float32],
+        (rows, (count, dim), "f4"),
+        (codes, (count, dim), "i1"),
+        (sides, (3, count), "f4"),
+        (centre, (dim,), "f4"),
     )
-    if shapes != [(shape, np.dtype(kind)) for shape, kind in wanted]:
+    if any(array.shape != shape or array.dtype.str[1:] != kind for array, shape, kind in wanted):
         return None
     return LargeVectors(np.asarray(rows), Codes(np.asarray(codes), np.asarray(sides), centre), folder)
 
