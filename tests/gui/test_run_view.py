@@ -86,6 +86,11 @@ def test_it_says_how_the_run_stands(app_model: AppModel, qtbot: QtBot) -> None:
     record.feed(long_run(20))
     view.draw(record, Path(), "working")
     assert view.phase.text() == "Training"
+    # It began while the window was in the other language.
+    record.feed([Phase(name="load", title="모델 여는 중")])
+    view.draw(record, Path(), "working")
+    assert view.phase.text() == "Opening the model"
+    record.feed([Phase(name="train", title="학습")])
     view.draw(record, Path(), "paused")
     assert view.phase.text().startswith("Paused")
     view.draw(record, Path(), "")

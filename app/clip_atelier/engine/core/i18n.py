@@ -8,6 +8,7 @@ from __future__ import annotations
 import gettext
 import locale
 import os
+from functools import cache
 from typing import Final
 
 from clip_atelier.engine.core import paths
@@ -43,6 +44,29 @@ def set_language(code: str) -> None:
         _catalogue = gettext.NullTranslations()
     else:
         _catalogue = gettext.translation(DOMAIN, paths.resources() / "translations", languages=[_language])
+
+
+@cache
+def _sources() -> dict[str, str]:
+    """English messages by what they are called in the other languages."""
+    found: dict[str, str] = {}
+    for code in LANGUAGES:
+        if code != "en":
+            catalogue = gettext.translation(DOMAIN, paths.resources() / "translations", languages=[code])
+            messages: dict[object, str] = vars(catalogue)["_catalog"]
+            # Where two are called the same, what begins a line goes before what stands within one.
+            in_order = sorted((one for one in messages if isinstance(one, str) and one), reverse=True)
+            found |= {messages[message]: message for message in in_order}
+    return found
+
+
+def source(said: str) -> str:
+    """The English message that was translated into this; `said` itself where it is none, or values were put into it.
+
+    What long work says is translated where it is done. Whoever shows it later, after the language was changed, translates
+    the source once more.
+    """
+    return _sources().get(said, said)
 
 
 def system_language() -> str:

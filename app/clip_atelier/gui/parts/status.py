@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QProgressBar, QWidget
 
-from clip_atelier.engine.core import N_, Event, Phase, Progress, Started, Step, duration
+from clip_atelier.engine.core import N_, Event, Phase, Progress, Started, Step, duration, i18n
 from clip_atelier.gui.widgets.layout import row
 from clip_atelier.gui.widgets.text import Button, Label
 
@@ -61,7 +61,7 @@ class Status(QWidget):
         if phase is not None:
             self._training = phase.name == "train"
             self.left.say("")
-            self.words.show_literal(phase.title)
+            self.words.say(i18n.source(phase.title))
             self.bar.setRange(0, 0)
         if step is not None and self._steps:
             self.bar.setRange(0, self._steps)

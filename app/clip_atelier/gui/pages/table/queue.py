@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QProgressBar
 
-from clip_atelier.engine.core import N_, Cell, Event, FoldStep, Phase, Started, Step, duration, paths
+from clip_atelier.engine.core import N_, Cell, Event, FoldStep, Phase, Started, Step, duration, i18n, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.table.fill import described
 from clip_atelier.gui.widgets.layout import column, row
@@ -56,7 +56,7 @@ class GridRecord:
                 self._before = (event.fold - 1 + event.step / event.steps) / (event.folds + 1)
                 self._within = self._before
             elif isinstance(event, Phase):
-                self.phase = event.title
+                self.phase = i18n.source(event.title)
         return news
 
     @property
@@ -204,13 +204,13 @@ class QueueCard(QFrame):
         cell = record.cell
         if cell is None:
             self.words.say(N_("Filling the table") if self._begun else N_("Waits for the work before it"))
-            self.detail.show_literal(record.phase)
+            self.detail.say(record.phase)
             self.time.say("")
             return
         self.words.say(N_("Training {number} of {total}"), number=cell.number, total=cell.total)
         failed = Message(N_("{count} failed so far"), count=len(record.failed)) if record.failed else ""
         self.detail.show_literal(
-            "  ·  ".join(str(part) for part in (cell.title, record.phase, failed) if str(part))
+            "  ·  ".join(str(part) for part in (cell.title, Message(record.phase), failed) if str(part))
         )
         left, of_run = record.left(time.time()), record.left_of_run
         if paused:

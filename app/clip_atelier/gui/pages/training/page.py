@@ -23,7 +23,7 @@ from clip_atelier.gui.parts.beginning import Beginning
 from clip_atelier.gui.parts.run_choice import RunChoice
 from clip_atelier.gui.run_progress import RunRecord
 from clip_atelier.gui.state import own_preset
-from clip_atelier.gui.widgets.layout import column, row
+from clip_atelier.gui.widgets.layout import TwoEnds, column, row_box
 from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 from clip_atelier.gui.workers import Job
 
@@ -82,18 +82,10 @@ class TrainingPage(QWidget):
         self.resume.clicked.connect(self._on_resume)
         self.start.clicked.connect(self.begin)
         self.search.clicked.connect(lambda: app_model.page_wanted.emit("search"))
-        top = row(
-            self.runs,
-            self.more,
-            None,
-            self.search,
-            self.another,
-            self.evaluate,
-            self.pause,
-            self.stop,
-            self.resume,
-            self.start,
+        done = row_box(
+            self.search, self.another, self.evaluate, self.pause, self.stop, self.resume, self.start, None
         )
+        top = TwoEnds(row_box(self.runs, self.more, None), done)
 
         self.plan = Label(role="muted")
         self.view = RunView(app_model)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QProgressBar, QWidget
 
-from clip_atelier.engine.core import N_, _, duration, size_words
+from clip_atelier.engine.core import N_, _, duration, i18n, size_words
 from clip_atelier.engine.parts import names
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.training.curves import Curves
@@ -18,7 +18,7 @@ from clip_atelier.gui.pages.training.strip import Strip
 from clip_atelier.gui.parts.result import Result
 from clip_atelier.gui.widgets.layout import box, column, row, scrolled
 from clip_atelier.gui.widgets.tabs import Figure, Tabs
-from clip_atelier.gui.widgets.text import Label
+from clip_atelier.gui.widgets.text import Label, Message
 
 if TYPE_CHECKING:
     from clip_atelier.gui.app_model import AppModel
@@ -211,8 +211,8 @@ class RunView(QWidget):
             far = f"{progress.done:,} / {progress.total:,}"
             if record.fold is not None:
                 far = _("fold {fold} of {folds}").format(fold=record.fold.fold, folds=record.fold.folds)
-            self.phase.show_literal(f"{phase.title}  ·  {far}")
+            self.phase.say("{phase}  ·  {far}", phase=Message(i18n.source(phase.title)), far=far)
             self.bar.setRange(0, max(progress.total, 1))
             self.bar.setValue(progress.done)
         else:
-            self.phase.show_literal(phase.title if phase is not None else "")
+            self.phase.say(i18n.source(phase.title) if phase is not None else "")
