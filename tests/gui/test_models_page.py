@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hands import LONG
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QMessageBox, QTableWidget
 from pytestqt.qtbot import QtBot
 
@@ -158,7 +159,7 @@ def test_a_run_is_trained_on_from_and_what_stands_on_a_model_is_asked_about(
     helped = folder.result.model_copy(update={"strength": 1.0})  # of a tiny model's few steps nothing is kept
     write_document(folder.path / "evaluation.json", helped)
     page, app_model = shown(window, qtbot), window.app_model
-    menu = RunMenu(app_model, lambda: None, window)
+    menu = RunMenu(app_model, lambda: None, QImage, window)
     menu.train_on_from(result.run)
     qtbot.waitUntil(lambda: app_model.state.value("model.name") == "Inks", timeout=20000)
     assert lineage_of(home / "models" / "Inks")[-1].run == result.run
