@@ -1,6 +1,6 @@
-"""The pictures of the user guide, in both languages: a run on the sample is trained, and every page is taken.
+"""The pictures of the user guide, in both languages, and of the README: a run on the sample is trained, and every page is taken.
 
-Run it as: python packaging/guide_pictures.py        (a few minutes; writes docs/guide/images)
+Run it as: python packaging/guide_pictures.py        (a few minutes; writes docs/guide/images and docs/images/window.png)
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "docs" / "guide" / "images"
+#: What the README begins with: the page on which base and adapted model are compared.
+README = ROOT / "docs" / "images" / "window.png"
 SAMPLE = ROOT / "resources" / "samples" / "emoji"
 SHOWN = (1120, 700)
 #: What is kept of what `screenshots.py` takes: page and view -> name in the guide.
@@ -48,6 +50,8 @@ def main() -> int:
                 whole.paste(whole.getpixel((PATH[2] + 20, PATH[1])), PATH)
                 small = whole.resize(SHOWN, Image.Resampling.LANCZOS)
                 small.save(OUT / f"{name}-{language}.webp", quality=82, method=6)
+                if (name, language) == ("search", "en"):
+                    small.save(README, optimize=True)
     return 0
 
 
