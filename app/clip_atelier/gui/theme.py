@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette, QPixmapCache
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
 from clip_atelier.engine.core import paths
@@ -321,6 +321,7 @@ class Theme(QObject):
         collecting = gc.isenabled()
         gc.disable()
         try:
+            QPixmapCache.clear()  # icons in the colours of before are not shown again
             self._app.setPalette(build_palette(self.tokens))
             self._app.setStyleSheet(style_sheet(self.tokens))
         finally:
