@@ -100,7 +100,7 @@ def test_a_run_adds_its_own_embeddings_once(
 def test_stopped_indexing_keeps_what_was_done(
     tiny_collection: Path, do_index: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gallery_module, "_BATCH", 5)
+    monkeypatch.setattr(gallery_module, "BATCH", 5)
     control, phase = Control(), [""]
 
     def stop_in_the_second_batch(event: Event) -> None:
@@ -118,7 +118,7 @@ def test_stopped_indexing_keeps_what_was_done(
 def test_progress_counts_all_images_once(
     tiny_collection: Path, do_index: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gallery_module, "_BATCH", 10)
+    monkeypatch.setattr(gallery_module, "BATCH", 10)
     seen: list[Event] = []
     do_index(tiny_collection, seen.append)
     start = max(i for i, event in enumerate(seen) if isinstance(event, Phase) and event.name == "index")

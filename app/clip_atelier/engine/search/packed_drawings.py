@@ -139,7 +139,6 @@ def embed_packed(
 def _embed(
     source: Path, out: Path, model_ref: ModelRef, models: Models, control: Control, part: Part
 ) -> Work[PackedSummary]:
-    began = time.monotonic()
     vector_files.must_be_possible(out)
     files = packed_files(source, control)
     root = source if source.is_dir() else source.parent
@@ -147,6 +146,7 @@ def _embed(
     _claim(out)
     yield Phase(name="load", title=_("Opening the model"))
     loaded = load_model(model_ref, models)
+    began = time.monotonic()
     spaces = loaded.spaces(parts=False)
     keys = tuple(space.key for space in spaces)
     own = files[part.number - 1 :: part.count]

@@ -91,9 +91,9 @@ def index_shard(
         UserError: no such folder, run or model; the shards there are of another number or model, or this one is at work.
         WorkError: a disk is full; what was embedded so far is kept.
     """
-    began = time.monotonic()
     yield Phase(name="load", title=_("Opening the model"))
     loaded = load_model(model_ref, models)
+    began = time.monotonic()
     try:
         spaces = loaded.spaces(parts=True)
         plan = ShardPlan(spaces=tuple(space.key for space in spaces))
