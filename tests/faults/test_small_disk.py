@@ -77,8 +77,12 @@ said["table"] = (drawings / "metadata.csv").read_text()
 said["folder"] = WindowState(home).folder
 said["result"] = Runs(home).open(first.run).result == first
 said["damaged"] = [run.id for run in Runs(home).list() if run.summary().status == "damaged"]
+def findings():
+    return [[one.path, one.reason] for one in drive(verify(home, Control())).findings]
+
+said["findings"] = findings()
 filler.unlink()
-said["findings"] = [[one.path, one.reason] for one in drive(verify(home, Control())).findings]
+said["findings"] += findings()
 said["again"] = trained().status
 save_captions(drawings, {"a.png": ["new"]}, home)
 window("/drawings/new")

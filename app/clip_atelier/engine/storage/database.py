@@ -128,9 +128,13 @@ def fault_of(file: Path, table: str, columns: str) -> str:
         try:
             return _fault_in(file, "ro", table, columns)
         except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_READONLY:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                return _fault_in(file, "rw", table, columns)
+            log = file.with_name(f"{file.name}-wal")
+            if is_damage(error) or (log.exists() and log.stat().st_size):
                 raise
-            return _fault_in(file, "rw", table, columns)
+            # A full disk has no room for what even readers share beside the file: that is no damage of the file.
+            return _fault_in(file, "ro&immutable=1", table, columns)
     except sqlite3.Error as error:
         return str(error)
 
