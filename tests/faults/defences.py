@@ -2,6 +2,7 @@
 
     python tests/faults/defences.py             all rows; with everything at once it takes about half an hour on two cores
     python tests/faults/defences.py 3 12 47     these rows
+    python tests/faults/defences.py --ordinary  with all defences taken out at once the program's ordinary work is still done
 
 For each row the sources are copied, the defence is taken out of the copy, and the tests that are marked with the row run
 there, the one that is expected to fail first. A test that does not end in time counts as failing. At the end the failing
@@ -254,6 +255,21 @@ DEFENCES: Final[dict[int, Defence]] = {
 }  # fmt: skip
 
 
+ORDINARY: Final = (
+    "test_library.py",
+    "engine/training/test_training.py::test_a_run_ends_with_base_and_adapted",
+    "engine/training/test_training.py::test_the_adapter_loads_with_plain_peft",
+    "engine/search/test_ranked_search.py::test_a_search_ranks_as_plain_transformers_does",
+    "faults/test_caption_tables.py::test_restore_brings_back_the_bytes_by_date_and_can_be_undone",
+    "faults/test_trash.py::test_a_run_goes_to_the_trash_and_comes_back_byte_for_byte",
+    "packaging/test_packs.py::test_a_pack_brings_the_same_model",
+    "packaging/test_packs.py::test_a_run_travels_whole",
+    "gui/test_main_job.py::test_from_a_dropped_folder_to_a_search",
+    "gui/test_main_job.py::test_a_run_can_be_taken_over_exported_and_deleted",
+)
+"""Tests of ordinary work: training, resuming, searching, captions, packs, the trash, the window."""
+
+
 def marked() -> dict[int, list[str]]:
     """Row -> the tests that are marked with it, as FILE::NAME below tests/."""
     faults = runpy.run_path(str(ROOT / "packaging" / "faults.py"))
@@ -261,8 +277,8 @@ def marked() -> dict[int, list[str]]:
     return found
 
 
-def copied(target: Path, defence: Defence | None) -> None:
-    """Puts a copy of the program and its tests into an empty folder, without a defence."""
+def copied(target: Path, edits: Sequence[Edit]) -> None:
+    """Puts a copy of the program and its tests into an empty folder, with some edits."""
     for name in COPIED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -270,12 +286,18 @@ def copied(target: Path, defence: Defence | None) -> None:
             shutil.copyfile(ROOT / name, target / name)
     for name in LINKED:
         (target / name).symlink_to(ROOT / name)
-    for edit in defence.edits if defence else ():
+    for edit in edits:
         file = target / SOURCES / edit.file
         text = file.read_text("utf-8")
         if text.count(edit.old) != 1:
             raise SystemExit(f"{edit.file}: this is not there once: {edit.old}")
         file.write_text(text.replace(edit.old, edit.new), "utf-8")
+
+
+def everything() -> list[Edit]:
+    """The edits of all rows, those that several rows share once."""
+    edits = dict.fromkeys(edit for defence in DEFENCES.values() for edit in defence.edits)
+    return list({(edit.file, edit.old): edit for edit in edits}.values())
 
 
 def failing(folder: Path, tests: Sequence[str], limit: float) -> tuple[str, str]:
@@ -284,18 +306,7 @@ def failing(folder: Path, tests: Sequence[str], limit: float) -> tuple[str, str]
         "PYTHONPATH": str(folder / "app"), "PYTHONUNBUFFERED": "1", "QT_QPA_PLATFORM": "offscreen",
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-v",
-        "-p",
-        "no:cacheprovider",
-        "--tb=short",
-        "-m",
-        "fault",
-    ]
+    command = [sys.executable, "-m", "pytest", "-x", "-v", "-p", "no:cacheprovider", "--tb=short"]
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(
             [*command, f"--basetemp={folder / 'tmp'}", *(f"tests/{test}" for test in tests)],
@@ -326,7 +337,7 @@ def proven(row: int, tests: Sequence[str], told: bool) -> str:
     defence = DEFENCES[row]
     first = [test for test in tests if test.partition("::")[2] == defence.test]
     with tempfile.TemporaryDirectory(prefix=f"without-{row}-") as folder:
-        copied(Path(folder), defence)
+        copied(Path(folder), defence.edits)
         for some in (first, [test for test in tests if test not in first]):
             if some:
                 found, said = failing(Path(folder), some, defence.limit)
@@ -343,6 +354,19 @@ def tell(text: str) -> None:
     sys.stdout.flush()
 
 
+def does_ordinary_work() -> bool:
+    """Whether the program without any of its defences passes tests of what it does where nothing goes wrong."""
+    with tempfile.TemporaryDirectory(prefix="without-all-") as folder:
+        copied(Path(folder), everything())
+        found, said = failing(Path(folder), ORDINARY, LIMIT * 2)
+    tell(
+        f"{said}\nOrdinary work fails without the defences: {found}"
+        if found
+        else "Ordinary work is done without any of them."
+    )
+    return not found
+
+
 def main() -> int:
     """Runs what was asked for; 1 where a row is not caught."""
     parser = argparse.ArgumentParser(
@@ -352,7 +376,12 @@ def main() -> int:
         "rows", nargs="*", type=int, metavar="ROW", help="rows of rows.py; all where left out"
     )
     parser.add_argument("--verbose", action="store_true", help="print what the tests say")
+    parser.add_argument(
+        "--ordinary", action="store_true", help="look whether ordinary work is done without all of them"
+    )
     asked = parser.parse_args()
+    if asked.ordinary:
+        return int(not does_ordinary_work())
     rows, of_row = asked.rows or sorted(DEFENCES), marked()
     caught: dict[int, str] = {}
     for row in rows:
@@ -363,7 +392,7 @@ def main() -> int:
         tell(f"{row:>2}  {result}  ({DEFENCES[row].why}; {time.monotonic() - began:.0f} s)")
     tests = sorted({found.removesuffix(_HANGS) for found in caught.values()})
     with tempfile.TemporaryDirectory(prefix="unchanged-") as folder:
-        copied(Path(folder), None)
+        copied(Path(folder), ())
         broken, said = failing(Path(folder), tests, LIMIT * len(tests)) if tests else ("", "")
     if broken:
         tell(f"{said}\nIn the unchanged program fails as well: {broken}")
