@@ -35,6 +35,7 @@ LINKED: Final = ("resources", "docs", "run.py", "README.md", "CHANGELOG.md")
 LIMIT: Final = 600.0
 """Seconds that the tests of a row may take on a busy machine."""
 _HANGS: Final = ", which hangs"
+_ENDS: Final = ", which is ended with its process"
 
 
 @dataclass(frozen=True)
@@ -326,6 +327,8 @@ def failing(folder: Path, tests: Sequence[str], limit: float) -> tuple[str, str]
     begun = re.findall(r"^tests/(\S+?::\w+)", text, re.MULTILINE)
     if code is None and begun:
         return f"{begun[-1]}{_HANGS}", text
+    if begun and (code or 0) not in range(6):  # pytest's own codes
+        return f"{begun[-1]}{_ENDS}", text
     failed = re.findall(r"^(?:FAILED|ERROR) tests/(\S+?::\w+)", text, re.MULTILINE)
     if code != 1 or not failed:
         raise SystemExit(f"pytest ended with {code}:\n{text}")
@@ -390,7 +393,7 @@ def main() -> int:
         caught |= {row: found} if found else {}
         result = f"caught by {found}" if found else "NOT CAUGHT"
         tell(f"{row:>2}  {result}  ({DEFENCES[row].why}; {time.monotonic() - began:.0f} s)")
-    tests = sorted({found.removesuffix(_HANGS) for found in caught.values()})
+    tests = sorted({found.removesuffix(_HANGS).removesuffix(_ENDS) for found in caught.values()})
     with tempfile.TemporaryDirectory(prefix="unchanged-") as folder:
         copied(Path(folder), ())
         broken, said = failing(Path(folder), tests, LIMIT * len(tests)) if tests else ("", "")
