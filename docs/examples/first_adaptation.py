@@ -8,8 +8,8 @@
 folder = "drawings"  # a folder of pictures; captions come from tables, text files, folder names or file names
 model = "starter"  # the bundled one, the name of one that was added, or a folder
 query = "a red horse"
-steps = 0  # 0: as many as the preset takes
 folds = 5  # 0: keep one part of the drawings aside instead, which is quicker and sees less
+more = {}  # other settings, such as {"lora.r": 16, "train.steps": 400}
 
 # %% [markdown]
 # ## The drawings
@@ -55,9 +55,7 @@ def hear(event):
         losses.append((event.step, event.loss))
 
 
-settings = {"model.name": model, "evaluation.folds": folds}
-if steps:
-    settings["train.steps"] = steps
+settings = {"model.name": model, "evaluation.folds": folds, **more}
 run = clip_atelier.train(drawings, preset="attention", settings=settings, on_event=hear)
 print(run.run, run.status, f"{run.seconds:.0f} s")
 print(run.verdict_text)

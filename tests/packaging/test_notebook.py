@@ -60,7 +60,10 @@ def test_its_cells_run_from_first_to_last(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("CLIP_ATELIER_HOME", str(tmp_path))
-    own = {"folder": str(tiny_pairs), "model": str(tiny_clip), "steps": 3, "folds": 0, "query": "circle"}
+    own = {
+        "folder": str(tiny_pairs), "model": str(tiny_clip), "query": "circle", "folds": 0,
+        "more": {"train.steps": 3, "train.preservation": 0.0, "train.checks": 1},
+    }  # fmt: skip
     names: dict[str, Any] = {"__name__": "__main__"}
     pictures: list[Image.Image] = []
     for cell in read()["cells"]:
