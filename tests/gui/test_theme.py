@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QStyle, QStyleOptionViewItem, QWidget
 from pytestqt.qtbot import QtBot
 
 import clip_atelier.gui
-from clip_atelier.gui.parts.plain_table import fill_table, plain_table
+from clip_atelier.gui.parts.plain_table import fill_table, plain_table, whole_table
 from clip_atelier.gui.theme import DARK, LIGHT, Choice, Theme, Tokens, style_sheet
 
 
@@ -102,3 +102,22 @@ def test_nothing_is_ticked_but_by_widgets_that_can_be_seen() -> None:
     gui = Path(clip_atelier.gui.__file__).parent
     users = {file.name for file in gui.rglob("*.py") if "QCheckBox" in file.read_text(encoding="utf-8")}
     assert users == {"inputs.py"}
+
+
+def test_a_table_without_a_bar_is_as_high_as_its_wrapped_words(qtbot: QtBot) -> None:
+    """Narrower columns wrap their words anew; the last lines of the models' advantages were cut off."""
+    table = whole_table(("Name", "Good at"))
+    qtbot.addWidget(table)
+    fill_table(
+        table, [("starter", "icons and emoji, simple drawings, in seconds on any computer; no photographs")]
+    )
+    table.resize(700, 100)
+    table.show()
+    qtbot.waitExposed(table)
+    for width in (260, 700, 240):
+        table.resize(width, table.height())
+        head = table.horizontalHeader().height()
+        qtbot.waitUntil(
+            lambda head=head: table.height() >= head + table.rowHeight(0) >= head + table.sizeHintForRow(0)
+        )  # type: ignore[misc]
+    assert table.rowHeight(0) > 2 * table.fontMetrics().height()

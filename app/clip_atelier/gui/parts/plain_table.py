@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from clip_atelier.engine.core import _
@@ -62,7 +62,15 @@ def whole_table(titles: tuple[str, ...]) -> QTableWidget:
     table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     for x in range(len(titles) - 1):
         table.horizontalHeader().setSectionResizeMode(x, QHeaderView.ResizeMode.ResizeToContents)
-    table.verticalHeader().sectionResized.connect(lambda *_sizes: _fit(table))
+    # Words wrap anew where a column's width changes, which Qt does not measure again by itself; and while it tells that a
+    # line is of another height, the sum of all is still the old one.
+    soon = QTimer(table)
+    soon.setSingleShot(True)
+    soon.setInterval(0)
+    soon.timeout.connect(table.resizeRowsToContents)
+    soon.timeout.connect(lambda: _fit(table))
+    for header in (table.horizontalHeader(), table.verticalHeader()):
+        header.sectionResized.connect(lambda *_sizes: soon.start())
     table.verticalHeader().sectionCountChanged.connect(lambda *_counts: _fit(table))
     _fit(table)
     return table
