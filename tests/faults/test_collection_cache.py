@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from clip_atelier.engine.core import Control, drive
-from clip_atelier.engine.data import Collection, scan
+from clip_atelier.engine.data import Collection, image_gate, scan
 from clip_atelier.engine.settings import DataSettings
 
 
@@ -63,6 +63,19 @@ def test_a_cache_of_another_version_is_forgotten(folder: Path, tmp_path: Path) -
         database.execute("PRAGMA user_version = 99")
     database.close()
     assert scanned(folder, cache) == scanned(folder, cache) == scanned(folder, None)
+
+
+def test_a_cache_of_the_version_before_is_kept(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "scan.sqlite"
+    expected = scanned(folder, cache)
+    with sqlite3.connect(cache) as database:  # as it was before files were known by their number
+        database.execute("ALTER TABLE readings DROP COLUMN ino")
+        database.execute("PRAGMA user_version = 4")
+    database.close()
+    monkeypatch.setattr(image_gate, "decode", None)
+    assert scanned(folder, cache) == expected
 
 
 @pytest.mark.fault(48)

@@ -154,7 +154,7 @@ def test_a_second_scan_takes_unchanged_images_from_the_cache(
     read: list[str] = []
     real = scan_module().read
     monkeypatch.setattr(
-        scan_module(), "read", lambda path, wanted: (read.append(path.name), real(path, wanted))[1]
+        scan_module(), "read", lambda path, *more: (read.append(path.name), real(path, *more))[1]
     )
     second = scanned(tmp_path / "set", cache)
     assert sorted(read) == ["3.png", "new.png"]

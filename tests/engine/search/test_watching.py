@@ -11,11 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from clip_atelier.cli.main import main
 from clip_atelier.engine.core import Control, Notice, UserError, WorkError, drive
+from clip_atelier.engine.data import image_gate
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.search import EmbeddingStore, ModelRef, Question, Watched, ask, watch, watching
+from clip_atelier.engine.search import (
+    EmbeddingStore,
+    ModelRef,
+    Question,
+    Watched,
+    answering,
+    ask,
+    gallery,
+    watch,
+)
 from tiny import draw
 
 if not hasattr(socket, "AF_UNIX"):
@@ -25,13 +36,14 @@ if not hasattr(socket, "AF_UNIX"):
 class Watcher:
     """A watcher in a thread; what it tells is waited for."""
 
-    def __init__(self, folder: Path, home: Path, model: Path) -> None:
+    def __init__(self, folder: Path, home: Path, model: Path, wait: bool = True) -> None:
         self.control, self.told, self.done = Control(), threading.Condition(), None
         self.notices: list[str] = []
         self.work = watch(folder, ModelRef(model=str(model)), Models(home), self.control, every=0.02)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
-        self.wait_for("are new")
+        if wait:
+            self.wait_for("are new")
 
     def _run(self) -> None:
         self.done = drive(self.work, self._on_event)
@@ -78,7 +90,7 @@ def watched(tiny_collection: Path, short: Path, tiny_clip: Path) -> Iterator[Cal
 
 
 def asked(home: Path, folder: Path, model: Path, text: str = "red", **more: Any) -> list[str] | None:
-    found = ask(home, folder, Question(text=text, top=100, model=str(model), **more))
+    found = ask(home, folder, Question(**{"text": text, "top": 100, "model": str(model)} | more))
     return None if found is None else [hit.path for hit in found.base]
 
 
@@ -118,7 +130,7 @@ def test_another_model_and_nonsense_are_not_answered_for(
         drive(watch(tiny_collection, ModelRef(), Models(short), Control()))
     with pytest.raises(UserError):
         ask(short, tiny_collection, Question(model=str(tiny_clip)))
-    place = watching.place_of(short, tiny_collection)
+    place = answering.place_of(short, tiny_collection)
     assert place is not None
     assert place.stat().st_mode & 0o077 == 0
     for nonsense in (b"[1]\n", b"\xff\n", b"{}" * 9, b""):
@@ -159,7 +171,7 @@ def test_search_on_the_command_line_asks_the_watcher_and_says_the_same(
 
 
 def test_one_that_was_killed_is_in_nobodys_way(tiny_collection: Path, short: Path, tiny_clip: Path) -> None:
-    place = watching.place_of(short, tiny_collection)
+    place = answering.place_of(short, tiny_collection)
     assert place is not None
     place.parent.mkdir()
     left = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -169,7 +181,7 @@ def test_one_that_was_killed_is_in_nobodys_way(tiny_collection: Path, short: Pat
     watcher = Watcher(tiny_collection, short, tiny_clip)
     assert asked(short, tiny_collection, tiny_clip)
     watcher.stop()
-    assert watching.place_of(short / ("long" * 40), tiny_collection) is None
+    assert answering.place_of(short / ("long" * 40), tiny_collection) is None
 
 
 def test_a_full_disk_leaves_what_was_known_and_is_told(
@@ -192,4 +204,120 @@ def test_a_full_disk_leaves_what_was_known_and_is_told(
     watcher.wait_for("the disk is full")
     monkeypatch.setattr(EmbeddingStore, "add", full)
     assert "new.png" in (asked(short, tiny_collection, tiny_clip) or [])
+    watcher.stop()
+
+
+def test_words_are_answered_while_new_drawings_are_embedded(
+    watched: Callable[..., Watcher],
+    tiny_collection: Path,
+    short: Path,
+    tiny_clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answering, "SOON", 0.05)
+    monkeypatch.setattr(answering, "_FIRST", 0.2)
+    watcher = watched()
+    before = asked(short, tiny_collection, tiny_clip)
+    begun, go, add = threading.Event(), threading.Event(), EmbeddingStore.add
+
+    def waits(*arguments: Any) -> None:
+        begun.set()
+        assert go.wait(60)
+        add(*arguments)
+
+    monkeypatch.setattr(EmbeddingStore, "add", waits)
+    try:
+        draw("cross", "#0a0", shift=3).convert("RGB").save(tiny_collection / "new.png")
+        assert begun.wait(60)
+        assert asked(short, tiny_collection, tiny_clip) == before
+        picture = str(next(tiny_collection.glob("*.png")))
+        with pytest.raises(
+            UserError, match="at work"
+        ):  # the model is another thread's until the batch is done
+            asked(short, tiny_collection, tiny_clip, "", images=(picture,))
+    finally:
+        go.set()
+    watcher.wait_for("25 drawings")
+    monkeypatch.setattr(answering, "_FIRST", 60)
+    assert "new.png" in (asked(short, tiny_collection, tiny_clip) or [])
+    assert asked(short, tiny_collection, tiny_clip, "", images=(picture,))
+    watcher.stop()
+
+
+def test_a_question_during_the_first_look_is_told_so_and_then_answered_from_what_is_ready(
+    tiny_collection: Path, short: Path, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "_FIRST", 0.05)
+    monkeypatch.setattr(gallery, "BATCH", 8)
+    monkeypatch.setattr(gallery, "_TELL_EVERY", 0)
+    begun, go, rounds, add = (
+        threading.Event(),
+        threading.Semaphore(0),
+        threading.Semaphore(0),
+        EmbeddingStore.add,
+    )
+
+    def waits(*arguments: Any) -> None:
+        begun.set()
+        rounds.release()
+        assert go.acquire(timeout=60)
+        add(*arguments)
+
+    monkeypatch.setattr(EmbeddingStore, "add", waits)
+    watcher = Watcher(tiny_collection, short, tiny_clip, wait=False)
+    try:
+        assert begun.wait(60)
+        assert rounds.acquire(timeout=60)
+        with pytest.raises(UserError, match="first time"):
+            asked(short, tiny_collection, tiny_clip)
+        go.release()
+        assert rounds.acquire(timeout=60)  # the second batch begins: the first one is known
+        monkeypatch.setattr(answering, "_FIRST", 60)
+        assert len(asked(short, tiny_collection, tiny_clip) or []) == 8
+    finally:
+        go.release(9)
+    watcher.wait_for("24 drawings")
+    assert len(asked(short, tiny_collection, tiny_clip) or []) == 24
+    watcher.stop()
+
+
+def test_of_some_hundred_files_only_what_is_new_is_decoded_and_embedded(
+    tmp_path: Path, short: Path, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "many"
+    for n in range(300):
+        place = folder / f"{n // 50}"
+        place.mkdir(parents=True, exist_ok=True)
+        image = Image.new("RGB", (16, 16), "white")
+        image.putpixel((n % 16, n // 16 % 16), (n % 250, 0, n // 250))
+        image.save(place / f"{n:03}.png")
+    decoded, embedded, decode, add = [], [], image_gate.decode, EmbeddingStore.add
+
+    def noted(path: Path, *arguments: Any) -> Any:
+        decoded.append(path.relative_to(folder).as_posix())
+        return decode(path, *arguments)
+
+    def added(store: EmbeddingStore, space: Any, digests: list[str], vectors: Any) -> None:
+        embedded.extend(digests)
+        add(store, space, digests, vectors)
+
+    watcher = Watcher(folder, short, tiny_clip)
+    monkeypatch.setattr(image_gate, "decode", noted)
+    monkeypatch.setattr(EmbeddingStore, "add", added)
+    (folder / "0").rename(folder / "zero")  # a folder
+    shutil.move(folder / "1" / "050.png", folder / "fifty.png")  # one file
+    shutil.copy2(folder / "2" / "100.png", folder / "100 copy.png")
+    whole = (folder / "3" / "150.png").read_bytes()
+    (folder / "3" / "half.png").write_bytes(whole[: len(whole) // 2])
+    shutil.rmtree(folder / "5")
+    now = asked(short, folder, tiny_clip, top=999)
+    assert now is not None
+    assert {"zero/000.png", "fifty.png", "100 copy.png"} < set(now)
+    assert len(now) == 300 - 50 + 1
+    assert not {path for path in now if path.startswith(("0/", "5/")) or path == "3/half.png"}
+    assert set(decoded) == {"100 copy.png", "3/half.png"}, "what is only elsewhere is not decoded"
+    assert embedded == [], "nor is anything embedded that shows what is known"
+    (folder / "3" / "half.png").write_bytes(whole + b"\0")
+    assert "3/half.png" in (asked(short, folder, tiny_clip, top=999) or [])
+    assert len(embedded) == 1
     watcher.stop()

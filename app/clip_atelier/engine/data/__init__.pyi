@@ -19,6 +19,7 @@ from .caption_rewriting import fill_template as fill_template
 from .caption_saving import ColumnEdit as ColumnEdit
 from .caption_saving import SavedCaptions as SavedCaptions
 from .caption_saving import save_captions as save_captions
+from .folder_looks import FolderLooks as FolderLooks
 from .frames import Frame as Frame
 from .frames import Patches as Patches
 from .image_cache import IN_MEMORY as IN_MEMORY
@@ -50,4 +51,3 @@ from .scanning import scan as scan
 from .splitting import Split as Split
 from .splitting import split as split
 from .walk import FolderState as FolderState
-from .walk import folder_state as folder_state

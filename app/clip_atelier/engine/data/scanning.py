@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ from clip_atelier.engine.data.image_facts import Fitting, ImageFacts, read
 from clip_atelier.engine.data.names import Lookup, nfc
 from clip_atelier.engine.data.pairs import find_pairs
 from clip_atelier.engine.data.records import Collection, Item, Problem, SplitName
-from clip_atelier.engine.data.scan_cache import ScanCache
+from clip_atelier.engine.data.scan_cache import Gone, ScanCache
 from clip_atelier.engine.data.walk import Found, walk
 from clip_atelier.engine.settings import DataSettings
 
@@ -52,6 +53,7 @@ def scan(
     control: Control,
     cache: Path | None = None,
     fitting: Fitting | None = None,
+    duplicates: bool = True,
 ) -> Work[Collection]:
     """Reads a folder of drawings.
 
@@ -61,6 +63,7 @@ def scan(
         control: May stop or pause the work between two files.
         cache: SQLite file that remembers unchanged images; made where missing, done without where it cannot be used.
         fitting: Takes pictures that had to be decoded; those that the cache remembers do not come by.
+        duplicates: Whether near-duplicates are looked for, which of many drawings takes longer than all else.
 
     Returns:
         The collection, its items ordered by path.
@@ -112,7 +115,7 @@ def scan(
                 look=reading.look,
             )
         )
-    alike = near_duplicates([readings[path] for path in paths], control)
+    alike = near_duplicates([readings[path] for path in paths], control) if duplicates else ()
     alike = tuple(group for group in alike if not _partners([items[i] for i in group]))
     torn = sum(len({items[i].split for i in group} - {"unused"}) > 1 for group in alike)
     if torn:
@@ -177,8 +180,14 @@ def _readings(
                 fresh.append(path)
             else:
                 results[path] = reading
+        gone = known.gone()
+        moved = {path: facts for path in fresh if (facts := gone.moved(path, found.images[path]))}
+        for path, facts in moved.items():
+            results[path] = facts
+            known.put(path, found.images[path], facts)
+        fresh = [path for path in fresh if path not in moved]
         reused, countdown = len(results), Countdown(len(fresh))
-        for done, (path, future) in enumerate(decoded(folder, fresh, control, fitting), start=1):
+        for done, (path, future) in enumerate(decoded(folder, fresh, control, fitting, gone), start=1):
             try:
                 results[path], picture = future.result()
                 known.put(path, found.images[path], results[path])
@@ -199,7 +208,7 @@ def _readings(
 
 
 def decoded(
-    folder: Path, paths: list[str], control: Control, fitting: Fitting | None
+    folder: Path, paths: list[str], control: Control, fitting: Fitting | None, gone: Gone | None = None
 ) -> Iterator[tuple[str, Future[Read]]]:
     """Reads files in a few threads (Pillow decodes without the interpreter's lock), in order, not far ahead."""
     threads = launch.cores()
@@ -210,7 +219,8 @@ def decoded(
         while True:
             control.boundary()
             while len(waiting) < max(AHEAD, 2 * threads) and (path := next(coming, None)) is not None:
-                waiting.append((path, pool.submit(read, folder / path, fitting)))
+                known = partial(gone.same, path) if gone is not None else None
+                waiting.append((path, pool.submit(read, folder / path, fitting, known)))
             if not waiting:
                 return
             path, future = waiting.popleft()

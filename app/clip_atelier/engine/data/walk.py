@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ class Found:
     side_files: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    folders: dict[str, int] = field(default_factory=dict)
+    """When the names in each folder changed last, in nanoseconds; "" is the folder itself."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,6 @@ class FolderState:
 
     images: dict[str, Stamp]
     side_files: frozenset[str]
-
-
-def folder_state(root: Path, control: Control) -> FolderState:
-    """The state of a folder now; two that are equal need no second scan.
-
-    Raises:
-        Stopped: a stop was asked for.
-    """
-    found = walk(root, control)
-    return FolderState(found.images, frozenset(found.side_files))
 
 
 def walk(root: Path, control: Control) -> Found:
@@ -92,10 +85,11 @@ def _below(
         control.boundary()
         folder = folders.pop()
         try:
-            status = os.stat(root / folder)
+            status = os.stat(_joined(root, folder))
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
+            found.folders[folder] = status.st_mtime_ns
             for path, entry in _entries(root, folder):
                 if entry.is_symlink():
                     links.append(path)
@@ -107,9 +101,14 @@ def _below(
             found.unreadable.append(folder or ".")
 
 
+def _joined(root: Path, path: str) -> str:
+    """The path as a string: of a hundred thousand files, making `Path`s takes longer than looking at them."""
+    return os.path.join(root, path)
+
+
 def _file(root: Path, path: str, seen: set[tuple[int, int]], found: Found) -> None:
     try:
-        status = os.stat(root / path)
+        status = os.stat(_joined(root, path))
     except OSError:
         return  # it went away since the folder was listed
     seen.add((status.st_dev, status.st_ino))
@@ -117,7 +116,7 @@ def _file(root: Path, path: str, seen: set[tuple[int, int]], found: Found) -> No
 
 
 def _entries(root: Path, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    with os.scandir(root / folder) as entries:
+    with os.scandir(_joined(root, folder)) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if not entry.name.startswith(".") and entry.name.lower() not in _IGNORED:
                 yield (f"{folder}/{entry.name}" if folder else entry.name), entry
@@ -142,7 +141,7 @@ def _add(root: Path, path: str, status: os.stat_result, found: Found) -> None:
             return
     if suffix == ".pdf":
         _add_pages(root, path, Stamp.of(status), found)
-    elif suffix in image_gate.SUFFIXES or (not suffix and image_gate.sniff(root / path)):
+    elif suffix in image_gate.SUFFIXES or (not suffix and _sniffed(_joined(root, path), Stamp.of(status))):
         found.images[path] = Stamp.of(status)
     elif suffix in UNREAD:
         reason = _("Files of the kind {suffix} are not read. Export the drawing as PNG.").format(
@@ -151,9 +150,20 @@ def _add(root: Path, path: str, status: os.stat_result, found: Found) -> None:
         found.problems.append(Problem(path, reason))
 
 
+# A folder that is watched is walked again and again: no file is opened twice for the same content.
+@functools.lru_cache(maxsize=4096)
+def _page_count(file: str, _stamp: Stamp) -> int:
+    return documents.page_count(Path(file))
+
+
+@functools.lru_cache(maxsize=4096)
+def _sniffed(file: str, _stamp: Stamp) -> bool:
+    return image_gate.sniff(Path(file))
+
+
 def _add_pages(root: Path, path: str, stamp: Stamp, found: Found) -> None:
     """Each page of a document is a drawing; a document of one page is one by its own name."""
-    count = documents.page_count(root / path)
+    count = _page_count(_joined(root, path), stamp)
     if count < 2:
         found.images[path] = stamp
         return

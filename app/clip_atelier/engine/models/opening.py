@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import safetensors
 import torch
 import transformers
 from torch import nn
@@ -77,10 +78,10 @@ def network(
     """
     complete = _("Choose a complete Hugging Face CLIP folder with weights, configuration and tokenizer.")
     try:
-        with quiet():
+        with quiet(), _slices(weights.weight_files(folder)) as stored:
             net, said = net_class.from_pretrained(
-                folder, dtype=torch.float32, attn_implementation=attention, local_files_only=True,
-                use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
+                None, config=str(folder), state_dict=stored, dtype=torch.float32, attn_implementation=attention,
+                local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True,
             )  # fmt: skip
     except _FAILURES as error:
         raise _refused(folder, error, complete) from error
@@ -112,6 +113,24 @@ def network(
         )
     _without_dropout(net)
     return net
+
+
+@contextmanager
+def _slices(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """Every tensor of some files by its name, read when it is needed.
+
+    Read, not mapped as transformers does by default: what was mapped stays in memory beside its copy until all is loaded,
+    which made loading the moment that takes the most memory of a whole training.
+    """
+    with ExitStack() as opened:
+        stored: dict[str, Any] = {}
+        for file in files:
+            found: Any = opened.enter_context(
+                safetensors.safe_open(file, framework="pt", device="cpu", backend="pread")
+            )
+            for name in found.keys():  # noqa: SIM118 - it is no mapping
+                stored[name] = found.get_slice(name)
+        yield stored
 
 
 def _without_dropout(net: nn.Module) -> None:

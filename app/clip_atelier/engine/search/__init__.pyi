@@ -1,6 +1,8 @@
 from . import gallery as gallery
 from . import suggestions as suggestions
 from . import vector_files as vector_files
+from .answering import Question as Question
+from .answering import ask as ask
 from .embedding_store import EmbeddingStore as EmbeddingStore
 from .gallery import Gallery as Gallery
 from .gallery import open_gallery as open_gallery
@@ -33,7 +35,5 @@ from .sharded_index import join_shards as join_shards
 from .suggestions import Suggestion as Suggestion
 from .suggestions import Suggestions as Suggestions
 from .suggestions import suggest as suggest
-from .watching import Question as Question
 from .watching import Watched as Watched
-from .watching import ask as ask
 from .watching import watch as watch

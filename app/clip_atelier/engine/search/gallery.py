@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -28,6 +28,7 @@ from clip_atelier.engine.core import (
     UserError,
     Work,
     _,
+    drive,
     mapped,
     original,
     shown,
@@ -46,6 +47,8 @@ Vectors = NDArray[np.float32]
 
 # Images embedded, and stored, at a time: what a crash or a stop can cost at most.
 BATCH: Final = 256
+_TELL_EVERY: Final = 5.0
+"""Seconds between two times that is told what is known so far."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,12 @@ def summary(gallery: Gallery, opened: LoadedModel, model_ref: ModelRef, added: i
 
 
 def open_gallery(
-    folder: Path, loaded: LoadedModel, home: Path, control: Control, parts: bool = False
+    folder: Path,
+    loaded: LoadedModel,
+    home: Path,
+    control: Control,
+    parts: bool = False,
+    soon: Callable[[Gallery], object] | None = None,
 ) -> Work[Gallery]:
     """Scans a folder and embeds what the embedding store does not know yet, in every space of the model.
 
@@ -132,6 +140,7 @@ def open_gallery(
         home: Where caches and the index live.
         control: Stop and pause.
         parts: Whether the spaces that the run's parts need are among them.
+        soon: Takes what is known so far while many images are being embedded, every now and then.
     """
     with contextlib.ExitStack() as ending:
 
@@ -142,7 +151,7 @@ def open_gallery(
             ending.callback(opened.close)
             return opened
 
-        return (yield from _gallery(folder, loaded, loaded.spaces(parts), home, cache, control))
+        return (yield from _gallery(folder, loaded, loaded.spaces(parts), home, cache, control, soon))
 
 
 def _gallery(
@@ -152,10 +161,11 @@ def _gallery(
     home: Path,
     cache: Callable[[], BlobCache],
     control: Control,
+    soon: Callable[[Gallery], object] | None,
 ) -> Work[Gallery]:
     began = time.monotonic()
     fitted = Fitted(cache, loaded.model.frame, loaded.data.image_fit)
-    found = yield from scan(folder, loaded.data, control, scan_cache_file(home), fitted)
+    found = yield from scan(folder, loaded.data, control, scan_cache_file(home), fitted, duplicates=False)
     fitted.flush()
     yield Phase(name="index", title=_("Embedding the images"))
     digests = [item.digest for item in found.items]
@@ -174,21 +184,43 @@ def _gallery(
         new = set().union(*wanted.values())
         if new:
             new_items = [found.items[i] for i in sorted(set().union(*missing.values()))]
-            yield from _embed(found.root, new_items, loaded, wanted, store, cache(), control)
+            work = _embed(found.root, new_items, loaded, wanted, store, cache(), control)
+            if soon is not None and BATCH < len(new) and len(found.items) < large_gallery.LARGE:
+                known = functools.partial(_of_known, found, loaded, spaces, store, new, began, home, control)
+                work = _telling(work, lambda: soon(drive(known())))
+            yield from work
         for space in spaces:
             if not space.is_base:
                 store.forget_strengths(space)
-        # What changed between the scan and now could not be embedded and is left out.
-        lost = {digests[i] for space in spaces for i in store.missing(space, digests)}
-        items = tuple(item for item in found.items if item.digest not in lost)
-        if not items:
-            raise UserError(
-                _("None of the images in “{folder}” can be read any more.").format(folder=shown(folder)),
-                _("Check that the folder is still there."),
-                "folder",
-            )
-        kept = [item.digest for item in items]
-        vectors, codes = yield from _loaded(store, spaces, kept, loaded.dim, home, control)
+        return (yield from _of_known(found, loaded, spaces, store, new, began, home, control))
+
+
+def _of_known(
+    found: Collection,
+    loaded: LoadedModel,
+    spaces: Sequence[Space],
+    store: EmbeddingStore,
+    new: Set[str],
+    began: float,
+    home: Path,
+    control: Control,
+) -> Work[Gallery]:
+    """The images whose embeddings are there; what changed between the scan and now could not be embedded and is left out.
+
+    Raises:
+        UserError: there are none.
+    """
+    digests = [item.digest for item in found.items]
+    lost = {digests[i] for space in spaces for i in store.missing(space, digests)}
+    items = tuple(item for item in found.items if item.digest not in lost)
+    if not items:
+        raise UserError(
+            _("None of the images in “{folder}” can be read any more.").format(folder=shown(found.root)),
+            _("Check that the folder is still there."),
+            "folder",
+        )
+    kept = [item.digest for item in items]
+    vectors, codes = yield from _loaded(store, spaces, kept, loaded.dim, home, control)
     return Gallery(
         root=found.root,
         items=items,
@@ -222,6 +254,22 @@ def _loaded(
             large_gallery.forget_old(home, [one.folder for one in found.values()])
             return {key: one.rows for key, one in found.items()}, {k: one.codes for k, one in found.items()}
     return {space.key: store.load(space, digests, dim) for space in spaces}, {}
+
+
+def _telling(work: Work[None], tell: Callable[[], object]) -> Work[None]:
+    """The work, told of at its events; telling takes a tenth of the time at most."""
+    due = time.monotonic()
+    while True:
+        if time.monotonic() >= due:
+            began = time.monotonic()
+            with contextlib.suppress(UserError):  # nothing is known yet
+                tell()
+            due = time.monotonic() + max(_TELL_EVERY, 10 * (time.monotonic() - began))
+        try:
+            event = next(work)
+        except StopIteration:
+            return
+        yield event
 
 
 def _unreadable(found: Collection) -> int:

@@ -143,6 +143,11 @@ class LoadedModel:
         return self._words.dim if self._words is not None else self.clip.dim
 
     @property
+    def reads_alone(self) -> bool:
+        """Whether words are embedded without the loaded model."""
+        return self._words is not None
+
+    @property
     def up_to_date(self) -> bool:
         """Whether nothing in its run was rewritten since it was opened."""
         return _written(self.run_folder) == self.as_of

@@ -108,6 +108,14 @@ class Search:
             strange_words=bool(strange),
         )
 
+    def needs_model(self, query: Query) -> bool:
+        """Whether an answer takes the loaded model, which one thread at a time may use; without it `find` may run beside that."""
+        return (
+            bool(query.pictures)
+            or not (self.loaded.up_to_date and self.loaded.reads_alone)
+            or strange_words.measures(query, self.loaded)
+        )
+
     def _hits(self, found: NDArray[np.int64], scores: NDArray[np.float64]) -> tuple[SearchHit, ...]:
         parts = self.loaded.parts
         items = [self.gallery.items[i] for i in found]
@@ -246,8 +254,23 @@ def _picture(content: Path | Image.Image, loaded: LoadedModel, strength: float) 
     return found
 
 
-def open_search(folder: Path, model_ref: ModelRef, models: Models, control: Control) -> Work[Search]:
-    """Opens a folder for searching; embeds what is new. Arguments as for `gallery.index`.
+def open_search(
+    folder: Path,
+    model_ref: ModelRef,
+    models: Models,
+    control: Control,
+    opened: LoadedModel | None = None,
+    soon: Callable[[Search], object] | None = None,
+) -> Work[Search]:
+    """Opens a folder for searching; embeds what is new.
+
+    Args:
+        folder: The images.
+        model_ref: With which model.
+        models: Owner of loaded models; caches and the index live in its home.
+        control: Stop and pause.
+        opened: The model, where it is opened already.
+        soon: Takes a search in what is known so far while many images are being embedded, every now and then.
 
     Raises:
         UserError: no such folder, run or model, or no readable image.
@@ -255,13 +278,18 @@ def open_search(folder: Path, model_ref: ModelRef, models: Models, control: Cont
     """
     yield Phase(name="load", title=_("Opening the model"))
     reopen = partial(load_model, model_ref, models)
-    opened = reopen()
-    gallery = yield from open_gallery(folder, opened, models.home, control, parts=True)
-    spaces = (opened.base.key, opened.adapted.key)
+    loaded = opened if opened is not None else reopen()
+    tell = None if soon is None else lambda known: soon(_search_in(known, loaded, reopen))
+    gallery = yield from open_gallery(folder, loaded, models.home, control, parts=True, soon=tell)
+    return _search_in(gallery, loaded, reopen)
+
+
+def _search_in(gallery: Gallery, loaded: LoadedModel, reopen: Callable[[], LoadedModel]) -> Search:
+    spaces = (loaded.base.key, loaded.adapted.key)
     base, adapted = (VectorSearch(gallery.seen[key], gallery.codes.get(key)) for key in spaces)
     if gallery.adapted is gallery.base:
         adapted = base
-    return Search(gallery, opened, reopen, base, adapted)
+    return Search(gallery, loaded, reopen, base, adapted)
 
 
 def search(

@@ -19,6 +19,7 @@ def open_database(
     version: int,
     *,
     before: str = "",
+    since: int | None = None,
     added: Mapping[str, str] | None = None,
     page_size: int = 4096,
     wait: float = 5.0,
@@ -31,6 +32,7 @@ def open_database(
         tables: Statements that make what is missing; run when the file is older than `version`.
         version: Of the tables; kept in the file.
         before: Statements that take an older version's tables away first.
+        since: The oldest version whose tables are kept all the same; `version` where left out.
         added: Table -> a column that tables of older versions lack and are given.
         page_size: In bytes; takes effect in a new file.
         wait: Seconds to wait for another process's write.
@@ -59,6 +61,10 @@ def open_database(
                 if (known := {row[1] for row in database.execute(f"PRAGMA table_info({table})")})
                 and column.partition(" ")[0] not in known
             )
+            if since is not None and found >= since:
+                before = ""
+            elif before:
+                lacking = ""  # those tables are made anew
             database.executescript(
                 f"BEGIN IMMEDIATE; {before} {lacking} {tables} PRAGMA user_version = {version}; COMMIT;"
             )

@@ -1,0 +1,89 @@
+"""A folder looked at again and again at little cost: the whole of it only where something may have changed.
+
+Looking at every file of a hundred thousand takes a second of a processor. Names that come, go or change show in their
+folder's own time, so folders are asked first, and of the files only those that were written to a short while ago.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from clip_atelier.engine.core import Control, document_of_page
+from clip_atelier.engine.data.scan_cache import Stamp
+from clip_atelier.engine.data.walk import FolderState, walk
+
+_FRESH: Final = 60.0
+"""Seconds for which a file that was written to may be written to once more."""
+_TICK: Final = 2.0
+"""Seconds within which two changes may bear the same time, on the coarsest file systems."""
+_MOST_FRESH: Final = 2000
+
+
+class FolderLooks:
+    """Looks at one folder.
+
+    Args:
+        root: The folder.
+
+    Attributes:
+        state: As of the last whole look; None before the first.
+        took: Seconds that it took.
+        at: When it ended, on the monotonic clock.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.state: FolderState | None = None
+        self.took = 0.0
+        self.at = float("-inf")
+        self._folders: dict[str, int] = {}
+        self._fresh: dict[str, Stamp] = {}
+        self._settled = False
+
+    def whole(self, control: Control) -> FolderState:
+        """Looks at every file. What changes a file in its place, long after it was written, is seen by this alone.
+
+        Raises:
+            Stopped: a stop was asked for.
+        """
+        began, now = time.monotonic(), time.time()
+        found = walk(self.root, control)
+        state = FolderState(found.images, frozenset(found.side_files))
+        if state != self.state:
+            self.state = state
+        newest = max(found.folders.values(), default=0) / 1e9
+        fresh = {path: stamp for path, stamp in found.images.items() if _age(stamp, now) < _FRESH}
+        self._settled = (
+            newest < now - _TICK
+            and len(fresh) <= _MOST_FRESH
+            and all(_age(stamp, now) > _TICK for stamp in fresh.values())
+        )
+        self._folders = found.folders
+        self._fresh = fresh if self._settled else {}
+        self.at = time.monotonic()
+        self.took = self.at - began
+        assert self.state is not None
+        return self.state
+
+    def quiet(self) -> bool:
+        """Whether nothing seems to have changed since the last whole look; it may have, where that cannot be told."""
+        if not self._settled:
+            return False
+        try:
+            return all(
+                os.stat(os.path.join(self.root, path)).st_mtime_ns == changed
+                for path, changed in self._folders.items()
+            ) and all(
+                Stamp.of(os.stat(os.path.join(self.root, document_of_page(path) or path))) == stamp
+                for path, stamp in self._fresh.items()
+            )
+        except OSError:
+            return False
+
+
+def _age(stamp: Stamp, now: float) -> float:
+    """Seconds since a file was written to or moved."""
+    return now - max(stamp.mtime_ns, stamp.ctime_ns) / 1e9
