@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -112,6 +114,7 @@ def network(
             _("Weights and config.json must come from the same model: copy both again."),
         )
     _without_dropout(net)
+    _give_back()
     return net
 
 
@@ -131,6 +134,14 @@ def _slices(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
             for name in found.keys():  # noqa: SIM118 - it is no mapping
                 stored[name] = found.get_slice(name)
         yield stored
+
+
+def _give_back() -> None:
+    """What the threads that loaded a model laid aside for more goes back to the system, where its library can do that."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; others lay little aside
+        if trim is not None:
+            trim(0)
 
 
 def _without_dropout(net: nn.Module) -> None:
