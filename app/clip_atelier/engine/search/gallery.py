@@ -185,7 +185,7 @@ def _gallery(
         if new:
             new_items = [found.items[i] for i in sorted(set().union(*missing.values()))]
             work = _embed(found.root, new_items, loaded, wanted, store, cache(), control)
-            if soon is not None and BATCH < len(new) and len(found.items) < large_gallery.LARGE:
+            if soon is not None and len(new) > BATCH and len(found.items) < large_gallery.LARGE:
                 known = functools.partial(_of_known, found, loaded, spaces, store, new, began, home, control)
                 work = _telling(work, lambda: soon(drive(known())))
             yield from work
