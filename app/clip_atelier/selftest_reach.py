@@ -133,7 +133,7 @@ def teaches_a_word(run: RunFolder, drawings: Path, home: Path) -> str:
 
 
 def exports_everything(run: RunFolder, home: Path, out: Path) -> str:
-    """Writes the run in every form. From source a form whose package is not installed is passed over; frozen all are there."""
+    """Writes the run in every form. From source a form whose package is not installed is passed over; frozen, only Parquet is."""
     from clip_atelier.engine.models import Models
     from clip_atelier.engine.reports import exports
 
@@ -147,7 +147,8 @@ def exports_everything(run: RunFolder, home: Path, out: Path) -> str:
         try:
             files = drive(work, _unheard).files
         except WorkError as error:
-            if getattr(sys, "frozen", False):
+            # Parquet's library is as large as a tenth of the program, and is left out of it.
+            if getattr(sys, "frozen", False) and place.suffix != ".parquet":
                 raise NotSo(f"{name}: {error}") from error
             continue
         except UserError as error:

@@ -22,9 +22,7 @@ EXCLUDED_MODULES: Final = (
     "numba", "cupy", "onnxruntime", "bitsandbytes", "triton", "pip",
     # of TensorBoard only what writes its files
     "grpc", "markdown", "werkzeug", "tensorboard_data_server", "tensorboard.main", "tensorboard.backend", "tensorboard.program",
-    # of pyarrow only tables on this machine
-    "pyarrow.flight", "pyarrow._flight", "pyarrow.substrait", "pyarrow._substrait", "pyarrow.orc", "pyarrow._orc",
-    "pyarrow._s3fs", "pyarrow._gcsfs", "pyarrow._azurefs", "pyarrow._hdfs", "pyarrow.tests", "pyarrow.conftest",
+    "pyarrow",  # 100 MB for one kind of table
     "pyqtgraph.examples", "pyqtgraph.opengl", "OpenGL", "PIL.ImageTk", "PIL.ImageQt",
     "PySide6.QtQml", "PySide6.QtQuick", "PySide6.QtNetwork", "PySide6.QtTest",
     "PySide6.QtDesigner", "PySide6.QtSql", "PySide6.QtPrintSupport", "PySide6.QtHelp", "PySide6.QtUiTools",
@@ -61,12 +59,9 @@ _DROPPED: Final = tuple(
         r"transformers/(kernels|cli|pipelines/(?!__init__|base)|commands)/.*",
         r"pyqtgraph/(examples|opengl)/.*",
         r"hf_xet.*",
-        # what exports need of onnx, TensorBoard and pyarrow is their writers, and no cloud
+        # what exports need of onnx and TensorBoard is their writers
         r"onnx/(backend|fuzz)/.*",
         r"tensorboard/(webfiles\.zip|data|backend|_vendor/(?!tensorflow_serving|__init__).*|plugins/.*\.(js|html))(/.*)?",
-        r"pyarrow/(.*/)?(lib)?(arrow_flight|arrow_s3|_flight|_s3fs|_gcsfs|_azurefs|_hdfs|_substrait|_dataset_orc|_orc)[.-].*",
-        r"pyarrow/lib\w+\.so(\.\d+\.\d+\.\d+)?",  # the same again under other names
-        r"pyarrow/(src|includes?|vendored)/.*",
         r"resources/translations/.*\.pot?",
         # Qt: platforms nobody has on a desktop, the GTK theme (which drags GTK in), everything about networks and printing
         r"PySide6/.*plugins/platforms/(?!(lib)?(%s)).*" % "|".join(KEPT_QT_PLATFORMS),  # noqa: UP031

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "packaging"))
 
+from clip_atelier.engine.models import families  # noqa: E402
 from installer import slim  # noqa: E402
 
 APP = ROOT / "app"
@@ -42,6 +43,23 @@ def test_the_doors_of_all_rooms_stay() -> None:
 )
 def test_what_reads_drawings_stays(name: str) -> None:
     assert slim.keeps(name)
+
+
+def test_every_family_of_models_stays() -> None:
+    assert set(families.FAMILIES) <= set(slim.KEPT_TRANSFORMERS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "onnx/onnx_cpp2py_export.so",
+        "torch/utils/tensorboard/writer.py",
+        "onnxscript/function_libs/torch_lib/ops/nn.py",
+    ],
+)
+def test_what_exports_ask_for_by_name_stays(name: str) -> None:
+    assert slim.keeps(name)
+    assert not {name.split("/", maxsplit=1)[0], "tensorboard"} & set(slim.EXCLUDED_MODULES)
 
 
 @pytest.mark.parametrize(
