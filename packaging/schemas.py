@@ -13,7 +13,7 @@ from clip_atelier.engine.analysis import FolderMap
 from clip_atelier.engine.core import Record
 from clip_atelier.engine.data import ImportSummary, ScanSummary
 from clip_atelier.engine.evaluation import GainedForgotten, ModelComparison, WordChanges
-from clip_atelier.engine.experiments import GridTable, Protocol, ProtocolRepeat, TrainingQueue
+from clip_atelier.engine.experiments import GridTable, Protocol, ProtocolRepeat, SweepResult, TrainingQueue
 from clip_atelier.engine.parts import PartsRecord
 from clip_atelier.engine.parts.taught import TaughtList
 from clip_atelier.engine.runs import (
@@ -67,6 +67,7 @@ DOCUMENTS: Mapping[str, type[Record]] = {
     "estimate": Estimate,
     "evaluate": Evaluation,
     "grid": GridTable,
+    "sweep": SweepResult,
     "queue": TrainingQueue,
     "map": FolderMap,
     "dial": GainedForgotten,

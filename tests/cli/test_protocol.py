@@ -33,6 +33,7 @@ def test_another_home_gets_the_same_table_or_is_told_what_differs(
     assert written["seeds"] == [0, 1]
     row = next(row for row in written["table"] if row["metric"] == "sketch_to_artwork/mAP")
     assert row["adapted"] == pytest.approx(sum(row["by_seed"]) / 2)
+    assert row["spread"] == pytest.approx(abs(row["by_seed"][0] - row["by_seed"][1]) / 2**0.5)
     assert str(tmp_path) not in file.read_text("utf-8")
     # Nothing is overwritten, and no training is begun for it.
     assert (

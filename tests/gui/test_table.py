@@ -239,6 +239,7 @@ def test_the_heat_map_averages_what_differs_otherwise_and_has_a_field_for_each_t
     both = shown[0].cells[(8, 16.0)]
     assert both.shown == "+0.300"
     assert both.runs == ("1", "2")
+    assert "differ by 0.141" in both.tip  # 0.4 and 0.6
     assert both.sure
     assert both.marked
     assert not shown[1].cells[(16, 32.0)].sure

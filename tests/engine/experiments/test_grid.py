@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clip_atelier.cli.commands import grid as grid_command
 from clip_atelier.engine import settings, training
 from clip_atelier.engine.core import Cell, Control, Event, Started, UserError, drive, events
 from clip_atelier.engine.experiments import Grid, GridTable, table
@@ -144,6 +145,17 @@ def test_several_seeds_make_one_row_with_means(tiny_pairs: Path, home: Path, qui
         values = [run.result.adapted[name] for run in runs if run.result]
         assert value == pytest.approx(sum(values) / 2)
     assert row["spread"].keys() == row["metrics"].keys()
+    for name, value in row["spread"].items():
+        values = [run.result.adapted[name] for run in runs if run.result]
+        assert value == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+    header, (line,) = table(GridTable.model_validate(result))
+    told = dict(zip(header, line, strict=True))
+    for name in row["metrics"]:
+        assert told[f"{name} adapted"] == f"{row['metrics'][name]:.4f}"
+        assert told[f"{name} spread"] == f"{row['spread'][name]:.4f}"
+    printed = grid_command._text(GridTable.model_validate(result))
+    assert "spread over 2 seeds" in printed
+    assert f"{row['spread'][result['primary_metric']]:.3f}" in printed
     gap = row["difference"][result["primary_metric"]]
     excludes_zero = gap["low"] > 0 or gap["high"] < 0
     assert (row["verdict"] != "no measurable difference") == excludes_zero

@@ -89,6 +89,7 @@ def _text(result: GridTable) -> str:
     """One line per cell for the headline metric; `--out` and `--json` have all of them."""
     primary_metric, rows = result.primary_metric, result.rows
     varied = list(dict.fromkeys(name for row in rows for name in row.settings))
+    several = any(row.spread for row in rows)
     lines = []
     for row in rows:
         gap = row.difference.get(primary_metric)
@@ -97,6 +98,7 @@ def _text(result: GridTable) -> str:
                 *(written(row.settings.get(name, "")) for name in varied),
                 measured(row.base.get(primary_metric)),
                 measured(row.metrics.get(primary_metric)),
+                *([measured(row.spread.get(primary_metric))] if several else []),
                 f"[{gap.low:+.3f}, {gap.high:+.3f}]" if gap and gap.low is not None else "",
                 f"{row.trainable_parameters or 0:,}",
                 duration(row.seconds) if row.seconds is not None else "",
@@ -107,12 +109,17 @@ def _text(result: GridTable) -> str:
         *varied,
         _("base {metric}").format(metric=primary_metric),
         _("adapted"),
+        *(
+            [_("spread over {count} seeds").format(count=max(len(row.runs) for row in rows))]
+            if several
+            else []
+        ),
         _("95 % interval"),
         _("trainable"),
     ]
     header += [_("time"), _("verdict")]
     first = len(varied)
-    parts = [table(header, lines, right=range(first, first + 5))]
+    parts = [table(header, lines, right=range(first, first + 5 + several))]
     errors = [f"{run.run or '–'}: {run.error}" for row in rows for run in row.runs if run.error]
     return "\n\n".join([*parts, *errors])
 

@@ -9,6 +9,10 @@ from .locked_protocol import ProtocolRepeat as ProtocolRepeat
 from .locked_protocol import lock_protocol as lock_protocol
 from .locked_protocol import repeat_protocol as repeat_protocol
 from .queue import table as table
+from .rate_sweep import Sweep as Sweep
+from .rate_sweep import sweep as sweep
+from .sweep_records import SweepResult as SweepResult
+from .sweep_records import SweepTrial as SweepTrial
 from .training_queue import QueuedTraining as QueuedTraining
 from .training_queue import TrainingQueue as TrainingQueue
 from .training_queue import queue_file as queue_file

@@ -206,14 +206,20 @@ def _verdict(results: Sequence[TrainResult]) -> str:
 
 
 def table(document: GridTable) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the whole table, every metric with its base value and interval, for a file."""
+    """Header and rows of the whole table for a file: every metric with its base value, its interval, and its spread over seeds."""
     varied = list(dict.fromkeys(name for row in document.rows for name in row.settings))
     names = list(dict.fromkeys(name for row in document.rows for name in row.metrics))
+    several = any(row.spread for row in document.rows)
     header = [*varied, _("status"), _("runs"), _("trainable parameters"), _("seconds"), _("verdict")]
-    for name in names:
-        header += [
-            f"{name} {word}" for word in (_("base"), _("adapted"), _("difference"), _("low"), _("high"))
-        ]
+    words = (
+        _("base"),
+        _("adapted"),
+        _("difference"),
+        _("low"),
+        _("high"),
+        *([_("spread")] if several else ()),
+    )
+    header += [f"{name} {word}" for name in names for word in words]
     lines = []
     for row in document.rows:
         line = [written(row.settings.get(name, "")) for name in varied]
@@ -221,7 +227,8 @@ def table(document: GridTable) -> tuple[list[str], list[list[str]]]:
         line += ["" if row.seconds is None else f"{row.seconds:.1f}", row.verdict]
         for name in names:
             gap = row.difference.get(name, Difference())
-            numbers = (row.base.get(name), row.metrics.get(name), gap.value, gap.low, gap.high)
+            numbers = [row.base.get(name), row.metrics.get(name), gap.value, gap.low, gap.high]
+            numbers += [row.spread.get(name)] if several else []
             line += ["" if number is None else f"{number:.4f}" for number in numbers]
         lines.append(line)
     return header, lines

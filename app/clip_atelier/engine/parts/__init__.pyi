@@ -36,6 +36,7 @@ from .fitted import DESCRIPTION as DESCRIPTION
 from .fitted import FittedParts as FittedParts
 from .fitted import PartsRecord as PartsRecord
 from .fitted import needed as needed
+from .learned_words import PARTICLES as PARTICLES
 from .nothing_fits import Threshold as Threshold
 from .nothing_fits import calibrate as calibrate
 from .picture_head import PictureHead as PictureHead
@@ -43,3 +44,4 @@ from .taught import TaughtList as TaughtList
 from .taught import TaughtWord as TaughtWord
 from .variants import PLAIN as PLAIN
 from .variants import Variant as Variant
+from .word_questions import TAUGHT as TAUGHT

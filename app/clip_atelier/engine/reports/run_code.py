@@ -27,6 +27,8 @@ from clip_atelier.engine.core import (
 from clip_atelier.engine.data import Item, image_gate, open_collection, scan
 from clip_atelier.engine.evaluation import caption_key
 from clip_atelier.engine.models import Models, families, family_class, statistics
+from clip_atelier.engine.parts import DESCRIPTION
+from clip_atelier.engine.reports import run_code_answers
 from clip_atelier.engine.reports import run_code_texts as texts
 from clip_atelier.engine.reports.code_export import Kind, python_code
 from clip_atelier.engine.reports.run_code_lines import Described, constants, lines
@@ -64,7 +66,7 @@ class _Told:
 def write(run: RunFolder, base: Path, out: Path, models: Models, control: Control) -> Work[WrittenFiles]:
     """Writes the file, its table (the same name with .json), and drawings that Pillow alone does not read alike.
 
-    Where a run cannot be repeated so, the file builds its model only, and says why.
+    Where the run keeps parts beside its update, a second file answers questions with them (see `run_code_answers`). Where a run cannot be repeated so, the file builds its model only, and says why.
 
     Args:
         run: The run.
@@ -85,6 +87,7 @@ def write(run: RunFolder, base: Path, out: Path, models: Models, control: Contro
         head = f"# This builds the model of the run and does not train it: {reason}\n"
         write_whole(out, (head + python_code(settings, str(base))).encode(), _hint())
         return WrittenFiles(files=(str(out),))
+    answers = run_code_answers.places(run, out)
     stem = out.stem if out.suffix == ".py" else out.name
     table, beside = out.with_name(f"{stem}.json"), out.with_name(f"{stem}-drawings")
     for path in (table, beside):
@@ -127,7 +130,10 @@ def write(run: RunFolder, base: Path, out: Path, models: Models, control: Contro
     write_whole(out, text.encode("utf-8", "replace"), _hint())
     if usual.written:
         paths.share(beside)
-    return WrittenFiles(files=(str(out), str(table), *map(str, usual.written)))
+    more = [] if answers is None else run_code_answers.write(run, base, kind, *answers, _hint())
+    for path in answers or ():
+        paths.share(path)
+    return WrittenFiles(files=(str(out), str(table), *map(str, (*usual.written, *more))))
 
 
 def _hint() -> str:
@@ -146,10 +152,13 @@ def _only_the_model(run: RunFolder, kind: Kind) -> str:
 def _limits(run: RunFolder, told: _Told, changed: bool) -> Iterator[str]:
     """What the file does not do as the run did it."""
     settings, path = run.settings, run.record.numeric_path
-    if settings.evaluation.parts:
+    if (run.path / DESCRIPTION).is_file():
         yield N_(
-            "What the training keeps beside LoRA (learned words, hub correction, several views, a head for pictures) is not repeated."
+            "What the training keeps beside LoRA (learned words, hub correction, several views, a head for pictures) is not learned "
+            "again: the file whose name ends in _search.py answers questions with it as it was kept."
         )
+    elif settings.evaluation.parts:
+        yield N_("What “Find what helps” tries beside LoRA is not repeated; the training kept none of it.")
     if not told.losses:
         yield N_("The training kept no trained update, so there are no losses to compare with.")
     if changed:

@@ -132,7 +132,7 @@ def lines(
         passages.append(
             texts.VIEWS.replace("@FIT", data.image_fit).replace("@VIEW", view.get(data.image_fit, f"{data.image_fit}(image)"))
         )  # fmt: skip
-    for text in (*passages, texts.TOWERS):
+    for text in (*passages, texts.TOWERS, texts.TOKENS, texts.FROZEN):
         yield from ("", "", text.rstrip("\n"))
     yield from ("", "")
     yield from _inputs(settings)

@@ -119,8 +119,9 @@ def read(ids):
         x = layer(x, mask[None, None])
     ends = ids.argmax(dim=-1) if EOS == 2 else (ids == EOS).int().argmax(dim=-1)
     return tower.final_layer_norm(last_layer(tower.encoder.layers[-1], x, ends, mask[None, None]))
+'''
 
-
+TOKENS: Final = '''\
 def tokens(captions):
     """Token ids, every caption by itself and then filled up to the longest: [M, T]."""
     found = []
@@ -132,8 +133,9 @@ def tokens(captions):
     padding = tokenizer.pad_token_id or 0
     lengths = torch.tensor([len(ids) for ids in found])
     return torch.nn.utils.rnn.pad_sequence(found, batch_first=True, padding_value=padding).to(DEVICE), lengths
+'''
 
-
+FROZEN: Final = '''\
 def frozen(compute, *parts, size):
     """What training does not change, by the untouched model, so many at a time."""
     with torch.no_grad(), model.disable_adapter():

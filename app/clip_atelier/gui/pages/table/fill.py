@@ -177,7 +177,7 @@ class FillPanel(QWidget):
         self.start = Button(N_("Fill the table"), "primary", "play")
         self.back = Button(N_("Back to the table"), "plain")
         seeds = row(Label(N_("Seeds per cell"), "strong"), self.seeds, Label(N_(
-            "Several seeds show how much of a difference is luck of the start and of the split."), "caption", wrap=True))  # fmt: skip
+            "Several seeds show how much of a difference is luck of the start and of the order of drawings."), "caption", wrap=True))  # fmt: skip
         seeds.setStretch(2, 1)
         lines = QWidget()
         lines.setLayout(self._lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -108,7 +109,9 @@ def _heat(rows: Sequence[Row], key: str, up: bool, marked: set[str]) -> Heat:
     value = sum(row.value(key) for row in rows) / len(rows)
     lines = [f"{row.name or row.run}: {spoken(c, key)}" for row, c in zip(rows, changes, strict=True)]
     if len(rows) > 1:
-        lines.insert(0, _("Mean of {count} trainings").format(count=len(rows)))
+        spread = measured(statistics.stdev(row.value(key) for row in rows), key.rpartition("/")[2])
+        told = _("Mean of {count} trainings; their values differ by {spread} (standard deviation)")
+        lines.insert(0, told.format(count=len(rows), spread=spread))
     return Heat(
         gain=change if up else -change,
         shown=signed(change, key),
