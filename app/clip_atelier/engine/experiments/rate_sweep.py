@@ -65,13 +65,13 @@ class Sweep:
     """
 
     folder: Path
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
     preset: str = ""
     trials: int = 8
     minutes: float = 0.0
     ranks: tuple[int, ...] = ()
 
-    def settings(self, tried: Mapping[str, Any] | None = None) -> Settings:
+    def settings(self, tried: Mapping[str, object] | None = None) -> Settings:
         """All settings of one trial; one part is kept aside, whatever the preset says of folds.
 
         Raises:
