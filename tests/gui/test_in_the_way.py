@@ -20,6 +20,7 @@ from clip_atelier.engine.runs import RunSummary
 from clip_atelier.gui import theme
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages import PAGES
+from clip_atelier.gui.pages.collection.caption_table import CaptionTable
 from clip_atelier.gui.pages.settings.cautions import cautions
 
 LEFT = Qt.MouseButton.LeftButton
@@ -94,6 +95,12 @@ def test_on_the_smallest_screen_pages_scroll_and_the_main_action_is_seen(
             sheet = area.widget()
             if sheet is not None and area.isVisible():
                 qtbot.waitUntil(lambda a=area, s=sheet: s.width() <= a.viewport().width() + 1, timeout=5000)  # type: ignore[misc]
+    # Every column of the captions is seen.
+    opened.show_page("collection")
+    collection: Any = opened.page("collection")
+    collection.tabs.choose("captions")
+    (table,) = collection.findChildren(CaptionTable)
+    qtbot.waitUntil(lambda: 0 < table.horizontalHeader().length() <= table.viewport().width(), timeout=5000)
 
 
 def test_large_windows_do_not_scroll(opened: MainWindow, qtbot: QtBot) -> None:

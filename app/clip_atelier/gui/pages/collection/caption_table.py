@@ -18,7 +18,7 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from clip_atelier.engine.data import Collection, DraftEdit
     from clip_atelier.gui.parts.pictures import PictureStore
 
+_LITTLE = 640  # pixels
+_WIDE, _NARROW = (190, 260, 100, 100, 96), (132, 200, 72, 72, 80)  # of the columns
 _ROW = 48
 _TYPING_MS = 400
 
@@ -256,10 +258,18 @@ class CaptionTable(QTableView):
         )
         header = self.horizontalHeader()
         header.setHighlightSections(False)
-        for column, width in enumerate((190, 260, 100, 100, 96)):
-            self.setColumnWidth(column, width)
+        self._narrow: bool | None = None  # not laid out yet
         header.setSectionResizeMode(CAPTIONS, QHeaderView.ResizeMode.Stretch)
         store.arrived.connect(self.viewport().update)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where there is little room all columns are narrower: the last ones must not be out of sight."""
+        super().resizeEvent(event)
+        narrow = self.width() < _LITTLE
+        if narrow != self._narrow:  # widths that were drawn by hand stay otherwise
+            self._narrow = narrow
+            for column, width in enumerate(_NARROW if narrow else _WIDE):
+                self.setColumnWidth(column, width)
 
     @property
     def chosen(self) -> list[str]:
