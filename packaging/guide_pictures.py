@@ -20,7 +20,7 @@ SAMPLE = ROOT / "resources" / "samples" / "emoji"
 SHOWN = (1120, 700)
 #: What is kept of what `screenshots.py` takes: page and view -> name in the guide.
 KEPT = {
-    "collection-pictures": "collection", "collection-captions": "captions", "settings": "settings",
+    "collection-pictures": "collection", "collection-captions": "captions", "settings-picture": "settings",
     "training-strips": "training", "search": "search", "table-run": "table", "map": "map", "learned-words": "learned",
     "models": "models",
 }  # fmt: skip
