@@ -1,6 +1,6 @@
 """Takes each row's defence out of the program and shows that a test of the row then fails.
 
-    python tests/faults/defences.py             all rows; with everything at once it takes about half an hour on two cores
+    python tests/faults/defences.py             all rows, in about an hour on a busy machine
     python tests/faults/defences.py 3 12 47     these rows
     python tests/faults/defences.py --ordinary  with all defences taken out at once the program's ordinary work is still done
 

@@ -154,6 +154,12 @@ def test_a_resumed_run_is_bit_equal_to_a_straight_one(
         assert resumed[key] == straight[key], key
     a, b = (best_adapter(home, r["run"]) for r in (straight, resumed))
     assert all(torch.equal(a[n], b[n]) for n in a)
+    # The best may lie before the stop; the last steps do not.
+    folders = [Runs(home).open(r["run"]).path / "checkpoints" for r in (straight, resumed)]
+    first, second = (checkpoints.read(folder, straight["steps"]) for folder in folders)
+    for before, after in ((first.adapter, second.adapter), (first.optimizer, second.optimizer)):
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[n], after[n]) for n in before)
 
 
 @pytest.mark.parametrize("begun", [None, {"threads": 3}, {"precision": "bf16", "attention": "sdpa"}])
