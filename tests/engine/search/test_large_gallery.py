@@ -12,7 +12,15 @@ import pytest
 
 from clip_atelier.engine.core import Control, Event, Notice, Stopped, drive
 from clip_atelier.engine.models import Models
-from clip_atelier.engine.search import ModelRef, codes, large_gallery, open_search, parse_query
+from clip_atelier.engine.search import (
+    ModelRef,
+    codes,
+    graphs,
+    large_gallery,
+    nearest_graph,
+    open_search,
+    parse_query,
+)
 from clip_atelier.engine.search.codes import codes_of
 from clip_atelier.engine.search.vectors import VectorSearch
 from clip_atelier.engine.settings import HardwareSettings
@@ -163,3 +171,89 @@ def test_stopped_while_the_files_are_made_nothing_is_left(
 def test_vectors_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         list(large_gallery._filled(np.full((3, 4), np.nan, np.float32), None, None))
+
+
+def test_a_graph_is_measured_against_the_exact_answers(tmp_path: Path) -> None:
+    pytest.importorskip("usearch")
+    vectors = rows("random", 3000, 64)
+    assert list(nearest_graph.build(vectors, tmp_path / "graph", 1))[-1] == 3000
+    index = nearest_graph.opened(tmp_path / "graph")
+    search = VectorSearch(vectors)
+    words = VectorSearch(np.random.default_rng(8).standard_normal((30, 64))).vectors
+    pictures = list(range(0, 3000, 100))
+
+    def measure() -> nearest_graph.Reach:
+        return nearest_graph.measured(
+            index, words, pictures, vectors, lambda query, count, out: search.top(query, count, out)[0]
+        )
+
+    reach = measure()
+    assert reach.asked == 60
+    assert reach.least >= nearest_graph.WANTED
+    # The share that is told is the share that is found when it is used, with exact scores.
+    graph = nearest_graph.Graph(index, reach)
+    quick = VectorSearch(vectors, graph=graph)
+    shares = []
+    for query in words:
+        (items, scores), (true, exact) = quick.top(query, 10), search.top(query, 10)
+        shares.append(np.isin(true, items).mean())
+        both = np.isin(items, true)
+        np.testing.assert_array_equal(scores[both], exact[np.isin(true, items)])
+        assert quick.rank(query).places(true).tolist() == list(range(1, 11))
+    assert np.mean(shares) == pytest.approx(reach.words)
+    # Images that are left out are no results, and long lists are exact.
+    assert 7 not in quick.top(vectors[7], 10, np.array([7]))[0]
+    assert quick.top(words[0], 250)[0].tolist() == search.top(words[0], 250)[0].tolist()
+
+
+def test_a_graph_that_finds_too_little_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blind:
+        expansion_search = 0
+
+        def search(self, query: np.ndarray, count: int, threads: int) -> Any:
+            return type("Found", (), {"keys": np.arange(count)})
+
+    vectors = rows("random", 3000, 64)
+    search = VectorSearch(vectors)
+    index: Any = Blind()
+    reach = nearest_graph.measured(
+        index,
+        vectors[2000:2010],
+        [2500, 2600],
+        vectors,
+        lambda query, count, out: search.top(query, count, out)[0],
+    )
+    assert reach.least < 0.2
+    blind = VectorSearch(vectors, graph=nearest_graph.Graph(index, reach))
+    assert blind.top(vectors[2900], 5)[0].tolist() == search.top(vectors[2900], 5)[0].tolist()
+    assert graphs.told(10, blind) == (None, ())
+
+
+def test_beyond_a_million_what_is_found_is_told(
+    home: Path,
+    tiny_collection: Path,
+    find: Callable[..., tuple[dict[str, Any], list[Event]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("usearch")
+    exact, _ = find(tiny_collection)
+    assert "recall" not in exact
+    monkeypatch.setattr(large_gallery, "LARGE", 20)
+    monkeypatch.setattr(nearest_graph, "BEYOND", 20)
+    found, _ = find(tiny_collection)
+    (folder,) = (home / large_gallery.PLACE).iterdir()
+    graph = folder / graphs.GRAPH
+    assert found["recall"] == 1.0
+    assert "100 of 100" in found["remarks"][-1]
+    assert {**found, "remarks": [], "recall": 0} == {**exact, "remarks": [], "recall": 0}
+    made = graph.stat().st_mtime_ns
+    assert find(tiny_collection)[0] == found
+    assert graph.stat().st_mtime_ns == made
+    graph.write_bytes(b"of another version")
+    assert find(tiny_collection)[0] == found
+    assert graph.stat().st_size > 100
+
+    monkeypatch.setattr(nearest_graph, "installed", lambda: False)
+    without, told = find(tiny_collection)
+    assert without == exact
+    assert any(isinstance(event, Notice) and "clip-atelier[large]" in event.text for event in told)

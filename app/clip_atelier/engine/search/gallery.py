@@ -36,8 +36,8 @@ from clip_atelier.engine.core import (
 from clip_atelier.engine.data import Collection, Fitted, ImageCache, Item, image_gate, scan, scan_cache_file
 from clip_atelier.engine.models import Models, weights
 from clip_atelier.engine.search import large_gallery
-from clip_atelier.engine.search.codes import Codes
 from clip_atelier.engine.search.embedding_store import EmbeddingStore, Space
+from clip_atelier.engine.search.large_gallery import LargeVectors
 from clip_atelier.engine.search.loaded_model import LoadedModel, load_model
 from clip_atelier.engine.search.model_ref import ModelRef
 from clip_atelier.engine.search.results import IndexSummary
@@ -62,7 +62,7 @@ class Gallery:
         seen: Key of a space -> [N, dim] in it, for every space the folder was looked at in.
         embedded: Images that were new in at least one of the spaces.
         skipped: Images that could not be read.
-        codes: Key of a space -> its vectors in bytes, for a gallery whose vectors lie in mapped files.
+        large: Key of a space -> its mapped files, where the vectors lie in such.
     """
 
     root: Path
@@ -73,7 +73,7 @@ class Gallery:
     skipped: int
     seconds: float
     seen: Mapping[str, Vectors] = field(default_factory=dict)
-    codes: Mapping[str, Codes] = field(default_factory=dict)
+    large: Mapping[str, LargeVectors] = field(default_factory=dict)
 
     @property
     def roles(self) -> tuple[str, ...] | None:
@@ -220,7 +220,7 @@ def _of_known(
             "folder",
         )
     kept = [item.digest for item in items]
-    vectors, codes = yield from _loaded(store, spaces, kept, loaded.dim, home, control)
+    vectors, large = yield from _loaded(store, spaces, kept, loaded.dim, home, control)
     return Gallery(
         root=found.root,
         items=items,
@@ -230,7 +230,7 @@ def _of_known(
         skipped=_unreadable(found) + len(found.items) - len(items),
         seconds=time.monotonic() - began,
         seen=vectors,
-        codes=codes,
+        large=large,
     )
 
 
@@ -241,8 +241,8 @@ def _loaded(
     dim: int,
     home: Path,
     control: Control,
-) -> Work[tuple[dict[str, Vectors], dict[str, Codes]]]:
-    """The vectors in every space, by its key, and of a large gallery their bytes."""
+) -> Work[tuple[dict[str, Vectors], dict[str, LargeVectors]]]:
+    """The vectors in every space, by its key, and the mapped files of a large gallery."""
     if len(digests) >= large_gallery.LARGE:
         try:
             found = {}
@@ -252,7 +252,7 @@ def _loaded(
             yield Notice(text=_("{error} The search goes on in memory.").format(error=error.message))
         else:
             large_gallery.forget_old(home, [one.folder for one in found.values()])
-            return {key: one.rows for key, one in found.items()}, {k: one.codes for k, one in found.items()}
+            return {key: one.rows for key, one in found.items()}, found
     return {space.key: store.load(space, digests, dim) for space in spaces}, {}
 
 

@@ -16,7 +16,7 @@ from clip_atelier.engine.core import Control, Countdown, Phase, UserError, Work,
 from clip_atelier.engine.data import image_gate, pixels
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.parts import AskedDrawings, FittedParts, fitting, questions
-from clip_atelier.engine.search import strange_words, wording
+from clip_atelier.engine.search import graphs, nearest_graph, strange_words, wording
 from clip_atelier.engine.search.gallery import Gallery, open_gallery
 from clip_atelier.engine.search.loaded_model import LoadedModel, changed, load_model
 from clip_atelier.engine.search.model_ref import ModelRef
@@ -98,14 +98,16 @@ class Search:
                 hit.model_copy(update={"base_rank": rank, "fits": fit})
                 for hit, rank, fit in zip(self._hits(found, scores), ranks, fits, strict=True)
             )
+        recall, told = graphs.told(top + len(exclude), self.base, self.adapted)
         return SearchResult(
             images=len(self.gallery.items) - len(exclude),
             skipped=self.gallery.skipped,
             strength=self.loaded.wanted,
             base=base,
             adapted=adapted,
-            remarks=(*strange, *remarks),
+            remarks=(*strange, *remarks, *told),
             strange_words=bool(strange),
+            recall=recall,
         )
 
     def needs_model(self, query: Query) -> bool:
@@ -200,8 +202,7 @@ class Search:
         assert self.loaded.parts is not None
         space = self.loaded.space(self.loaded.parts.setting(question, self.loaded.dial).variant)
         if space.key not in self._spaces:
-            codes = self.gallery.codes.get(space.key)
-            self._spaces[space.key] = VectorSearch(self.gallery.seen[space.key], codes)
+            self._spaces[space.key] = _exactly(self.gallery, space.key)
         return self._spaces[space.key]
 
     def _take_back(self) -> None:
@@ -216,6 +217,12 @@ class Search:
         base = embed(query, self.loaded, 0.0)
         strength = self.loaded.strength
         return base, embed(query, self.loaded, strength) if strength else base
+
+
+def _exactly(gallery: Gallery, key: str) -> VectorSearch:
+    """A folder in one space, by its key."""
+    large = gallery.large.get(key)
+    return VectorSearch(gallery.seen[key], None if large is None else large.codes)
 
 
 def embed(query: Query, loaded: LoadedModel, strength: float) -> Vector:
@@ -281,14 +288,18 @@ def open_search(
     loaded = opened if opened is not None else reopen()
     tell = None if soon is None else lambda known: soon(_search_in(known, loaded, reopen))
     gallery = yield from open_gallery(folder, loaded, models.home, control, parts=True, soon=tell)
-    return _search_in(gallery, loaded, reopen)
+    found = _search_in(gallery, loaded, reopen)
+    if len(gallery.items) > nearest_graph.BEYOND and gallery.large:
+        yield from graphs.prepare(found.base, gallery, loaded, loaded.base.key, 0.0, control)
+        if found.adapted is not found.base:
+            key, strength = loaded.adapted.key, loaded.strength
+            yield from graphs.prepare(found.adapted, gallery, loaded, key, strength, control)
+    return found
 
 
 def _search_in(gallery: Gallery, loaded: LoadedModel, reopen: Callable[[], LoadedModel]) -> Search:
-    spaces = (loaded.base.key, loaded.adapted.key)
-    base, adapted = (VectorSearch(gallery.seen[key], gallery.codes.get(key)) for key in spaces)
-    if gallery.adapted is gallery.base:
-        adapted = base
+    base = _exactly(gallery, loaded.base.key)
+    adapted = base if gallery.adapted is gallery.base else _exactly(gallery, loaded.adapted.key)
     return Search(gallery, loaded, reopen, base, adapted)
 
 

@@ -89,6 +89,7 @@ class SearchResult(Record):
         adapted: None where there is no run.
         remarks: What was not searched for as it was asked, in sentences: names for emoji, unknown words, cut ends.
         strange_words: Whether the first of them says that the model does not know the language of the words.
+        recall: Share of the true ten nearest that are found in so many images, as measured on them; None where all are.
     """
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
@@ -99,6 +100,7 @@ class SearchResult(Record):
     adapted: tuple[SearchHit, ...] | None = None
     remarks: tuple[Text, ...] = ()
     strange_words: bool = False
+    recall: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Without a run there is no `adapted`; `base_rank` and `fits` only stand there; the base's `learned` where known."""
@@ -113,6 +115,8 @@ class SearchResult(Record):
             del found["remarks"]
         if not self.strange_words:
             del found["strange_words"]
+        if self.recall is None:
+            del found["recall"]
         return found
 
 

@@ -9,7 +9,7 @@ A large gallery has a coarser pass before that, over its `Codes`: the same bound
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clip_atelier.engine.search.codes import Codes
+from clip_atelier.engine.search.nearest_graph import Graph
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Scored = tuple[Vectors, float | Vectors]
 
 _NOTHING: Final = np.empty(0, np.int64)
 _BLOCK_CELLS: Final = 8_000_000  # float32 scores of several queries, or matrix cells, held at a time: 32 MB
@@ -34,17 +36,33 @@ class Ranking:
     Attributes:
         vectors: [N, D] unit rows.
         query: [D] unit vector.
-        first_pass: [N] approximate scores, -inf for excluded items.
-        off: What each of them may be wrong by, and a little more for the rounding of comparisons: one number where
-            they are float32 products, [N] where they come from `Codes`.
         excluded: The items left out, each once.
+        scored: Gives approximate scores [N], and what each may be wrong by with a little more for the rounding of
+            comparisons: one number where they are float32 products, [N] where they come from `Codes`. Asked when needed.
+        graph: Finds the best without scoring all; not all of them (see `nearest_graph`).
     """
 
     vectors: Vectors
     query: Vectors
-    first_pass: Vectors
-    off: float | Vectors
     excluded: Ints
+    scored: Callable[[], Scored]
+    graph: Graph | None = None
+
+    @functools.cached_property
+    def _scored(self) -> Scored:
+        scores, off = self.scored()
+        scores[self.excluded] = -np.inf
+        return scores, off
+
+    @property
+    def first_pass(self) -> Vectors:
+        """Approximate scores [N], -inf for excluded items."""
+        return self._scored[0]
+
+    @property
+    def off(self) -> float | Vectors:
+        """What each of them may be wrong by."""
+        return self._scored[1]
 
     def top(self, k: int) -> tuple[Ints, Floats]:
         """The k best items, or as many as there are.
@@ -52,13 +70,15 @@ class Ranking:
         Returns:
             item indices [k] and their cosine [k], best first.
         """
-        k = min(k, len(self.first_pass) - len(self.excluded))
+        k = min(k, len(self.vectors) - len(self.excluded))
         if k <= 0:
             return _NOTHING, np.empty(0)
-        candidates = _reaching(self.first_pass, self.off, k)
-        if self._coarse:
-            floats = np.concatenate([rows @ self.query for rows in self._rows(candidates)])
-            candidates = candidates[_reaching(floats, _float_off(self.query), k)]
+        candidates = self._near(k)
+        if candidates is None:
+            candidates = _reaching(self.first_pass, self.off, k)
+            if self._coarse:
+                floats = np.concatenate([rows @ self.query for rows in self._rows(candidates)])
+                candidates = candidates[_reaching(floats, _float_off(self.query), k)]
         scores = self._exact(candidates)
         order = np.argsort(-scores, kind="stable")[:k]  # candidates are in item order already
         return candidates[order], scores[order]
@@ -77,6 +97,14 @@ class Ranking:
             above = np.count_nonzero(first - off > np.float32(score))
             places[i] = 1 + above + np.count_nonzero((exact > score) | ((exact == score) & (near[i] < item)))
         return places
+
+    def _near(self, k: int) -> Ints | None:
+        """At least k items that the graph finds, in item order; None where there is none or it finds too few."""
+        wanted = k + len(self.excluded)
+        if self.graph is None or not self.graph.answers(wanted):
+            return None
+        found = np.setdiff1d(self.graph.nearest(self.query, wanted), self.excluded)
+        return found if len(found) >= k else None
 
     @property
     def _coarse(self) -> bool:
@@ -123,10 +151,14 @@ class VectorSearch:
         vectors: [N, D]; kept as they are when they are unit float32 rows in one block, else copied and normalised.
         codes: The same in bytes, for the first pass of a large gallery, whose vectors must be unit float32 rows; they may
             lie on the disk.
+        graph: Finds the best of very many without comparing all.
     """
 
-    def __init__(self, vectors: NDArray[np.floating], codes: Codes | None = None) -> None:
+    def __init__(
+        self, vectors: NDArray[np.floating], codes: Codes | None = None, graph: Graph | None = None
+    ) -> None:
         self.vectors = _unit_rows(vectors) if codes is None else np.asarray(vectors, np.float32)
+        self.graph = graph
         self._codes = codes
 
     def __len__(self) -> int:
@@ -135,9 +167,12 @@ class VectorSearch:
     def rank(self, query: NDArray[np.floating], exclude: Ints = _NOTHING) -> Ranking:
         """The ranking of all items for a query [D]; the items in `exclude` are not part of it."""
         unit = _unit_rows(query[None])[0]
+        return Ranking(self.vectors, unit, np.unique(exclude), lambda: self._scores(unit), self.graph)
+
+    def _scores(self, unit: Vectors) -> Scored:
         if self._codes is None:
-            return self._ranking(unit, self.vectors @ unit, _float_off(unit), exclude)
-        return self._ranking(unit, *self._codes.first_pass(unit), exclude)
+            return self.vectors @ unit, _float_off(unit)
+        return self._codes.first_pass(unit)
 
     def top(self, query: NDArray[np.floating], k: int, exclude: Ints = _NOTHING) -> tuple[Ints, Floats]:
         """The k items nearest to a query [D]: indices [k] and cosines [k], best first."""
@@ -152,14 +187,10 @@ class VectorSearch:
         for start in range(0, len(units), block):
             first_pass = units[start : start + block] @ self.vectors.T  # [block, N]
             for row, unit in enumerate(units[start : start + block]):
-                ranking = self._ranking(unit, first_pass[row], _float_off(unit), _NOTHING)
+                scored = first_pass[row], _float_off(unit)
+                ranking = Ranking(self.vectors, unit, _NOTHING, lambda scored=scored: scored)  # type: ignore[misc]
                 items[start + row], scores[start + row] = ranking.top(k)
         return items, scores
-
-    def _ranking(self, unit: Vectors, first_pass: Vectors, off: float | Vectors, exclude: Ints) -> Ranking:
-        excluded = np.unique(exclude)
-        first_pass[excluded] = -np.inf
-        return Ranking(self.vectors, unit, first_pass, off, excluded)
 
 
 def _unit_rows(vectors: NDArray[np.floating]) -> Vectors:
