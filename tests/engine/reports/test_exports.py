@@ -461,3 +461,34 @@ def test_tensorboard_reads_the_course_of_a_run_or_the_package_is_named(
     told = {point.step: point.loss for point in points if point.loss is not None}
     assert {e.step: pytest.approx(e.value, rel=1e-5) for e in log.Scalars("loss/training")} == told
     assert any(name.endswith("R@1") for name in log.Tags()["scalars"])
+
+
+def test_embeddings_as_a_lancedb_database_are_found_by_it_or_what_is_missing_is_named(
+    trained: tuple[RunFolder, Models], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if find_spec("lancedb") is None:
+        with pytest.raises(WorkError, match="lancedb"):
+            exported(trained, "embeddings", tmp_path / "all.lancedb")
+        assert not (tmp_path / "all.lancedb").exists()
+        return
+    import lancedb
+
+    monkeypatch.setattr("clip_atelier.engine.search.vector_files._BATCH", 10)  # so that there are several
+    exported(trained, "embeddings", tmp_path / "all.lancedb")
+    exported(trained, "embeddings", tmp_path / "plain")
+    rows = [json.loads(line) for line in (tmp_path / "plain" / "rows.jsonl").read_text("utf-8").splitlines()]
+    table = lancedb.connect(str(tmp_path / "all.lancedb")).open_table("drawings")
+    assert table.count_rows() == len(rows) == 24
+    for side in ("adapted", "base"):
+        vectors = np.load(tmp_path / "plain" / f"{side}.npy")
+        for asked in (0, 13):
+            search = table.search(vectors[asked], vector_column_name=side).distance_type("cosine").limit(5)
+            found = search.to_list()
+            wanted = np.argsort(-(vectors @ vectors[asked]), kind="stable")[:5]
+            near = 1 - (vectors @ vectors[asked])[wanted]
+            assert [row["_distance"] for row in found] == pytest.approx(near.tolist(), abs=1e-5)
+            assert {
+                "id": found[0]["id"],
+                "file_name": found[0]["file_name"],
+                "text": found[0]["text"],
+            } in rows

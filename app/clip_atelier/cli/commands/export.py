@@ -28,7 +28,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help=_(
             "adapter: a PEFT folder; merged: a Hugging Face CLIP folder with the update added; onnx: a folder with two "
             "encoders; open_clip, sentence_transformers: a folder for that library; embeddings: the training's collection as .npy files, or as one Parquet "
-            "file where OUT ends in .parquet; code: a Python file that repeats the training with transformers and PEFT alone, "
+            "file where OUT ends in .parquet, or a LanceDB database where it ends in .lancedb; code: a Python file that repeats "
+            "the training with transformers and PEFT alone, "
             "beside it the table of drawings and losses that it reads, and, where the training keeps parts, a second file that "
             "answers questions with them; tensorboard: its losses and metrics by step; csv: the same "
             "as a table, as `runs curves` prints it"

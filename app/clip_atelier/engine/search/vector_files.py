@@ -1,4 +1,4 @@
-"""Embeddings as files for other programs: numpy arrays beside a table of what each row is, or one Parquet file."""
+"""Embeddings as files for other programs: numpy arrays beside a table of each row, a Parquet file, or a LanceDB database."""
 
 from __future__ import annotations
 
@@ -18,10 +18,22 @@ from clip_atelier.engine.search.loaded_model import load_model
 from clip_atelier.engine.search.model_ref import ModelRef
 
 PARQUET: Final = ".parquet"
+LANCE: Final = ".lancedb"
+LANCE_TABLE: Final = "drawings"
+_BATCH: Final = 10_000
 
 
 def must_be_possible(out: Path) -> None:
-    """Raises a WorkError if a Parquet file is wanted and the package that writes it is missing."""
+    """Raises a WorkError if a Parquet file or a database is wanted and the package that writes it is missing."""
+    if out.suffix.lower() == LANCE and find_spec("lancedb") is None:
+        raise WorkError(
+            _("Writing a LanceDB database needs a package that is not installed: {name}.").format(
+                name="lancedb"
+            ),
+            _("Install it with “pip install {name}”, or give a folder, which gets .npy files.").format(
+                name="lancedb"
+            ),
+        )
     if out.suffix.lower() == PARQUET and find_spec("pyarrow") is None:
         raise WorkError(
             _("Writing Parquet needs a package that is not installed: {name}.").format(name="pyarrow"),
@@ -77,13 +89,16 @@ def write(rows: Sequence[dict[str, Any]], sides: Mapping[str, NDArray[np.float32
     """Writes embeddings.
 
     A folder gets `NAME.npy` for each side (float32 [N, dim], rows of length 1) and `rows.jsonl`; a Parquet file has all of
-    this as columns.
+    this as columns, and so has the table `drawings` of a LanceDB database.
 
     Args:
         rows: [N], see `row`.
         sides: Name, such as "base" -> [N, dim].
-        out: A folder, or a file that ends in .parquet.
+        out: A folder, a file that ends in .parquet, or a folder that ends in .lancedb.
     """
+    if out.suffix.lower() == LANCE:
+        _write_lance(rows, sides, out)
+        return
     if out.suffix.lower() == PARQUET:
         _write_parquet(rows, sides, out)
         return
@@ -94,16 +109,37 @@ def write(rows: Sequence[dict[str, Any]], sides: Mapping[str, NDArray[np.float32
     (out / "rows.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
+def _write_lance(rows: Sequence[dict[str, Any]], sides: Mapping[str, NDArray[np.float32]], out: Path) -> None:
+    """A batch at a time, so that what is written is never in memory twice."""
+    import lancedb
+
+    batches = range(0, len(rows), _BATCH)
+    tables = (
+        _table(rows[start : start + _BATCH], {k: v[start : start + _BATCH] for k, v in sides.items()})
+        for start in batches
+    )
+    database = lancedb.connect(str(out))
+    table = database.create_table(LANCE_TABLE, next(tables))
+    for more in tables:
+        table.add(more)
+
+
 def _write_parquet(
     rows: Sequence[dict[str, Any]], sides: Mapping[str, NDArray[np.float32]], out: Path
 ) -> None:
-    import pyarrow
     import pyarrow.parquet
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(_table(rows, sides), out)
+
+
+def _table(rows: Sequence[dict[str, Any]], sides: Mapping[str, NDArray[np.float32]]) -> Any:
+    """An Arrow table with a column for each side."""
+    import pyarrow
 
     columns: dict[str, Any] = {name: [row[name] for row in rows] for name in ("id", "file_name")}
     columns["text"] = pyarrow.array([row["text"] for row in rows], pyarrow.list_(pyarrow.string()))
     for name, vectors in sides.items():
         flat = pyarrow.array(np.ascontiguousarray(vectors, np.float32).ravel())
         columns[name] = pyarrow.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pyarrow.parquet.write_table(pyarrow.table(columns), out)
+    return pyarrow.table(columns)
