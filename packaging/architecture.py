@@ -16,7 +16,7 @@ ENGINE = APP / "clip_atelier" / "engine"
 
 #: From the ground up; a room uses only those before it. `pyproject.toml` has the same order as a contract.
 ROOMS = (
-    "core", "settings", "storage", "data", "models", "runs", "evaluation", "parts", "training", "search",
+    "core", "settings", "storage", "data", "intake", "models", "runs", "evaluation", "parts", "training", "search",
     "analysis", "experiments", "reports", "upkeep",
 )  # fmt: skip
 

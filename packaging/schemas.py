@@ -11,9 +11,10 @@ from pathlib import Path
 
 from clip_atelier.engine.analysis import FolderMap
 from clip_atelier.engine.core import Record
-from clip_atelier.engine.data import ImportSummary, ScanSummary
+from clip_atelier.engine.data import ImportSummary, ScanSummary, SheetRecord
 from clip_atelier.engine.evaluation import GainedForgotten, ModelComparison, WordChanges
 from clip_atelier.engine.experiments import GridTable, Protocol, ProtocolRepeat, SweepResult, TrainingQueue
+from clip_atelier.engine.intake import IntakeSummary
 from clip_atelier.engine.parts import PartsRecord
 from clip_atelier.engine.parts.taught import TaughtList
 from clip_atelier.engine.runs import (
@@ -57,6 +58,8 @@ DOCUMENTS: Mapping[str, type[Record]] = {
     "scan": ScanSummary,
     "captions-suggest": Suggestions,
     "import": ImportSummary,
+    "intake": IntakeSummary,
+    "page": SheetRecord,
     "index": IndexSummary,
     "index-shard": ShardSummary,
     "index-packed": PackedSummary,

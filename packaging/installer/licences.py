@@ -43,6 +43,7 @@ STATED: Final = {
     "safetensors": "Apache-2.0", "scipy": "BSD-3-Clause", "shellingham": "ISC", "sympy": "BSD-3-Clause",
     "tokenizers": "Apache-2.0", "transformers": "Apache-2.0", "altgraph": "MIT", "pywin32-ctypes": "BSD-3-Clause",
     "pefile": "MIT", "macholib": "MIT", "protobuf": "BSD-3-Clause",
+    "scikit-image": "BSD-3-Clause AND BSD-2-Clause AND MIT",
     # PDFium and what is built into it; each text lies among the package's own licence files.
     "pypdfium2": "BSD-3-Clause AND Apache-2.0 AND MIT AND FTL AND IJG AND libpng-2.0 AND Zlib AND Unicode-3.0",
     # Offered under the LGPL, the GPL or a commercial licence: used under the first.

@@ -23,6 +23,8 @@ EXCLUDED_MODULES: Final = (
     # of TensorBoard only what writes its files
     "grpc", "markdown", "werkzeug", "tensorboard_data_server", "tensorboard.main", "tensorboard.backend", "tensorboard.program",
     "pyarrow",  # 100 MB for one kind of table
+    "skimage.data", "skimage.io", "skimage.feature", "skimage.graph", "skimage.metrics", "skimage.registration",
+    "skimage.future", "imageio", "tifffile", "pooch",
     "pyqtgraph.examples", "pyqtgraph.opengl", "OpenGL", "PIL.ImageTk", "PIL.ImageQt",
     "PySide6.QtQml", "PySide6.QtQuick", "PySide6.QtNetwork", "PySide6.QtTest",
     "PySide6.QtDesigner", "PySide6.QtSql", "PySide6.QtPrintSupport", "PySide6.QtHelp", "PySide6.QtUiTools",
@@ -38,7 +40,23 @@ KEPT_TRANSFORMERS: Final = (
 )  # fmt: skip
 
 #: Packages whose stubs are read at run time: `lazy_loader` takes from them what to load when it is first asked for.
-KEPT_STUBS: Final = ("clip_atelier",)
+KEPT_STUBS: Final = ("clip_atelier", "skimage")
+
+#: The parts of scikit-image that `clip_atelier.engine.intake` uses, and those that they use; each loads its own modules by name.
+SKIMAGE: Final = (
+    "_shared",
+    "_vendored",
+    "color",
+    "draw",
+    "exposure",
+    "filters",
+    "measure",
+    "morphology",
+    "restoration",
+    "segmentation",
+    "transform",
+    "util",
+)
 
 #: Qt's platforms: the desktop and the one that needs none. On Wayland Qt runs through XWayland.
 KEPT_QT_PLATFORMS: Final = ("qxcb", "qoffscreen", "qwindows", "qcocoa")
@@ -53,8 +71,9 @@ _DROPPED: Final = tuple(
         r"torch/lib/.*\.(a|lib|pdb)",
         r"torch/utils/(benchmark|bottleneck)/.*",
         r"torch/utils/model_dump/.*",
-        r"(torch|functorch|scipy|sklearn|numpy|networkx|sympy|mpmath|joblib|narwhals|PIL|pyqtgraph|openTSNE|peft)/(.*/)?tests?/.*",
+        r"(torch|functorch|scipy|sklearn|numpy|networkx|sympy|mpmath|joblib|narwhals|PIL|pyqtgraph|openTSNE|peft|skimage)/(.*/)?tests?/.*",
         r"sklearn/datasets/(data|images|descr)/.*",
+        r"skimage/(data|io|feature|graph|metrics|registration|future)/.*",
         r"transformers/models/(?!(%s)/|__init__\.py).+" % "|".join(KEPT_TRANSFORMERS),  # noqa: UP031 - a regex in a regex
         r"transformers/(kernels|cli|pipelines/(?!__init__|base)|commands)/.*",
         r"pyqtgraph/(examples|opengl)/.*",

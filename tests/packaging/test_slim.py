@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def test_the_doors_of_all_rooms_stay() -> None:
         "libavif-0123abcd.so.16.3.0",
         "pypdfium2_raw/libpdfium.so",
         "pypdfium2_raw/version.json",
+        "skimage/__init__.pyi",
+        "skimage/morphology/__init__.pyi",
+        "skimage/morphology/_grayreconstruct.cpython-311-x86_64-linux-gnu.so",
     ],
 )
 def test_what_reads_drawings_stays(name: str) -> None:
@@ -63,7 +67,46 @@ def test_what_exports_ask_for_by_name_stays(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["torch/__init__.pyi", "numpy/__init__.pyi", "torch/include/a.h", "PySide6/QtCore.pyi"]
+    "name",
+    [
+        "torch/__init__.pyi",
+        "numpy/__init__.pyi",
+        "torch/include/a.h",
+        "PySide6/QtCore.pyi",
+        "skimage/data/astronaut.png",
+        "skimage/io/__init__.pyi",
+    ],
 )
 def test_what_only_a_checker_or_a_compiler_reads_goes(name: str) -> None:
     assert not slim.keeps(name)
+
+
+def test_pages_need_nothing_of_what_stays_behind() -> None:
+    """What slimming leaves out of scikit-image is not missed when drawings are cut out of a page."""
+    gone = tuple(
+        name for name in slim.EXCLUDED_MODULES if name.startswith(("skimage.", "imageio", "tifffile"))
+    )
+    code = f"""
+import sys
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith({gone!r}):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Gone())
+from pathlib import Path
+from PIL import Image, ImageDraw
+from clip_atelier.engine.intake import Page, SeenPage, look_again
+from clip_atelier.engine.intake.corners import find_corners
+import numpy
+page = Image.new("RGB", (200, 160), (235, 228, 210))
+ImageDraw.Draw(page).ellipse((40, 30, 90, 90), outline=(20, 20, 20), width=3)
+desk = Image.new("RGB", (300, 260), (80, 60, 50))
+desk.paste(page, (50, 50))
+corners = find_corners(numpy.asarray(desk))
+seen = look_again(SeenPage(Page(Path("x")), desk, desk), Page(Path("x"), corners), 0.05)
+assert len(seen.page.boxes) == 1
+used = {{".".join(name.split(".")[1:2]) for name in sys.modules if name.startswith("skimage.")}}
+assert used <= set({slim.SKIMAGE!r}), used
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -82,6 +82,7 @@ _ALL = (
     Action("trash", N_("Trash…"), ("Ctrl+Shift+T",)),
     Action("report-problem", N_("Report a problem…")),
     Action("leave", N_("Close the program"), ("Ctrl+Q",)),
+    Action("collection.pages", N_("Photographed pages…"), ("Ctrl+Shift+O",), "collection"),
     Action("captions.undo", N_("Undo"), (_Standard.Undo,), "collection", focused=True),
     Action("captions.redo", N_("Redo"), (_Standard.Redo,), "collection", focused=True),
     Action("captions.suggest", N_("Suggestions by the model…"), ("Ctrl+G",), "collection", focused=True),

@@ -47,6 +47,7 @@ class AppModel(QObject):
     asked_for_words = Signal(str)  # to be searched for
     deleted = Signal(object)  # a list of what was put into the trash
     restored = Signal(object)  # the kinds of what was taken out again
+    taken_in = Signal(object)  # what drawings were cut out of pages, and where they are
     paused_changed = Signal()  # work was paused, or goes on, without anybody having pressed the button
     words_taught = Signal(str)  # a run's own words changed; its id
     guide_wanted = Signal()  # to be shown around

@@ -13,6 +13,7 @@ from clip_atelier.engine.settings import Settings
 
 if TYPE_CHECKING:
     from clip_atelier.engine.data import Collection, Split
+    from clip_atelier.engine.intake import IntakeSummary
     from clip_atelier.engine.runs import RunSummary
     from clip_atelier.engine.storage import TrashEntry
     from clip_atelier.gui.workers import Tools
@@ -117,6 +118,13 @@ def save_text(text: str, file: Path, _tools: Tools, _control: Control) -> Work[N
     """Writes a text to a place that the user chose."""
     content = text.encode("utf-8", "backslashreplace")
     return at_once(lambda: write_whole(file, content, _("Choose another place for it.")))
+
+
+def take_back(summary: IntakeSummary, tools: Tools, _control: Control) -> Work[TrashEntry]:
+    """Puts drawings that were cut out of pages into the trash."""
+    from clip_atelier.engine.intake import put_back
+
+    return at_once(lambda: put_back(tools.home, summary))
 
 
 def tidy(tools: Tools, _control: Control) -> Work[None]:

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from clip_atelier.engine.storage import TrashEntry
     from clip_atelier.gui.app_model import AppModel
 
-_KINDS = {"run": N_("Training"), "model": N_("Model"), "table": N_("Table"), "captions": N_("Captions")}
+_KINDS = {
+    "run": N_("Training"),
+    "model": N_("Model"),
+    "table": N_("Table"),
+    "captions": N_("Captions"),
+    "drawings": N_("Drawings"),
+}
 
 
 class TrashDialog(QDialog):

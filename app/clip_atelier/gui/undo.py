@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
@@ -13,6 +14,7 @@ from clip_atelier.gui import jobs
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
+    from clip_atelier.engine.intake import IntakeSummary
     from clip_atelier.engine.storage import TrashEntry
     from clip_atelier.gui.app_model import AppModel
     from clip_atelier.gui.widgets.banners import Banner
@@ -26,6 +28,8 @@ class Undo(QObject):
         self._app_model = app_model
         self._banner = banner
         app_model.deleted.connect(self._on_deleted)
+        app_model.taken_in.connect(self._on_taken_in)
+        app_model.restored.connect(lambda kinds: self._read("drawings" in kinds))
 
     def _on_deleted(self, entries: Sequence[TrashEntry]) -> None:
         if not entries:
@@ -38,6 +42,7 @@ class Undo(QObject):
                 "model": _("The model “{name}” is deleted."),
                 "table": _("The unfinished table is deleted; its trainings stay."),
                 "captions": _("The unsaved captions of “{name}” are discarded."),
+                "drawings": _("The drawings in “{name}” are taken back."),
             }
             message = words[entries[0].kind].format(name=paths.shown(entries[0].name))
         hint = _("It stays in the trash for 30 days: “…” below the pages, Trash.")
@@ -51,3 +56,34 @@ class Undo(QObject):
         job.failed.connect(self._app_model.report)
         job.ended.connect(self._app_model.read_runs)
         self._app_model.lanes.files.submit(job)
+
+    def _on_taken_in(self, summary: IntakeSummary) -> None:
+        """Tells of drawings that were cut out of pages, and shows them."""
+        if not summary.drawings:
+            return
+        folder = Path(summary.folder)
+        message = _("Drawings cut out: {drawings}, of pages: {pages}.").format(
+            drawings=summary.drawings, pages=summary.pages
+        )
+        hint = _(
+            "They are in {folder}. Drawings of one page are never divided between training and checking."
+        )
+        self._banner.tell(message, hint.format(folder=paths.shown(folder)), partial(self.take_back, summary))
+        root = self._app_model.state.folder
+        if not root:
+            self._app_model.open_folder(folder)
+        else:
+            self._read(folder.is_relative_to(root))
+
+    def take_back(self, summary: IntakeSummary) -> None:
+        """Puts drawings that were cut out into the trash."""
+        self._banner.hide()
+        job = Job("undo", partial(jobs.take_back, summary))
+        job.done.connect(lambda entry: self._app_model.deleted.emit([entry]))
+        job.done.connect(lambda _entry: self._read(True))
+        job.failed.connect(self._app_model.report)
+        self._app_model.lanes.files.submit(job)
+
+    def _read(self, wanted: bool) -> None:
+        if wanted:
+            self._app_model.rescan()

@@ -172,7 +172,7 @@ def copy_of(path: Path) -> Path:
     return path.with_name(f".{path.name}")
 
 
-def write_document(path: Path, document: Record, copy: bool = False) -> None:
+def write_document(path: Path, document: Record, copy: bool = False, hint: str = "") -> None:
     """Writes a document whole or not at all, with a seal (see `sealed`).
 
     Names of files keep their bytes: what is no Unicode is written as an escape, and read back as it was.
@@ -181,6 +181,7 @@ def write_document(path: Path, document: Record, copy: bool = False) -> None:
         path: The file.
         document: What is written.
         copy: Whether a copy is kept beside it, from which `repair` mends it.
+        hint: The remedy that is told where it cannot be written; given where it is not below the home.
 
     Raises:
         WorkError: it cannot be written.
@@ -188,7 +189,7 @@ def write_document(path: Path, document: Record, copy: bool = False) -> None:
     text = json.dumps(document.model_dump(by_alias=True), ensure_ascii=False, indent=1, allow_nan=False)
     escaped = re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
     content = sealed(escaped)
-    write_whole(path, content)
+    write_whole(path, content, hint)
     if copy:
         write_whole(copy_of(path), content)
 

@@ -48,6 +48,10 @@ from .records import ScanSummary as ScanSummary
 from .scan_cache import Stamp as Stamp
 from .scan_cache import scan_cache_fault as scan_cache_fault
 from .scanning import scan as scan
+from .sheets import SHEET_SUFFIX as SHEET_SUFFIX
+from .sheets import CutDrawing as CutDrawing
+from .sheets import SheetRecord as SheetRecord
 from .splitting import Split as Split
 from .splitting import split as split
 from .walk import FolderState as FolderState
+from .walk import pages_of as pages_of

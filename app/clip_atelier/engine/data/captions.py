@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,6 +44,7 @@ def find_words(
     reader: CaptionReader,
     problems: list[Problem],
     inside: Mapping[str, tuple[str, ...]],
+    classless: Set[str] = frozenset(),
 ) -> dict[str, Words]:
     """The words of every image: from the chosen source, else from the sources after it, at last from the file's name.
 
@@ -57,6 +58,7 @@ def find_words(
             folders.
         problems: Gets caption files that cannot be read.
         inside: What the image files themselves say.
+        classless: Folders that are no class, whatever their name: drawings cut out of pages lie in them.
 
     Raises:
         UserError: the chosen source is not present.
@@ -76,7 +78,9 @@ def find_words(
             if source in _OWN and path in found[source]:
                 own.setdefault(path, (source, found[source][path]))
     _share_in_pairs(own, places)
-    classes = class_folders(paths, data if places else None)
+    classes = class_folders(
+        [path for path in paths if posixpath.dirname(path) not in classless], data if places else None
+    )
     found["folder"] = {path: (_sentence(data, label),) for path, label in classes.items()}
     found["filename"] = {path: (words(path),) for path in paths if path not in own}
     chosen = data.captions

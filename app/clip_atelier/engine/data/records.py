@@ -36,6 +36,7 @@ class Item:
         width: In pixels, upright (EXIF applied).
         height: In pixels, upright.
         look: 64-bit difference hash of the letterboxed drawing; near-duplicates differ in few bits.
+        sheet: The photographed or scanned page that it was cut out of, "" if none; see `sheets`.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Item:
     width: int = 0
     height: int = 0
     look: int = 0
+    sheet: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,10 @@ class Collection:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of everything that training depends on; file names and order do not matter."""
         lines = sorted(
-            json.dumps([item.digest, item.captions, item.label, item.pair, item.role, item.split])
+            json.dumps(
+                [item.digest, item.captions, item.label, item.pair, item.role, item.split]
+                + ([item.sheet] if item.sheet else [])
+            )
             for item in self.items
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -26,7 +26,15 @@ from clip_atelier.engine.core import (
     launch,
     shown,
 )
-from clip_atelier.engine.data import caption_tables, captions, eagle, image_gate, other_tables, trainers
+from clip_atelier.engine.data import (
+    caption_tables,
+    captions,
+    eagle,
+    image_gate,
+    other_tables,
+    sheets,
+    trainers,
+)
 from clip_atelier.engine.data.caption_tables import CaptionRow
 from clip_atelier.engine.data.caption_text import CaptionReader
 from clip_atelier.engine.data.duplicates import near_duplicates
@@ -80,6 +88,7 @@ def scan(
     problems = list(found.problems)
     left_out = trainers.without_masks(found.images)
     of_eagle = eagle.take(folder, found.images, found.side_files, problems)
+    of_sheets = sheets.take(folder, found.side_files, problems)
     readings = yield from _readings(folder, found, problems, control, cache, fitting)
     if not readings:
         raise _nothing(folder, found, problems)
@@ -97,7 +106,9 @@ def scan(
     problems += _twins(paths)
     places = find_pairs(paths, entries, data, notes)
     inside = {path: reading.told for path, reading in readings.items()}
-    words = captions.find_words(folder, paths, found.side_files, entries, places, reader, problems, inside)
+    words = captions.find_words(
+        folder, paths, found.side_files, entries, places, reader, problems, inside, of_sheets.folders
+    )
     items = []
     for path in paths:
         reading, place, said = readings[path], places.get(path), words[path]
@@ -113,6 +124,7 @@ def scan(
                 width=reading.width,
                 height=reading.height,
                 look=reading.look,
+                sheet=of_sheets.of(path, reading.digest),
             )
         )
     alike = near_duplicates([readings[path] for path in paths], control) if duplicates else ()

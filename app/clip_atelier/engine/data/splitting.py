@@ -82,7 +82,7 @@ def split(collection: Collection, data: DataSettings, seed: int) -> Split:
 
 
 def _belonging(collection: Collection) -> Groups:
-    """What belongs together whatever its captions say: pairs, near-duplicates, the pages of a document."""
+    """What belongs together whatever its captions say: pairs, near-duplicates, the pages of a document, a page's drawings."""
     items = collection.items
     base = Groups(len(items))
     for members in collection.pairs.values():
@@ -92,10 +92,12 @@ def _belonging(collection: Collection) -> Groups:
     for alike in collection.duplicates:
         for path in alike[1:]:
             base.join(index_of[alike[0]], index_of[path])
-    first_page: dict[str, int] = {}
+    first: dict[tuple[str, str], int] = {}
     for index, item in enumerate(items):
         if document := document_of_page(item.path):
-            base.join(first_page.setdefault(document, index), index)
+            base.join(first.setdefault(("document", document), index), index)
+        if item.sheet:
+            base.join(first.setdefault(("sheet", item.sheet), index), index)
     return base
 
 
@@ -137,6 +139,8 @@ def _divided(
         hint = _("Add images until there are at least {least} that differ.").format(least=FEWEST)
         if any(document_of_page(collection.items[index].path) for index in among):
             hint += " " + _("The pages of one PDF stay together and count as one.")
+        if any(collection.items[index].sheet for index in among):
+            hint += " " + _("The drawings of one photographed page stay together and count as one.")
         raise UserError(
             _("The collection has {count} different drawings, too few to keep some aside.").format(
                 count=len(members)

@@ -46,6 +46,16 @@ class FolderState:
     side_files: frozenset[str]
 
 
+def pages_of(file: Path) -> list[Path]:
+    """A picture's path, those of the pages of a document that has several, or all that are below a folder."""
+    if file.is_dir():
+        return [file / path for path in walk(file, Control()).images]
+    count = documents.page_count(file) if file.suffix.lower() == ".pdf" else 1
+    if count < 2:
+        return [file]
+    return [Path(page_name(str(file), number)) for number in range(1, min(count, documents.MAX_PAGES) + 1)]
+
+
 def walk(root: Path, control: Control) -> Found:
     """Finds what is below `root`. Hidden files and the leftovers of operating systems are ignored.
 

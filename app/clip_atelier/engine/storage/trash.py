@@ -7,13 +7,11 @@ first, and then named: whenever a kill comes, the thing is in its own place or i
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Final
 
 import filelock
@@ -31,22 +29,22 @@ from clip_atelier.engine.core import (
     shown,
     write_document,
 )
+from clip_atelier.engine.storage.moving import DAY, is_left, move, parts_of, remove, size_of
 
 DAYS: Final = 30
 """So long a thing stays."""
 MOST_BYTES: Final = 20 << 30
 """Beyond it the oldest go earlier; the last one stays whatever its size."""
 _ABOUT, _CONTENT = "about.json", "content"
-_DAY: Final = 86_400.0
 
 
 class DeletedThing(Record):
     """What about.json says of a thing in the trash.
 
     Attributes:
-        kind: "run", "model", "table" or "captions".
+        kind: "run", "model", "table", "captions" or "drawings".
         name: What people know it by.
-        place: Where it was, below the home, with forward slashes.
+        place: Where it was, below the home, with forward slashes; of files in another folder, that folder.
         deleted: When, in seconds since 1970.
         size: Bytes of all its files.
     """
@@ -57,6 +55,8 @@ class DeletedThing(Record):
     place: Text
     deleted: float
     size: int = 0
+    files: tuple[Text, ...] = ()
+    """Files that lay in another folder than the home: their names there. "content" is then a folder of them."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class TrashEntry:
     @property
     def until(self) -> float:
         """When it goes for good at the latest, in seconds since 1970."""
-        return self.thing.deleted + DAYS * _DAY
+        return self.thing.deleted + DAYS * DAY
 
 
 class Trash:
@@ -106,7 +106,10 @@ class Trash:
             WorkError: it cannot be moved; it is where it was.
         """
         place = self._place(path)
-        thing = DeletedThing(kind=kind, name=name, place=place, deleted=time.time(), size=_size(path))
+        thing = DeletedThing(kind=kind, name=name, place=place, deleted=time.time(), size=size_of(path))
+        return self._put(thing, path, lambda content: move(path, content))
+
+    def _put(self, thing: DeletedThing, path: Path, take: Callable[[Path], None]) -> TrashEntry:
         with self._held():
             number = max((number for number, _folder in self._numbered()), default=0) + 1
             partial = self.folder / f".{number:06d}.partial"
@@ -114,7 +117,7 @@ class Trash:
             try:
                 partial.mkdir()
                 write_document(partial / _ABOUT, thing)
-                _move(path, partial / _CONTENT)
+                take(partial / _CONTENT)
                 partial.rename(final)
             except OSError as error:
                 with contextlib.suppress(OSError):
@@ -122,6 +125,33 @@ class Trash:
                 raise cannot_write(path, error) from error
             self._expire(keep=number)
         return TrashEntry(number, final, thing)
+
+    def put_files(self, kind: str, name: str, folder: Path, files: Sequence[Path]) -> TrashEntry:
+        """Moves files that this program wrote into a folder of the user's into the trash, as one thing.
+
+        Where a kill comes in between, some are in their own place and some in the trash, from where they can go back.
+
+        Raises:
+            UserError: there is none.
+            WorkError: they cannot be moved.
+        """
+        if not files:
+            raise UserError(
+                _("None of the files of “{name}” is there any more.").format(name=name),
+                _("Nothing was changed."),
+            )
+        size = sum(size_of(file) for file in files)
+        names = tuple(file.name for file in files)
+        thing = DeletedThing(
+            kind=kind, name=name, place=str(folder.resolve()), deleted=time.time(), size=size, files=names
+        )
+
+        def take(content: Path) -> None:
+            content.mkdir()
+            for file in files:
+                move(file, content / file.name)
+
+        return self._put(thing, folder, take)
 
     def find(self, wanted: str) -> TrashEntry:
         """An entry by its number or by its name; of several of one name the latest.
@@ -145,7 +175,9 @@ class Trash:
             UserError: something else is there by now, or the thing is no longer in the trash.
             WorkError: it cannot be moved; it is in the trash still.
         """
-        target = self.home.joinpath(*_parts(entry.thing.place))
+        if entry.thing.files:
+            return self._restore_files(entry)
+        target = self.home.joinpath(*parts_of(entry.thing.place))
         with self._held():
             self._must_be_there(entry)
             if target.exists() or target.is_symlink():
@@ -158,11 +190,36 @@ class Trash:
                 )
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _move(entry.folder / _CONTENT, target)
-                _remove(entry.folder)
+                move(entry.folder / _CONTENT, target)
+                remove(entry.folder)
             except OSError as error:
                 raise cannot_write(target, error) from error
         return target
+
+    def _restore_files(self, entry: TrashEntry) -> Path:
+        """Puts files back into their folder; all of them, or none where one of their names is taken."""
+        folder = Path(entry.thing.place)
+        with self._held():
+            self._must_be_there(entry)
+            # Only names that a folder lists, never a path that about.json tells: somebody else may have written it.
+            back = sorted((entry.folder / _CONTENT).iterdir())
+            taken = next((file.name for file in back if (folder / file.name).exists()), "")
+            if taken:
+                raise UserError(
+                    _("There is a “{name}” again, so the deleted one cannot go back to its place.").format(
+                        name=taken
+                    ),
+                    _("Delete or rename the other first: {path}").format(path=shown(folder / taken)),
+                    "name",
+                )
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                for file in back:
+                    move(file, folder / file.name)
+                remove(entry.folder)
+            except OSError as error:
+                raise cannot_write(folder, error) from error
+        return folder
 
     def empty(self, entries: Sequence[TrashEntry] | None = None) -> int:
         """Deletes entries, or all of them, for good; how many.
@@ -175,7 +232,7 @@ class Trash:
             for entry in gone:
                 self._must_be_there(entry)
                 try:
-                    _remove(entry.folder)
+                    remove(entry.folder)
                 except OSError as error:
                     raise cannot_write(entry.folder, error, _("Close what uses it and try again.")) from error
         return len(gone)
@@ -188,7 +245,7 @@ class Trash:
         """
         for kept in ("runs", "models"):
             for path in (self.home / kept).glob(".*"):
-                if path.suffix == ".gone" or (path.suffix == ".partial" and _is_left(path)):
+                if path.suffix == ".gone" or (path.suffix == ".partial" and is_left(path)):
                     shutil.rmtree(path, ignore_errors=True)
         if self.folder.is_dir():
             with self._held():
@@ -242,10 +299,10 @@ class Trash:
         total = 0
         for place, entry in enumerate(self.entries()):
             total += entry.thing.size
-            old = time.time() - entry.thing.deleted > DAYS * _DAY
+            old = time.time() - entry.thing.deleted > DAYS * DAY
             if entry.number != keep and (old or (place and total > MOST_BYTES)):
                 with contextlib.suppress(OSError):
-                    _remove(entry.folder)
+                    remove(entry.folder)
 
     def _place(self, path: Path) -> str:
         # The parent alone is resolved: a link is moved, not what it leads to.
@@ -259,61 +316,3 @@ class Trash:
                 _("Delete it yourself if that is what you want."),
             )
         return inside.relative_to(home).as_posix()
-
-
-def _parts(place: str) -> tuple[str, ...]:
-    """The steps of a place below the home.
-
-    Raises:
-        UserError: it leads out of it; about.json was written by somebody else.
-    """
-    path, other = PurePosixPath(place), PureWindowsPath(place)
-    if not path.parts or path.is_absolute() or other.anchor or ".." in (*path.parts, *other.parts):
-        raise UserError(_("“{path}” is no place inside the home folder.").format(path=place))
-    return path.parts
-
-
-def _move(source: Path, target: Path) -> None:
-    """A rename; where the two lie on different drives, a copy that is whole before the original goes."""
-    try:
-        os.rename(source, target)
-        return
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-    partial = target.with_name(f".{target.name}.copying")
-    shutil.rmtree(partial, ignore_errors=True)
-    if source.is_dir() and not source.is_symlink():
-        shutil.copytree(source, partial, symlinks=True)
-    else:
-        shutil.copy2(source, partial, follow_symlinks=False)
-    os.rename(partial, target)
-    _remove(source)
-
-
-def _remove(path: Path) -> None:
-    """Takes a folder or file away: out of sight by one rename, then for good; a kill in between leaves nothing half seen."""
-    gone = path.with_name(f".{path.name}.gone")
-    os.rename(path, gone)
-    if gone.is_dir() and not gone.is_symlink():
-        shutil.rmtree(gone, ignore_errors=True)
-    else:
-        gone.unlink()
-
-
-def _is_left(path: Path) -> bool:
-    """Whether nobody has worked on it for a day: what is being added now must not be swept away."""
-    with contextlib.suppress(OSError):
-        return time.time() - path.stat().st_mtime > _DAY
-    return False
-
-
-def _size(path: Path) -> int:
-    if path.is_symlink() or not path.is_dir():
-        return path.lstat().st_size if path.exists() or path.is_symlink() else 0
-    total = 0
-    for folder, _folders, files in os.walk(path):
-        for name in files:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(folder, name)).st_size
-    return total

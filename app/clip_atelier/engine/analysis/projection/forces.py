@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-import scipy.fft  # type: ignore[import-untyped]
+import scipy.fft
 from numpy.typing import NDArray
 from openTSNE import _tsne
 

@@ -17,8 +17,10 @@ from PySide6.QtWidgets import (
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
+from clip_atelier.gui.actions import Bound
 from clip_atelier.gui.pages.collection.caption_tab import CaptionTab
 from clip_atelier.gui.pages.collection.folder_watch import FolderWatch
+from clip_atelier.gui.pages.collection.intake import ask_for_pages
 from clip_atelier.gui.pages.collection.states import Failed, Reading, Welcome
 from clip_atelier.gui.pages.collection.teaching import FEWEST, TeachDialog
 from clip_atelier.gui.parts.language_warning import LanguageWarning
@@ -67,6 +69,8 @@ class CollectionPage(QWidget):
         layout = column(self.stack)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.XL)
         self.setLayout(layout)
+        Bound("collection.pages", self, self.ask_for_pages)
+        self.welcome.pages.clicked.connect(self.ask_for_pages)
         app_model.collection_changed.connect(self.refresh)
         self.refresh()
 
@@ -306,6 +310,10 @@ class CollectionPage(QWidget):
         """Opens the dialog that teaches a word for the selected drawings."""
         TeachDialog(self.app_model, self.chosen_pictures, self).open()
 
+    def ask_for_pages(self) -> None:
+        """Lets the user choose photographed pages, and opens the dialog that makes drawings of them."""
+        ask_for_pages(self.app_model, self)
+
     def _read_again(self) -> None:
         self.app_model.store.clear()
         self.app_model.rescan()
@@ -314,6 +322,7 @@ class CollectionPage(QWidget):
         self.menu.clear()
         self.menu.addAction(_("Open a folder…"), lambda: self.app_model.ask_for_folder(self))
         self.menu.addAction(_("Try the sample collection"), self.app_model.open_sample)
+        self.menu.addAction(_("Photographed pages…"), self.ask_for_pages)
         recent = [f for f in self.app_model.state.get("recent") if f != self.app_model.state.folder]
         if recent:
             self.menu.addSeparator()

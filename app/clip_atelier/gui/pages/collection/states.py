@@ -29,6 +29,7 @@ class Welcome(QWidget):
         self.open, self.sample = self.buttons.open, self.buttons.sample
         self.around = Button(N_("Show me around"), "quiet", "chevron-right")
         self.around.clicked.connect(app_model.guide_wanted)
+        self.pages = Button(N_("Photographed pages…"), "quiet", "image")
         title = Label(N_("Drop a folder of drawings here"), "display")
         text = Label(
             N_(
@@ -48,7 +49,7 @@ class Welcome(QWidget):
             column(
                 None,
                 row(None, Picture("images", 56, "strong_line"), None), theme.M, title, row(None, text, None), theme.L,
-                row(None, self.buttons, None), row(None, self.around, None), theme.XL, row(None, self.recent_box, None),
+                row(None, self.buttons, None), row(None, self.pages, self.around, None), theme.XL, row(None, self.recent_box, None),
                 None, gap=theme.S,
             )
         )  # fmt: skip

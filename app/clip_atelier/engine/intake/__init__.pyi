@@ -1,0 +1,14 @@
+from .corners import WHOLE as WHOLE
+from .corners import Corners as Corners
+from .drawings import GAP as GAP
+from .drawings import Box as Box
+from .pages import Page as Page
+from .pages import SeenPage as SeenPage
+from .pages import find_pages as find_pages
+from .pages import look_again as look_again
+from .pages import look_at as look_at
+from .pages import margin_of as margin_of
+from .taking import IntakeSummary as IntakeSummary
+from .taking import put_back as put_back
+from .taking import take_in as take_in
+from .taking import take_pages as take_pages

@@ -1,0 +1,133 @@
+"""Paper becomes even white: its tone, shadows, vignetting and printed lines go, ink and colour stay."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+LOOKED_AT: Final = 420
+"""Longer side of the picture in which the paper's tone is found; it changes slowly."""
+_WHITE: Final = 0.93
+"""So much of the paper's own brightness is white already: its grain and the camera's noise go."""
+_STEP: Final = 2048
+"""Rows that are worked on at a time: memory stays bounded."""
+
+
+def even_white(flat: Image.Image) -> Image.Image:
+    """A straightened page on even white paper.
+
+    The paper's tone at a place is that of the lightest way from there to the page's edge: a drawing is a hollow that the
+    paper surrounds, however large and dark it is, while a shadow comes in from outside.
+    """
+    small = flat.copy()
+    small.thumbnail((LOOKED_AT, LOOKED_AT), Image.Resampling.BOX)
+    tone = Image.merge("RGB", [Image.fromarray(_tone(np.asarray(band))) for band in small.split()])
+    result = Image.new("RGB", flat.size)
+    for top in range(0, flat.height, _STEP):
+        box = (0, top, flat.width, min(top + _STEP, flat.height))
+        part = np.asarray(flat.crop(box), np.float32)
+        scale = (small.width / flat.width, small.height / flat.height)
+        seen = (0.0, top * scale[1], float(small.width), min(box[3] * scale[1], small.height))
+        under = tone.resize((flat.width, box[3] - top), Image.Resampling.BILINEAR, box=seen)
+        evened = part / np.maximum(np.asarray(under, np.float32), 1.0) / _WHITE
+        result.paste(Image.fromarray((np.clip(evened, 0, 1) * 255 + 0.5).astype(np.uint8)), box[:2])
+    return without_lines(result)
+
+
+def _tone(band: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The paper's brightness everywhere in one colour channel."""
+    from scipy import ndimage
+    from skimage.morphology import reconstruction
+
+    reach = max(max(band.shape) // 70, 2)
+    calm = ndimage.median_filter(band, 3)
+    # Ink that runs off the page would be a way out of the hollow: thin strokes are closed over before.
+    closed = ndimage.grey_closing(calm, size=(2 * reach + 1, 2 * reach + 1), mode="nearest")
+    seed = np.full_like(closed, closed.max())
+    seed[0], seed[-1], seed[:, 0], seed[:, -1] = closed[0], closed[-1], closed[:, 0], closed[:, -1]
+    filled = reconstruction(seed, closed, method="erosion")
+    smooth: npt.NDArray[np.uint8] = np.clip(ndimage.gaussian_filter(filled, reach / 2), 1, 255).astype(
+        np.uint8
+    )
+    return smooth
+
+
+_FAINT: Final = 0.55
+"""Most darkness of a printed line; pencils and pens are darker where they cross it."""
+_SEEN: Final = 0.045
+"""Least darkness that is taken for a line."""
+_FEWEST: Final = 5
+"""Lines in one direction that make a ruled page; a drawing has fewer that go over it."""
+_OVER: Final = 0.35
+"""Part of the page's width that a printed line shows on at least."""
+_ALSO: Final = 0.12
+"""The same on a page that is known to be ruled: ink hides much of some lines."""
+
+
+def without_lines(page: Image.Image) -> Image.Image:
+    """A page on even white without the lines that are printed on its paper, lying or standing."""
+    small = page.copy()
+    small.thumbnail((1200, 1200), Image.Resampling.BOX)
+    dark = darkness(small)
+    lines = _lying(dark) | _lying(dark.T).T
+    if not lines.any():
+        return page
+    level = 1.5 * float(np.quantile(dark[lines & (dark > _SEEN)], 0.75))
+    mask = Image.fromarray(lines * np.uint8(255)).resize(page.size, Image.Resampling.BILINEAR)
+    result = page.copy()
+    white = Image.new("RGB", page.size, (255, 255, 255))
+    faint = Image.fromarray((darkness(page) < min(level, _FAINT)) * np.uint8(255))
+    on_line = np.minimum(np.asarray(mask.point(lambda value: 255 if value > 40 else 0)), np.asarray(faint))
+    result.paste(white, (0, 0), Image.fromarray(on_line))
+    return result
+
+
+def darkness(page: Image.Image) -> npt.NDArray[np.float32]:
+    """How far each pixel is from white, 0 to 1, in the channel where it is furthest: coloured ink counts as black does."""
+    found: npt.NDArray[np.float32] = 1 - np.asarray(page).min(2).astype(np.float32) / 255
+    return found
+
+
+def _draw_through(lines: npt.NDArray[np.bool_], y: npt.NDArray[np.intp], x: npt.NDArray[np.intp]) -> None:
+    """Marks the straight line through some pixels from one side of the page to the other."""
+    slope, start = np.polyfit(x, y, 1)
+    across = np.arange(lines.shape[1])
+    at = np.rint(start + slope * across).astype(int)
+    seen = (at >= 0) & (at < lines.shape[0])
+    lines[at[seen], across[seen]] = True
+
+
+def _lying(dark: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """The pixels of printed lines from left to right, which may lean a little."""
+    from scipy import ndimage
+
+    width = dark.shape[1]
+    reach = max(width // 24, 8)
+    # A line is darker than what is above and below it, all along; between ink it is seen again.
+    around = ndimage.minimum_filter1d(dark, 9, axis=0)
+    thin = (dark - around > _SEEN) & (dark < _FAINT)
+    long = ndimage.uniform_filter1d(thin.astype(np.float32), reach, axis=1) > 0.6
+    long |= ndimage.binary_dilation(long, np.ones((3, 1), bool)) & thin
+    joined = ndimage.binary_closing(long, np.ones((3, 2 * reach), bool))
+    labels, _count = ndimage.label(joined, np.ones((3, 3), bool))
+    lines = np.zeros(dark.shape, bool)
+    faint = np.zeros(dark.shape, bool)
+    rows = 0
+    for number, place in enumerate(ndimage.find_objects(labels), start=1):
+        own = labels[place] == number
+        over = float(own.any(0).sum()) / width
+        if own.shape[0] < max(0.035 * width, 8) and over > _ALSO:
+            faint[place] |= own
+            if over > _OVER:
+                lines[place] |= own
+                y, x = np.nonzero(own)
+                _draw_through(lines, y + place[0].start, x + place[1].start)
+                rows += 1
+    if rows < _FEWEST:
+        return np.zeros(dark.shape, bool)
+    lines |= faint
+    result: npt.NDArray[np.bool_] = ndimage.binary_dilation(lines, np.ones((3, 2 * reach + 1), bool))
+    return result
