@@ -203,6 +203,7 @@ def make_many(folder: Path, count: int) -> None:
 def many(model: Path, folder: Path) -> dict[str, Any]:
     """Memory of this process along a first index of a large folder, in MiB by phase and drawings done."""
     import psutil
+    from training_contenders import peak_memory
 
     from clip_atelier.engine import settings
     from clip_atelier.engine.core import Control, Event, Phase, Progress
@@ -211,7 +212,7 @@ def many(model: Path, folder: Path) -> dict[str, Any]:
     from clip_atelier.engine.search.gallery import Gallery
 
     process = psutil.Process()
-    seen: list[tuple[str, int, float]] = []
+    seen: list[tuple[str, int, float, float]] = []
     phase, next_at = "", 0
     with tempfile.TemporaryDirectory() as home:
         hardware = settings.build({"hardware.device": "cpu"}).hardware
@@ -223,7 +224,7 @@ def many(model: Path, folder: Path) -> dict[str, Any]:
                 phase, next_at = event.name, 0
             done = event.done if isinstance(event, Progress) else 0
             if done >= next_at or isinstance(event, Phase):
-                seen.append((phase, done, process.memory_info().rss / (1 << 20)))
+                seen.append((phase, done, process.memory_info().rss / (1 << 20), peak_memory() / (1 << 20)))
                 total = event.total if isinstance(event, Progress) else 0
                 next_at = done + max(1, total // 10)
 
@@ -239,18 +240,19 @@ def many(model: Path, folder: Path) -> dict[str, Any]:
             "images": len(gallery.items),
             "vectors": (gallery.base.nbytes) / (1 << 20),
             "end": process.memory_info().rss / (1 << 20),
+            "peak": peak_memory() / (1 << 20),
             "seconds": time.process_time() - began,
         }
 
 
 def _report_many(found: dict[str, Any]) -> int:
     """Prints memory along the way; 1 where it grew more than a drawing's place in the list and its vector explain."""
-    for phase, done, size in found["seen"]:
-        print(f"{phase:<10}{done:>9}{size:>9.0f} MiB")
+    for phase, done, size, peak in found["seen"]:
+        print(f"{phase:<10}{done:>9}{size:>9.0f} MiB, most so far {peak:.0f}")
     print(
-        f"{found['images']} drawings, {found['seconds']:.0f} s of the processor, {found['end']:.0f} MiB at the end"
+        f"{found['images']} drawings, {found['seconds']:.0f} s of the processor, {found['end']:.0f} MiB at the end, most {found['peak']:.0f}"
     )
-    embedding = [size for phase, done, size in found["seen"] if phase == "index" and done]
+    embedding = [size for phase, done, size, _peak in found["seen"] if phase == "index" and done]
     grown = (embedding[-1] - embedding[0]) / found["images"] * 1024
     print(f"vectors {found['vectors']:.0f} MiB; while embedding memory grew by {grown:.2f} KiB a drawing")
     holds = grown <= FLAT

@@ -26,6 +26,7 @@ from clip_atelier.engine.search import (
     ask,
     gallery,
     watch,
+    watching,
 )
 from tiny import draw
 
@@ -64,6 +65,14 @@ class Watcher:
         assert not self.thread.is_alive(), "it ends within five seconds"
         assert self.done is not None
         return self.done
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, a question waits for what is new, as it does where that takes a moment."""
+    for room in (answering, watching):
+        monkeypatch.setattr(room, "SOON", 60)
+    monkeypatch.setattr(watching, "_QUICK", 60)
 
 
 @pytest.fixture
@@ -214,7 +223,8 @@ def test_words_are_answered_while_new_drawings_are_embedded(
     tiny_clip: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(answering, "SOON", 0.05)
+    for room in (answering, watching):
+        monkeypatch.setattr(room, "SOON", 0.05)
     monkeypatch.setattr(answering, "_FIRST", 0.2)
     watcher = watched()
     before = asked(short, tiny_collection, tiny_clip)
@@ -239,7 +249,7 @@ def test_words_are_answered_while_new_drawings_are_embedded(
         go.set()
     watcher.wait_for("25 drawings")
     monkeypatch.setattr(answering, "_FIRST", 60)
-    assert "new.png" in (asked(short, tiny_collection, tiny_clip) or [])
+    assert "new.png" in (asked(short, tiny_collection, tiny_clip) or [])  # it was told of after it was known
     assert asked(short, tiny_collection, tiny_clip, "", images=(picture,))
     watcher.stop()
 
@@ -247,6 +257,8 @@ def test_words_are_answered_while_new_drawings_are_embedded(
 def test_a_question_during_the_first_look_is_told_so_and_then_answered_from_what_is_ready(
     tiny_collection: Path, short: Path, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for room in (answering, watching):
+        monkeypatch.setattr(room, "SOON", 0.05)
     monkeypatch.setattr(answering, "_FIRST", 0.05)
     monkeypatch.setattr(gallery, "BATCH", 8)
     monkeypatch.setattr(gallery, "_TELL_EVERY", 0)
