@@ -226,7 +226,11 @@ class TextTower:
 
 
 def _text_tensors(model: ClosedModel) -> dict[str, Tensor]:
-    """The text tower's tensors by name, in fp32; the embeddings of tokens, of which few are read, as they are stored."""
+    """The text tower's tensors by name, in fp32; the embeddings of tokens, of which few are read, as they are stored.
+
+    The others are copied out of the file: where they lie in memory decides how their products are summed, and the library
+    has copies too.
+    """
     found: dict[str, Tensor] = {}
     for file in weights.weight_files(model.folder):
         with safetensors.safe_open(file, "pt") as opened:
@@ -234,5 +238,5 @@ def _text_tensors(model: ClosedModel) -> dict[str, Tensor]:
                 if name.startswith(("text_model.", "text_projection.")):
                     tensor = opened.get_tensor(name)
                     whole = ".embeddings." in name
-                    found[name] = (tensor if whole else tensor.float()).to(model.device.place)
+                    found[name] = (tensor if whole else tensor.to(torch.float32, copy=True)).to(model.device.place)
     return found
