@@ -238,5 +238,7 @@ def _text_tensors(model: ClosedModel) -> dict[str, Tensor]:
                 if name.startswith(("text_model.", "text_projection.")):
                     tensor = opened.get_tensor(name)
                     whole = ".embeddings." in name
-                    found[name] = (tensor if whole else tensor.to(torch.float32, copy=True)).to(model.device.place)
+                    found[name] = (tensor if whole else tensor.to(torch.float32, copy=True)).to(
+                        model.device.place
+                    )
     return found
