@@ -281,7 +281,7 @@ def test_another_drive_is_copied_whole_before_the_original_goes(
             raise OSError(errno.EXDEV, "other drive")
         rename(source, target)
 
-    monkeypatch.setattr(trash_module.os, "rename", across)
+    monkeypatch.setattr(os, "rename", across)
     entry = Runs(home).delete(run.id)
     assert not run.path.exists()
     assert content(entry.folder / "content") == before
