@@ -115,7 +115,9 @@ def network(
             ).format(count=len(left), tensor=left[0]),
             _("Weights and config.json must come from the same model: copy both again."),
         )
-    net.name_or_path = net.config.name_or_path = str(folder)  # as if it had read the files itself: PEFT notes it
+    net.name_or_path = net.config.name_or_path = str(
+        folder
+    )  # as if it had read the files itself: PEFT notes it
     _without_dropout(net)
     _align(net)
     _give_back()
