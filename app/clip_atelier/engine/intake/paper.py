@@ -63,6 +63,10 @@ _FEWEST: Final = 5
 """Lines in one direction that make a ruled page; a drawing has fewer that go over it."""
 _OVER: Final = 0.35
 """Part of the page's width that a printed line shows on at least."""
+_GAP: Final = 100
+"""A printed line is at most this part of the page high: so far strokes are followed through it."""
+_WAYS: Final = 8
+"""Directions in which they are."""
 _ALSO: Final = 0.12
 """The same on a page that is known to be ruled: ink hides much of some lines."""
 
@@ -75,14 +79,31 @@ def without_lines(page: Image.Image) -> Image.Image:
     lines = _lying(dark) | _lying(dark.T).T
     if not lines.any():
         return page
-    level = 1.5 * float(np.quantile(dark[lines & (dark > _SEEN)], 0.75))
-    mask = Image.fromarray(lines * np.uint8(255)).resize(page.size, Image.Resampling.BILINEAR)
+    printed = float(np.quantile(dark[lines & (dark > _SEEN)], 0.75))
+    level = 1.5 * printed
+    gone = lines & ~_crossing((dark > printed) & ~lines, max(small.size) // _GAP)
+    mask = Image.fromarray(gone * np.uint8(255)).resize(page.size, Image.Resampling.BILINEAR)
     result = page.copy()
     white = Image.new("RGB", page.size, (255, 255, 255))
     faint = Image.fromarray((darkness(page) < min(level, _FAINT)) * np.uint8(255))
     on_line = np.minimum(np.asarray(mask.point(lambda value: 255 if value > 40 else 0)), np.asarray(faint))
     result.paste(white, (0, 0), Image.fromarray(on_line))
     return result
+
+
+def _crossing(ink: npt.NDArray[np.bool_], gap: int) -> npt.NDArray[np.bool_]:
+    """Where strokes that are seen on both sides of a gap of so many pixels go on through it, whichever way they run."""
+    from scipy import ndimage
+
+    found = np.zeros(ink.shape, bool)
+    for angle in np.arange(_WAYS) * np.pi / _WAYS:
+        across = np.linspace(-gap / 2, gap / 2, 2 * gap)
+        way = np.zeros((gap + 1, gap + 1), bool)
+        place = np.rint(gap / 2 + np.outer((np.sin(angle), np.cos(angle)), across)).astype(int)
+        way[place[0], place[1]] = True
+        found |= ndimage.binary_closing(ink, way)
+    thicker: npt.NDArray[np.bool_] = ndimage.binary_dilation(found, np.ones((3, 3), bool))
+    return thicker
 
 
 def darkness(page: Image.Image) -> npt.NDArray[np.float32]:
