@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from clip_atelier.cli.arguments import add_lens, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import table
-from clip_atelier.engine.core import N_, UserError, _, launch, paths
+from clip_atelier.engine.core import N_, UserError, _, launch, must_be_free, paths
 
 if TYPE_CHECKING:
     from clip_atelier.engine.search import IndexSummary, PackedSummary, ShardSummary
@@ -82,7 +82,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         return _of_packed(session.drive(embed_packed(args.folder, args.to, looked, models, control, part)))
     if args.to is not None:
         vector_files.must_be_possible(args.to)
-        vector_files.must_be_free(args.to)
+        must_be_free(args.to, empty_folder=True)
     if part is not None:
         outcome = _of_shard(
             session.drive(index_shard(args.folder, looked, models, control, part, args.shards))

@@ -49,6 +49,7 @@ from .events import plain as plain
 from .events import to_json as to_json
 from .events import to_line as to_line
 from .files import cannot_write as cannot_write
+from .files import must_be_free as must_be_free
 from .files import replacing as replacing
 from .files import write_whole as write_whole
 from .i18n import LANGUAGES as LANGUAGES

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from clip_atelier.engine.core.errors import NotWritten
+from clip_atelier.engine.core.errors import NotWritten, UserError
 from clip_atelier.engine.core.i18n import _
 from clip_atelier.engine.core.paths import share
 
@@ -20,6 +20,24 @@ def cannot_write(path: Path, error: OSError, hint: str = "") -> NotWritten:
         hint or _("Free some disk space, or choose another home folder with --home or CLIP_ATELIER_HOME."),
         str(path),
     )
+
+
+def must_be_free(path: Path, *, empty_folder: bool = False) -> None:
+    """What people asked to be written overwrites nothing.
+
+    Args:
+        path: Where it is to be.
+        empty_folder: Whether a folder with nothing in it may be there.
+
+    Raises:
+        UserError: something is there already, a link that leads nowhere too.
+    """
+    if empty_folder and path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists() or path.is_symlink():
+        raise UserError(
+            _("“{path}” exists already.").format(path=path), _("Choose another name; nothing is overwritten.")
+        )
 
 
 @contextlib.contextmanager

@@ -11,7 +11,17 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from clip_atelier.engine.core import Control, Phase, UserError, Work, WorkError, _, paths, write_whole
+from clip_atelier.engine.core import (
+    Control,
+    Phase,
+    UserError,
+    Work,
+    WorkError,
+    _,
+    must_be_free,
+    paths,
+    write_whole,
+)
 from clip_atelier.engine.models import Models, family_class, weights, write_lineage, write_open_clip
 from clip_atelier.engine.reports import model_card, sentence_folder
 from clip_atelier.engine.reports.ancestry import trainings
@@ -73,7 +83,7 @@ def export(
             _("Training “{run}” has no adapter yet.").format(run=run.id),
             _("Let it train until its first checkpoint: clip-atelier resume {run}").format(run=run.id),
         )
-    _must_be_free(out)
+    must_be_free(out, empty_folder=True)
     if to == "tensorboard":
         from clip_atelier.engine.reports import tensorboard_log
 
@@ -167,15 +177,6 @@ def _copy_parts(run: Path, out: Path) -> str:
             shutil.copyfile(run / name, out / name)
     parts = FittedParts.read(run)
     return parts_text(parts) if parts is not None else ""
-
-
-def _must_be_free(out: Path) -> None:
-    if out.is_dir() and not any(out.iterdir()):
-        return
-    if out.exists() or out.is_symlink():
-        raise UserError(
-            _("“{path}” exists already.").format(path=out), _("Choose another name; nothing is overwritten.")
-        )
 
 
 def merged_model(base: Path, adapter: Path) -> Any:

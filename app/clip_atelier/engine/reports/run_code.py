@@ -18,9 +18,9 @@ from clip_atelier.engine.core import (
     Notice,
     Phase,
     Started,
-    UserError,
     Work,
     _,
+    must_be_free,
     paths,
     write_whole,
 )
@@ -91,11 +91,7 @@ def write(run: RunFolder, base: Path, out: Path, models: Models, control: Contro
     stem = out.stem if out.suffix == ".py" else out.name
     table, beside = out.with_name(f"{stem}.json"), out.with_name(f"{stem}-drawings")
     for path in (table, beside):
-        if path.exists() or path.is_symlink():
-            raise UserError(
-                _("“{path}” exists already.").format(path=path),
-                _("Choose another name; nothing is overwritten."),
-            )
+        must_be_free(path)
     collection, split = yield from open_collection(run.folder, settings.data, models.home, control)
     told = _Told.of(run)
     chosen = range(len(collection.items)) if told.by_folds else split.train

@@ -12,7 +12,7 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 
-from clip_atelier.engine.core import UserError, _, write_whole
+from clip_atelier.engine.core import must_be_free, write_whole
 from clip_atelier.engine.models import families, family_class, statistics
 from clip_atelier.engine.parts import ARRAYS, DESCRIPTION, PARTICLES, TAUGHT, FittedParts
 from clip_atelier.engine.reports import run_code_answer_texts as texts
@@ -39,11 +39,7 @@ def places(run: RunFolder, out: Path) -> tuple[Path, Path] | None:
     stem = out.stem if out.suffix == ".py" else out.name
     found = out.with_name(f"{stem}_search.py"), out.with_name(f"{stem}-kept")
     for path in found:
-        if path.exists() or path.is_symlink():
-            raise UserError(
-                _("“{path}” exists already.").format(path=path),
-                _("Choose another name; nothing is overwritten."),
-            )
+        must_be_free(path)
     return found
 
 

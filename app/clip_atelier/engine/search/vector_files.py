@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_atelier.engine.core import Control, Phase, UserError, Work, WorkError, _, cannot_write, shown
+from clip_atelier.engine.core import Control, Phase, Work, WorkError, _, cannot_write, must_be_free, shown
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.search.gallery import Gallery, open_gallery
 from clip_atelier.engine.search.loaded_model import load_model
@@ -43,14 +43,6 @@ def must_be_possible(out: Path) -> None:
         )
 
 
-def must_be_free(out: Path) -> None:
-    """Raises a UserError if something is there already."""
-    if (out.exists() or out.is_symlink()) and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(
-            _("“{path}” exists already.").format(path=out), _("Choose another name; nothing is overwritten.")
-        )
-
-
 def write_index(folder: Path, model_ref: ModelRef, models: Models, control: Control, out: Path) -> Work[None]:
     """Writes the index of a folder, embedding what it does not know yet; arguments as for `gallery.index`.
 
@@ -59,7 +51,7 @@ def write_index(folder: Path, model_ref: ModelRef, models: Models, control: Cont
         WorkError: it cannot be written, or not as Parquet.
     """
     must_be_possible(out)
-    must_be_free(out)
+    must_be_free(out, empty_folder=True)
     loaded = load_model(model_ref, models)
     try:
         gallery = yield from open_gallery(folder, loaded, models.home, control)
