@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clip_atelier.engine.analysis import FolderMap
 from clip_atelier.engine.core import Record
-from clip_atelier.engine.data import ImportSummary, ScanSummary, SheetRecord
+from clip_atelier.engine.data import FurtherFolders, ImportSummary, ScanSummary, SheetRecord
 from clip_atelier.engine.evaluation import GainedForgotten, ModelComparison, WordChanges
 from clip_atelier.engine.experiments import GridTable, Protocol, ProtocolRepeat, SweepResult, TrainingQueue
 from clip_atelier.engine.intake import IntakeSummary
@@ -60,6 +60,7 @@ DOCUMENTS: Mapping[str, type[Record]] = {
     "import": ImportSummary,
     "intake": IntakeSummary,
     "page": SheetRecord,
+    "collection-folders": FurtherFolders,
     "index": IndexSummary,
     "index-shard": ShardSummary,
     "index-packed": PackedSummary,

@@ -80,6 +80,10 @@ class Collection:
         """The collection in numbers; `summary.as_json()` is the document of `clip-atelier scan --json`."""
         return self._read.summary()
 
+    def file(self, item: Item) -> Path:
+        """Where a drawing's file is; that of a further folder (`clip-atelier folders`) is not below `folder`."""
+        return self._read.absolute(item)
+
     def __len__(self) -> int:
         return len(self._read.items)
 

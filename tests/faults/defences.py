@@ -205,7 +205,7 @@ DEFENCES: Final[dict[int, Defence]] = {
     44: _one(RECORDS, "return result if self._newest_step() <= result.steps else None", "return result",
              "a result speaks for whatever came after it",
              "test_results_of_an_earlier_state_do_not_speak_for_a_run_that_went_on"),
-    45: _one("engine/data/caption_saving.py", "            content = encoding.encode(text)\n", "            content = NEW.encode(text)\n",
+    45: _one("engine/data/caption_saving.py", "return cls(file, encoding.encode(text), False, backups)", "return cls(file, NEW.encode(text), False, backups)",
              "a table is written back as UTF-8 with a mark", "test_a_saved_table_differs_in_its_edited_cell_only"),
     46: _one(RECORDS, "        if newest < now:\n", "        if True:\n", "the clock alone orders the runs",
              "test_with_the_clock_set_back_the_latest_run_is_the_one_made_last"),

@@ -38,6 +38,7 @@ class AppModel(QObject):
     collection_changed = Signal()
     trouble = Signal(object)  # an exception to be told
     news = Signal(str, str)  # something done, and what to do next; in the user's language
+    undoable = Signal(str, str, object)  # the same, and a call that takes back what was done
     page_wanted = Signal(str)
     runs_changed = Signal()
     asked_to_train = Signal()

@@ -18,14 +18,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QWidget
 
-from clip_atelier.engine.core import (
-    LANGUAGES,
-    N_,
-    UserError,
-    _,
-    i18n,
-    paths,
-)
+from clip_atelier.engine.core import LANGUAGES, N_, UserError, _, i18n, paths
 from clip_atelier.engine.models import MODEL
 from clip_atelier.engine.runs import RUN
 from clip_atelier.gui import glossary, theme, window_actions
@@ -33,6 +26,7 @@ from clip_atelier.gui.drops import dropped_paths
 from clip_atelier.gui.guide import Guide
 from clip_atelier.gui.more_menu import MoreMenu
 from clip_atelier.gui.pages import PAGES
+from clip_atelier.gui.parts.collection_folders import taken_as_further
 from clip_atelier.gui.parts.drawing_question import what_about
 from clip_atelier.gui.parts.status import Status
 from clip_atelier.gui.undo import Undo
@@ -162,6 +156,7 @@ class MainWindow(QWidget):
         )
         app_model.trouble.connect(self.tell)
         app_model.news.connect(self.news.tell)
+        app_model.undoable.connect(self.news.tell)
         self.undo = Undo(app_model, self.news)
         self.guide = Guide(self)
         app_model.page_wanted.connect(self.show_page)
@@ -301,7 +296,7 @@ class MainWindow(QWidget):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if dropped_paths(event):
             event.acceptProposedAction()
-            one = dropped_paths(event)[0].is_file()
+            one = dropped_paths(event)[0].is_file() or bool(self.app_model.state.folder)
             self.veil.cover(N_("Let go to choose") if one else N_("Let go to open this folder"))
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
@@ -313,7 +308,8 @@ class MainWindow(QWidget):
         found = dropped_paths(event)
         if found:
             event.acceptProposedAction()
-            self.open_path(found[0])
+            if not taken_as_further(self.app_model, found, self):
+                self.open_path(found[0])
 
     def open_path(self, path: Path) -> None:
         """Opens what was dropped or given: a packed model or run is added; a folder, or that of a file, is read."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from clip_atelier.engine.core import _, paths
+from clip_atelier.engine.data import places_of
 from clip_atelier.gui import jobs
 from clip_atelier.gui.workers import Job
 
@@ -73,7 +74,7 @@ class Undo(QObject):
         if not root:
             self._app_model.open_folder(folder)
         else:
-            self._read(folder.is_relative_to(root))
+            self._read(places_of(Path(root)).inside(folder))
 
     def take_back(self, summary: IntakeSummary) -> None:
         """Puts drawings that were cut out into the trash."""

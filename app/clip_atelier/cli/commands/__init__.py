@@ -11,6 +11,7 @@ from clip_atelier.cli.commands import (
     estimate,
     evaluate,
     export,
+    folders,
     grid,
     importing,
     index,
@@ -36,6 +37,7 @@ from clip_atelier.cli.commands import (
 
 COMMANDS: tuple[Command, ...] = (
     scan.COMMAND,
+    folders.COMMAND,
     captions.COMMAND,
     importing.COMMAND,
     intake.COMMAND,

@@ -60,7 +60,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine.data import CaptionBackups
+    from clip_atelier.engine.data import CaptionBackups, backups_of, saved_with
 
     if not args.folder.is_dir():
         raise UserError(
@@ -73,22 +73,33 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     if args.what == "suggest":
         return _suggest(args, session)
     backups = CaptionBackups(session.home, args.folder)
+    kept = backups_of(session.home, args.folder)
     if args.what == "backups":
-        kept = backups.list()
         rows = [
-            (b.date, b.name, _("there was no table") if b.absent else f"{b.path.stat().st_size:,}")
+            (
+                b.date,
+                b.name if b.folder == args.folder else paths.shown(b.folder / b.name),
+                _("there was no table") if b.absent else f"{b.path.stat().st_size:,}",
+            )
             for b in kept
         ]
         text = table((_("date"), _("table"), _("bytes")), rows, right=(2,))
-        listed = [{"date": b.date, "file": b.name, "path": str(b.path), "absent": b.absent} for b in kept]
+        listed = [
+            {"date": b.date, "file": b.name, "folder": str(b.folder), "path": str(b.path), "absent": b.absent}
+            for b in kept
+        ]
         return Outcome(listed, text if kept else _("Nothing was overwritten so far."))
-    backup = backups.find(args.date)
-    file = backups.restore(backup)
-    document = {"files": [str(file)], "restored": backup.date, "captions": backup.rows(), "problems": []}
+    backup = backups.fitting(kept, args.date)
+    together = saved_with(backup, kept)  # tables of further folders that were saved with it
+    rows_back = sum(one.rows() for one in together)
+    files = [CaptionBackups(session.home, one.folder).restore(one) for one in together]
+    document = {
+        "files": [str(file) for file in files], "restored": backup.date, "captions": rows_back, "problems": [],
+    }  # fmt: skip
     return Outcome(
         document,
         _("{file} is as it was before {date}. What was there is kept too.").format(
-            file=paths.shown(file), date=backup.date
+            file=", ".join(map(paths.shown, files)), date=backup.date
         ),
     )
 

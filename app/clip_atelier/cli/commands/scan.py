@@ -34,6 +34,11 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         (_("groups of duplicates"), len(summary.duplicates)),
     ]
     parts = [table((_("collection"), ""), counts)]
+    if summary.folders:
+        folders = [
+            (one.name, one.images if one.there else _("not there"), one.folder) for one in summary.folders
+        ]
+        parts.append(table((_("further folder"), _("images"), _("folder")), folders, right=(1,)))
     if summary.problems:
         rows = [(problem.path, problem.reason) for problem in summary.problems]
         parts.append(table((_("left out"), _("reason")), rows))

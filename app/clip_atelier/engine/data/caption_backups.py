@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,6 +36,7 @@ from clip_atelier.engine.core import (
 )
 from clip_atelier.engine.data import caption_tables, image_gate
 from clip_atelier.engine.data.caption_text import CaptionReader
+from clip_atelier.engine.data.further_folders import places_of
 from clip_atelier.engine.data.names import Lookup
 from clip_atelier.engine.data.records import Collection, Problem
 from clip_atelier.engine.data.text_encoding import UnreadableText
@@ -68,6 +69,7 @@ class Backup:
         absent: Whether there was no such table.
         day: When it was kept, YYYYMMDD, local time.
         clock: HHMMSS.
+        folder: Where its table lies.
     """
 
     number: int
@@ -76,6 +78,7 @@ class Backup:
     absent: bool
     day: str
     clock: str
+    folder: Path
 
     @property
     def date(self) -> str:
@@ -135,7 +138,7 @@ class CaptionBackups:
                 match = _NAME.fullmatch(path.name)
                 if match:
                     number, day, clock, _hash, name, absent = match.groups()
-                    found.append(Backup(int(number), name, path, bool(absent), day, clock))
+                    found.append(Backup(int(number), name, path, bool(absent), day, clock, self.root))
         return sorted(found, key=lambda backup: backup.number, reverse=True)
 
     def find(self, when: str = "") -> Backup:
@@ -144,7 +147,10 @@ class CaptionBackups:
         Raises:
             UserError: there is none.
         """
-        kept = self.list()
+        return self.fitting(self.list(), when)
+
+    def fitting(self, kept: Sequence[Backup], when: str) -> Backup:
+        """As `find`, among some that are sorted from the newest on."""
         wanted = re.sub(r"\D", "", when)
         fitting = [b for b in kept if (b.day + b.clock).startswith(wanted)] if wanted or not when else []
         if fitting:
@@ -159,8 +165,13 @@ class CaptionBackups:
             _("Those at hand: {dates}.").format(dates=", ".join(backup.date for backup in kept)),
         )
 
-    def keep(self, file: Path) -> Backup:
+    def keep(self, file: Path, when: str = "", *, anew: bool = False) -> Backup:
         """Keeps a table as it is now, before it is overwritten; call it while the folder is held.
+
+        Args:
+            file: The table.
+            when: The time that it is kept under; several tables that are saved at once have one, and are restored at once.
+            anew: Keep it once more even where the newest backup is the same.
 
         Raises:
             WorkError: the home cannot be written; the table must then not be overwritten.
@@ -176,10 +187,10 @@ class CaptionBackups:
                 hint(),
             ) from error
         newest = kept[0] if kept else None
-        if newest and newest.name == file.name and _same(newest, content):
+        if newest and not anew and newest.name == file.name and _same(newest, content):
             return newest
         number = newest.number + 1 if newest else 1
-        told = f"{number:06d}-{_stamp()}-{_hash(content or b'')}-{file.name}"
+        told = f"{number:06d}-{when or _stamp()}-{_hash(content or b'')}-{file.name}"
         path = self.folder / (told if content is not None else told + _ABSENT)
         about = self.folder / "folder.json"
         if not about.exists():
@@ -201,6 +212,11 @@ class CaptionBackups:
             WorkError: the backup cannot be read, or the table cannot be written; the old one is there then.
         """
         target = self.root / backup.name
+        if not self.root.is_dir():
+            raise WorkError(
+                _("There is no folder “{folder}”.").format(folder=shown(self.root)),
+                _("Connect its drive, or say where the folder is now; nothing was changed."),
+            )
         with self.hold():
             try:
                 content = backup.path.read_bytes()
@@ -213,24 +229,58 @@ class CaptionBackups:
                     _("Choose another one; nothing was changed."),
                 )
             self.keep(target)
-            if not backup.absent:
-                write_table(target, content)
-            else:
-                try:
-                    target.unlink(missing_ok=True)
-                except OSError as error:
-                    raise cannot_write(target, error, hint()) from error
+            self.put_back(backup, content)
         return target
+
+    def put_back(self, backup: Backup, content: bytes | None = None) -> None:
+        """Has a table as a backup has it, and keeps nothing; call it while the folder is held.
+
+        Raises:
+            WorkError: the table cannot be written.
+        """
+        target = self.root / backup.name
+        try:
+            if not backup.absent:
+                write_table(target, backup.path.read_bytes() if content is None else content)
+            else:
+                target.unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(target, error, hint()) from error
 
     def captions(self, backup: Backup, collection: Collection) -> dict[str, tuple[str, ...]]:
         """What a backup says about the drawings of a collection; those that it does not name are left out."""
         if backup.absent:
             return {}
         problems: list[Problem] = []
+        own = further_of(backup, collection)
         paths = Lookup(item.path for item in collection.items)
         reader = CaptionReader(DataSettings())
-        entries = caption_tables.read_table(backup.path, backup.name, paths, problems, reader)
+        name = f"{own}/{backup.name}" if own else backup.name
+        entries = caption_tables.read_table(backup.path, name, paths, problems, reader)
+        if own:
+            entries = {path: entry for path, entry in entries.items() if path.startswith(f"{own}/")}
         return {path: tuple(entry.captions) for path, entry in entries.items() if entry.captions}
+
+
+def further_of(backup: Backup, collection: Collection) -> str:
+    """The further folder of a collection that a backup's table lies in, "" for the collection's own."""
+    return next((one.name for one in collection.further if one.path == backup.folder), "")
+
+
+def backups_of(home: Path, root: Path) -> list[Backup]:
+    """What is kept of a collection's folders, newest first."""
+    folders = [root, *(one.path for one in places_of(root).further.values())]
+    kept = [backup for folder in folders for backup in CaptionBackups(home, folder).list()]
+    return sorted(kept, key=lambda backup: (backup.day, backup.clock, backup.number), reverse=True)
+
+
+def saved_with(backup: Backup, kept: Iterable[Backup]) -> list[Backup]:
+    """A backup, and those of other folders that were made as the same save began."""
+    found = {backup.folder: backup}
+    for other in kept:
+        if (other.day, other.clock) == (backup.day, backup.clock):
+            found.setdefault(other.folder, other)
+    return list(found.values())
 
 
 def write_table(target: Path, content: bytes) -> None:
@@ -280,8 +330,12 @@ def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _stamp() -> str:
+def stamp() -> str:
     """Now, as backups are named."""
+    return _stamp()
+
+
+def _stamp() -> str:
     return time.strftime("%Y%m%d-%H%M%S")
 
 

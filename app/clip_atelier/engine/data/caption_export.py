@@ -63,10 +63,19 @@ def export_captions(collection: Collection, kind: str, out: Path) -> list[Path]:
     return [out]
 
 
-def _rows(collection: Collection) -> Iterator[dict[str, Any]]:
+def _rows(collection: Collection, *, elsewhere: bool = False) -> Iterator[dict[str, Any]]:
+    """One row a drawing.
+
+    Args:
+        collection: Where they are from.
+        elsewhere: Whether a drawing of a further folder goes by its whole path: programs that look for files below the
+            collection's folder find it then.
+    """
+    apart = {one.name for one in collection.further} if elsewhere else ()
     for item in collection.items:
+        whole = item.path.partition("/")[0] in apart
         yield {
-            "file_name": shown(item.path),
+            "file_name": shown(collection.absolute(item) if whole else item.path),
             "text": list(item.captions),
             "label": item.label,
             "pair": item.pair,
@@ -112,13 +121,17 @@ def _open_clip(collection: Collection) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text, delimiter="\t", lineterminator="\n")
     rows.writerow(("filepath", "title"))
-    rows.writerows((row["file_name"], caption) for row in _rows(collection) for caption in row["text"])
+    rows.writerows(
+        (row["file_name"], caption) for row in _rows(collection, elsewhere=True) for caption in row["text"]
+    )
     return text.getvalue().encode()
 
 
 def _coco(collection: Collection) -> bytes:
     images, notes = [], []
-    for number, (item, row) in enumerate(zip(collection.items, _rows(collection), strict=True), start=1):
+    for number, (item, row) in enumerate(
+        zip(collection.items, _rows(collection, elsewhere=True), strict=True), start=1
+    ):
         images.append(
             {"id": number, "file_name": row["file_name"], "width": item.width, "height": item.height}
         )
@@ -129,7 +142,10 @@ def _coco(collection: Collection) -> bytes:
 
 def _kohya(collection: Collection) -> bytes:
     # Several captions are lines of one, as sd-scripts' wildcards have them.
-    meta = {stem(row["file_name"]): {"caption": "\n".join(row["text"])} for row in _rows(collection)}
+    meta = {
+        stem(row["file_name"]): {"caption": "\n".join(row["text"])}
+        for row in _rows(collection, elsewhere=True)
+    }
     return json.dumps(meta, ensure_ascii=False, indent=1).encode()
 
 

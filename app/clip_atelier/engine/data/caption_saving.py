@@ -1,25 +1,31 @@
-"""Edited captions go back into the folder's table: only their cells change, in the file's own hand."""
+"""Edited captions go back into the folder's table: only their cells change, in the file's own hand.
+
+Those of a further folder's drawings go into a table in that folder, so that they are beside the drawings wherever it is opened.
+"""
 
 from __future__ import annotations
 
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from clip_atelier.engine.core import _
+from clip_atelier.engine.core import WorkError, _, shown
 from clip_atelier.engine.data import caption_tables, table_text
 from clip_atelier.engine.data.caption_backups import (
     Backup,
     CaptionBackups,
     cannot_change,
     read_back,
+    stamp,
     write_table,
 )
 from clip_atelier.engine.data.caption_tables import NAMES
 from clip_atelier.engine.data.caption_text import clean
+from clip_atelier.engine.data.further_folders import Places, places_of
 from clip_atelier.engine.data.names import Lookup, nfc
 from clip_atelier.engine.data.table_text import Cell, CsvTable, Edit, Row, Table
 from clip_atelier.engine.data.text_encoding import NEW, Encoding, UnreadableText
@@ -35,11 +41,18 @@ class SavedCaptions:
         file: The table.
         backup: The table as it was.
         recoded: Whether it had to become UTF-8, since its own encoding lacks a letter.
+        others: What it did in further folders of the collection.
     """
 
     file: Path
     backup: Backup
     recoded: bool = False
+    others: tuple[SavedCaptions, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All tables that were written."""
+        return (self.file, *(one.file for one in self.others))
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,9 @@ def save_captions(
 ) -> SavedCaptions:
     """Writes edited captions to metadata.csv (or .jsonl) in the collection's folder, all at once or not at all.
 
+    Those of a further folder are written in that folder, with its own backup. All tables are made ready before the first one
+    is written; where a later one cannot be written, the earlier ones are put back.
+
     Other rows and columns, the encoding, separator, quotes and line ends stay as they are. What was there is kept in the
     home, see `caption_backups`.
 
@@ -74,23 +90,94 @@ def save_captions(
         columns: path (relative) -> what changes in other columns; missing columns are added.
 
     Raises:
-        WorkError: the file cannot be read, changed or written, or the backup not made; the old one is there.
+        WorkError: a file cannot be read, changed or written, a backup not made, or a further folder is not there; the old
+            tables are there.
     """
-    backups = CaptionBackups(home, root)
-    with backups.hold():
-        file = next((root / name for name in NAMES if (root / name).exists()), root / NAMES[0])
+    columns = columns or {}
+    places = places_of(root, now=True)
+    wanted = sorted({places.name_of(path) for path in (*edits, *columns)}) or [""]
+    with ExitStack() as held:
+        ready = []
+        for name in wanted:
+            folder = _folder(places, name)
+            backups = CaptionBackups(home, folder)
+            held.enter_context(backups.hold())
+            own = {_below(name, p): c for p, c in edits.items() if places.name_of(p) == name}
+            more = {_below(name, p): c for p, c in columns.items() if places.name_of(p) == name}
+            ready.append(_Ready.of(folder, own, more, backups))
+        when = stamp()
+        kept = [one.backups.keep(one.file, when, anew=len(ready) > 1) for one in ready]
+        _write_all(ready, kept)
+    saved = [SavedCaptions(one.file, backup, one.recoded) for one, backup in zip(ready, kept, strict=True)]
+    return replace(saved[0], others=tuple(saved[1:]))
+
+
+def table_of(folder: Path) -> Path:
+    """The table that saving writes in a folder."""
+    return next((folder / name for name in NAMES if (folder / name).exists()), folder / NAMES[0])
+
+
+def _folder(places: Places, name: str) -> Path:
+    """The folder that a table is written in.
+
+    Raises:
+        WorkError: it is not there; it must not be made, since its drive may be unplugged.
+    """
+    if not name:
+        return places.root
+    one = places.further[name]
+    if not one.there:
+        raise WorkError(
+            _("“{name}” ({folder}) is not there, so no captions were saved.").format(
+                name=shown(name), folder=shown(one.folder)
+            ),
+            _("Connect its drive, or say where the folder is now. What you typed is kept as a draft."),
+        )
+    return one.path
+
+
+def _below(name: str, path: str) -> str:
+    """A path as the folder's own table has it."""
+    return path[len(name) + 1 :] if name else path
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A table that only needs to be written."""
+
+    file: Path
+    content: bytes
+    recoded: bool
+    backups: CaptionBackups
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        edits: Mapping[str, Sequence[str]],
+        columns: Mapping[str, ColumnEdit],
+        backups: CaptionBackups,
+    ) -> _Ready:
+        file = table_of(folder)
         table, encoding = _open(file)
         told = {path: _cleaned(captions) for path, captions in edits.items()}
-        text = _changed(file, table, encoding, told, columns or {})
-        recoded = False
+        text = _changed(file, table, encoding, told, columns)
         try:
-            content = encoding.encode(text)
+            return cls(file, encoding.encode(text), False, backups)
         except UnicodeEncodeError:
-            recoded = True
-            content = (NEW if file.suffix == ".csv" else Encoding("utf-8")).encode(text)
-        backup = backups.keep(file)
-        write_table(file, content)
-    return SavedCaptions(file, backup, recoded)
+            fresh = NEW if file.suffix == ".csv" else Encoding("utf-8")
+            return cls(file, fresh.encode(text), True, backups)
+
+
+def _write_all(ready: Sequence[_Ready], kept: Sequence[Backup]) -> None:
+    for number, one in enumerate(ready):
+        try:
+            write_table(one.file, one.content)
+        except WorkError:
+            for before, backup in zip(ready[:number], kept, strict=False):
+                with suppress(WorkError):
+                    before.backups.put_back(backup)
+            raise
 
 
 def _open(file: Path) -> tuple[Table, Encoding]:

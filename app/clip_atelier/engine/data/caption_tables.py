@@ -19,6 +19,7 @@ from typing import Any, Final
 from clip_atelier.engine.core import N_, _, shown
 from clip_atelier.engine.data import image_gate, table_text
 from clip_atelier.engine.data.caption_text import CaptionReader, clean
+from clip_atelier.engine.data.further_folders import places_of
 from clip_atelier.engine.data.names import Lookup
 from clip_atelier.engine.data.records import Problem, SplitName
 from clip_atelier.engine.data.table_text import Cell, CsvTable, JsonLines, Row, Table
@@ -130,7 +131,10 @@ def name_in(cells: Mapping[str, list[Cell]]) -> str:
 def read_tables(
     root: Path, side_files: set[str], paths: Lookup, problems: list[Problem], reader: CaptionReader
 ) -> dict[str, CaptionRow]:
-    """Every table of a folder. Where tables disagree, the one nearer the root wins.
+    """Every table of a collection. Where tables disagree, the one nearer the root wins.
+
+    A further folder's tables speak of its own drawings alone, and come before those of the collection's own folder: captions
+    of its drawings are saved there.
 
     Args:
         root: The collection's folder.
@@ -141,14 +145,17 @@ def read_tables(
     """
     entries: dict[str, CaptionRow] = {}
     tables = sorted(path for path in side_files if posixpath.basename(path) in NAMES)
-    tables.sort(key=lambda path: path.count("/"))
+    places = places_of(root)
+    tables.sort(key=lambda path: (not places.name_of(path), path.count("/")))
     folders: set[str] = set()
     for table in tables:
         folder = posixpath.dirname(table)
         if folder in folders:
             continue  # metadata.csv comes before metadata.jsonl: edits are saved there
         folders.add(folder)
-        for path, entry in read_table(root / table, table, paths, problems, reader).items():
+        for path, entry in read_table(Path(places.file(table)), table, paths, problems, reader).items():
+            if (own := places.name_of(table)) and places.name_of(path) != own:
+                continue
             entries[path] = merged(entries[path], entry) if path in entries else entry
     return entries
 

@@ -13,6 +13,7 @@ from clip_atelier.engine.core import N_, UserError, _, document_of_page, shown
 from clip_atelier.engine.data import caption_tables, eagle, image_gate, trainers, xmp
 from clip_atelier.engine.data.caption_tables import CaptionRow
 from clip_atelier.engine.data.caption_text import CaptionReader, clean
+from clip_atelier.engine.data.further_folders import located
 from clip_atelier.engine.data.names import Lookup, nfc, stem, words
 from clip_atelier.engine.data.pairs import PairSide, is_role_folder
 from clip_atelier.engine.data.records import Problem, Source
@@ -172,7 +173,7 @@ def _sidecar_names(path: str) -> tuple[str, ...]:
 
 def _sidecar(root: Path, path: str, reader: CaptionReader, problems: list[Problem]) -> tuple[str, ...]:
     try:
-        text, _encoding = decoded(caption_tables.content_of(root / path, MAX_SIDECAR_BYTES))
+        text, _encoding = decoded(caption_tables.content_of(located(root, path), MAX_SIDECAR_BYTES))
     except image_gate.ImageProblem as problem:
         problems.append(Problem(path, problem.reason))
         return ()

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from clip_atelier.engine.core import _, bounded_json
 from clip_atelier.engine.data import caption_tables, image_gate
+from clip_atelier.engine.data.further_folders import located
 from clip_atelier.engine.data.records import Problem
 from clip_atelier.engine.data.text_encoding import UnreadableText, decoded
 
@@ -61,7 +62,9 @@ def take(
 
 def _about(root: Path, path: str, problems: list[Problem]) -> Mapping[str, Any]:
     try:
-        value = bounded_json(decoded(caption_tables.content_of(root / path, caption_tables.MAX_BYTES))[0])
+        value = bounded_json(
+            decoded(caption_tables.content_of(located(root, path), caption_tables.MAX_BYTES))[0]
+        )
     except (image_gate.ImageProblem, UnreadableText) as problem:
         problems.append(Problem(path, getattr(problem, "reason", str(problem))))
         return {}

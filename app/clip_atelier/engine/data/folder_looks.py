@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from clip_atelier.engine.core import Control, document_of_page
+from clip_atelier.engine.data.further_folders import places_of
 from clip_atelier.engine.data.scan_cache import Stamp
 from clip_atelier.engine.data.walk import FolderState, walk
 
@@ -41,6 +42,7 @@ class FolderLooks:
         self.at = float("-inf")
         self._folders: dict[str, int] = {}
         self._fresh: dict[str, Stamp] = {}
+        self._absent: tuple[str, ...] = ()
         self._settled = False
 
     def whole(self, control: Control) -> FolderState:
@@ -62,6 +64,7 @@ class FolderLooks:
             and all(_age(stamp, now) > _TICK for stamp in fresh.values())
         )
         self._folders = found.folders
+        self._absent = found.absent
         self._fresh = fresh if self._settled else {}
         self.at = time.monotonic()
         self.took = self.at - began
@@ -70,14 +73,14 @@ class FolderLooks:
 
     def quiet(self) -> bool:
         """Whether nothing seems to have changed since the last whole look; it may have, where that cannot be told."""
-        if not self._settled:
+        places = places_of(self.root)
+        if not self._settled or any(places.further[n].there for n in self._absent if n in places.further):
             return False
         try:
             return all(
-                os.stat(os.path.join(self.root, path)).st_mtime_ns == changed
-                for path, changed in self._folders.items()
+                os.stat(places.file(path)).st_mtime_ns == changed for path, changed in self._folders.items()
             ) and all(
-                Stamp.of(os.stat(os.path.join(self.root, document_of_page(path) or path))) == stamp
+                Stamp.of(os.stat(places.file(document_of_page(path) or path))) == stamp
                 for path, stamp in self._fresh.items()
             )
         except OSError:

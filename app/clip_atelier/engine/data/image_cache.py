@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from clip_atelier.engine.core import Control, Countdown, ProblemFound, UserError, Work, _, launch
 from clip_atelier.engine.data import frames, image_gate
 from clip_atelier.engine.data.frames import Frame
+from clip_atelier.engine.data.further_folders import located
 from clip_atelier.engine.data.pixels import Fit
 from clip_atelier.engine.data.records import Item
 from clip_atelier.engine.settings import DataSettings
@@ -123,7 +124,7 @@ class ImageCache:
     def _decode(self, index: int, view: int) -> Picture:
         item = self.items[index]
         # Pixels are only ever kept under the digest of their own bytes.
-        image = image_gate.load(self.root / item.path, self.frame, item.digest)
+        image = image_gate.load(located(self.root, item.path), self.frame, item.digest)
         how = self.data.image_fit
         if view == 0:
             return image_gate.fit(image, self.frame, how)

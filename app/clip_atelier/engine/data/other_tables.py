@@ -16,6 +16,7 @@ from clip_atelier.engine.core import _, bounded_json, shown
 from clip_atelier.engine.data import caption_tables, image_gate
 from clip_atelier.engine.data.caption_tables import CaptionRow
 from clip_atelier.engine.data.caption_text import CaptionReader
+from clip_atelier.engine.data.further_folders import located
 from clip_atelier.engine.data.names import Lookup, stem
 from clip_atelier.engine.data.records import Problem
 from clip_atelier.engine.data.text_encoding import UnreadableText, decoded
@@ -60,7 +61,7 @@ def read(
         if not known or posixpath.basename(path) in caption_tables.NAMES:
             continue
         try:
-            told = list(_told(root / path, path, problems))
+            told = list(_told(located(root, path), path, problems))
             found = _taken(path, told, names, problems)
         except _Unknown as reason:
             unread[suffix].append(Problem(path, str(reason)))

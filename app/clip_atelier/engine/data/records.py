@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from clip_atelier.engine.core import Record, Text
+from clip_atelier.engine.data.further_folders import FurtherFolder, located
 
 Role = Literal["", "sketch", "artwork"]
 SplitName = Literal["", "train", "validation", "test", "unused"]
@@ -26,7 +27,8 @@ class Item:
 
     Attributes:
         path: Relative to the collection's folder, with forward slashes; undecodable bytes stay as surrogates. A page of a
-            document is named below it: "book.pdf/page 002".
+            document is named below it: "book.pdf/page 002". A drawing of a further folder begins with that one's name;
+            `located` tells where its file is.
         digest: SHA-256 of the file's bytes, in hex; of a page, of the document's digest and the page's number.
         captions: At least one, in the order they were written.
         label: The class it belongs to, "" if none.
@@ -67,6 +69,22 @@ class ScanProblem(Record):
     reason: Text
 
 
+class FolderRead(Record):
+    """A further folder of a collection, as it was found.
+
+    Attributes:
+        name: What the paths of its drawings begin with.
+        folder: Where it is, absolute.
+        there: Whether it could be looked into.
+        images: Drawings of it that were read.
+    """
+
+    name: Text
+    folder: Text
+    there: bool
+    images: int
+
+
 class ScanSummary(Record):
     """A collection in numbers: what `scan` shows.
 
@@ -75,6 +93,7 @@ class ScanSummary(Record):
         duplicates: Groups of paths that show the same drawing.
         notes: What else is worth knowing, in sentences.
         fingerprint: Changes with the images, their words and their pairs.
+        folders: Those that belong to the collection and lie elsewhere.
     """
 
     schema_version: int = Field(default=1, alias="schema")
@@ -88,6 +107,7 @@ class ScanSummary(Record):
     duplicates: tuple[tuple[Text, ...], ...] = ()
     notes: tuple[Text, ...] = ()
     fingerprint: str
+    folders: tuple[FolderRead, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +120,8 @@ class Collection:
         duplicates: Groups of paths that show (nearly) the same drawing.
         notes: Translated remarks on what is wrong with the whole, e.g. "1 folder could not be read".
         remarks: Translated remarks on how captions were taken where that was not as written.
+        further: Folders that belong to it and lie elsewhere, in their order.
+        absent: The names of those of them that were not there.
     """
 
     root: Path
@@ -109,6 +131,8 @@ class Collection:
     duplicates: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    further: tuple[FurtherFolder, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -143,7 +167,7 @@ class Collection:
 
     def absolute(self, item: Item) -> Path:
         """Where an item's file is; `original` gives the document that a page is in."""
-        return self.root / item.path
+        return located(self.root, item.path)
 
     def summary(self) -> ScanSummary:
         """What `scan` shows."""
@@ -158,4 +182,17 @@ class Collection:
             duplicates=self.duplicates,
             notes=self.notes + self.remarks,
             fingerprint=self.fingerprint,
+            folders=self.folders_read(),
+        )
+
+    def folders_read(self) -> tuple[FolderRead, ...]:
+        """Its further folders, and how many drawings each gave."""
+        counts = (
+            Counter(item.path.partition("/")[0] for item in self.items) if self.further else Counter[str]()
+        )
+        return tuple(
+            FolderRead(
+                name=one.name, folder=one.folder, there=one.name not in self.absent, images=counts[one.name]
+            )
+            for one in self.further
         )

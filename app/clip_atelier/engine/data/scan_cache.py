@@ -104,6 +104,12 @@ class ScanCache:
         """What was known of files that nobody asked for since the cache was opened: they were removed, or are elsewhere now."""
         return Gone((path, *self._known[path]) for path in self._gone)
 
+    def spare(self, folders: Iterable[str]) -> None:
+        """Keeps what is known of files in further folders that are not there now: their drives come back."""
+        names = frozenset(folders)
+        if names:
+            self._gone = {path for path in self._gone if path.partition("/")[0] not in names}
+
     def forget_gone(self) -> None:
         """Drops what was known of files that nobody asked for since the cache was opened."""
         if self._database is not None and self._gone:

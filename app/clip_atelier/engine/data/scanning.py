@@ -38,6 +38,7 @@ from clip_atelier.engine.data import (
 from clip_atelier.engine.data.caption_tables import CaptionRow
 from clip_atelier.engine.data.caption_text import CaptionReader
 from clip_atelier.engine.data.duplicates import near_duplicates
+from clip_atelier.engine.data.further_folders import located
 from clip_atelier.engine.data.image_facts import Fitting, ImageFacts, read
 from clip_atelier.engine.data.names import Lookup, nfc
 from clip_atelier.engine.data.pairs import find_pairs
@@ -146,6 +147,8 @@ def scan(
         duplicates=tuple(tuple(paths[i] for i in group) for group in alike),
         notes=tuple(notes),
         remarks=tuple(reader.remarks()),
+        further=found.further,
+        absent=found.absent,
     )
     yield Scanned(
         images=len(items),
@@ -192,6 +195,7 @@ def _readings(
                 fresh.append(path)
             else:
                 results[path] = reading
+        known.spare(found.absent)
         gone = known.gone()
         moved = {path: facts for path in fresh if (facts := gone.moved(path, found.images[path]))}
         for path, facts in moved.items():
@@ -232,7 +236,7 @@ def decoded(
             control.boundary()
             while len(waiting) < max(AHEAD, 2 * threads) and (path := next(coming, None)) is not None:
                 known = partial(gone.same, path) if gone is not None else None
-                waiting.append((path, pool.submit(read, folder / path, fitting, known)))
+                waiting.append((path, pool.submit(read, located(folder, path), fitting, known)))
             if not waiting:
                 return
             path, future = waiting.popleft()

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from clip_atelier.engine.core import DamagedFile, Record, Text, read_document
+from clip_atelier.engine.data.further_folders import located
 from clip_atelier.engine.data.records import Problem
 
 SHEET_SUFFIX: Final = ".page.json"
@@ -85,7 +86,7 @@ def take(root: Path, side_files: set[str], problems: list[Problem]) -> Sheets:
     for path in sorted(_documents(side_files)):
         side_files.discard(path)
         try:
-            found.add(posixpath.dirname(path), read_document(root / path, SheetRecord))
+            found.add(posixpath.dirname(path), read_document(located(root, path), SheetRecord))
         except DamagedFile as error:
             problems.append(Problem(path, error.reason))
         except OSError as error:

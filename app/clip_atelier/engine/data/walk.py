@@ -1,7 +1,8 @@
-"""Finds the files of a folder: each once, whatever links there are; never blocks, never fails on one bad entry."""
+"""Finds the files of a collection: each once, whatever links there are; never blocks, never fails on one bad entry."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import stat
@@ -10,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from clip_atelier.engine.core import N_, Control, _, page_name
-from clip_atelier.engine.data import documents, image_gate, other_tables
+from clip_atelier.engine.core import N_, Control, _, page_name, shown
+from clip_atelier.engine.data import documents, further_folders, image_gate, other_tables
+from clip_atelier.engine.data.further_folders import FurtherFolder, Places, located, places_of
+from clip_atelier.engine.data.names import folded
 from clip_atelier.engine.data.records import Problem
 from clip_atelier.engine.data.scan_cache import Stamp
 
@@ -36,6 +39,9 @@ class Found:
     unreadable: list[str] = field(default_factory=list)
     folders: dict[str, int] = field(default_factory=dict)
     """When the names in each folder changed last, in nanoseconds; "" is the folder itself."""
+    further: tuple[FurtherFolder, ...] = ()
+    absent: tuple[str, ...] = ()
+    """Names of the further folders that are not there."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class FolderState:
 def pages_of(file: Path) -> list[Path]:
     """A picture's path, those of the pages of a document that has several, or all that are below a folder."""
     if file.is_dir():
-        return [file / path for path in walk(file, Control()).images]
+        return [located(file, path) for path in walk(file, Control()).images]
     count = documents.page_count(file) if file.suffix.lower() == ".pdf" else 1
     if count < 2:
         return [file]
@@ -57,21 +63,30 @@ def pages_of(file: Path) -> list[Path]:
 
 
 def walk(root: Path, control: Control) -> Found:
-    """Finds what is below `root`. Hidden files and the leftovers of operating systems are ignored.
+    """Finds what is below `root` and its further folders. Hidden files and the leftovers of systems are ignored.
 
     Raises:
         Stopped: a stop was asked for.
     """
-    found = Found()
+    places = places_of(root, now=True)
+    found = Found(further=tuple(places.further.values()))
+    if places.fault:
+        reason = _("The list of further folders cannot be read: {reason} {hint}").format(
+            reason=places.fault, hint=further_folders.damaged_hint()
+        )
+        found.problems.append(Problem(further_folders.FILE, reason))
     seen: set[tuple[int, int]] = set()
     links: list[str] = []
-    above = {(status.st_dev, status.st_ino) for status in map(os.stat, root.resolve().parents)}
-    _below(root, "", seen, links, found, control)
+    tops = [root, *(one.path for one in found.further)]
+    above = {(status.st_dev, status.st_ino) for top in tops for status in _stats_above(top)}
+    _below(places, "", seen, links, found, control)
+    for one in found.further:
+        _further(places, one, seen, links, found, control)
     # Links last, so that a file is known by its own path and not by a link's.
     while links:
         path = links.pop(0)
         try:
-            status = os.stat(root / path)
+            status = os.stat(places.file(path))
         except OSError:
             found.problems.append(Problem(path, _("The link leads nowhere.")))
             continue
@@ -80,53 +95,90 @@ def walk(root: Path, control: Control) -> Found:
         if stat.S_ISDIR(status.st_mode):
             if (status.st_dev, status.st_ino) in above:
                 continue  # it would lead over everything beside the collection
-            _below(root, path, seen, links, found, control)
+            _below(places, path, seen, links, found, control)
         else:
             seen.add((status.st_dev, status.st_ino))
-            _add(root, path, status, found)
+            _add(places, path, status, found)
     return found
 
 
-def _below(
-    root: Path, start: str, seen: set[tuple[int, int]], links: list[str], found: Found, control: Control
+def _stats_above(top: Path) -> Iterator[os.stat_result]:
+    for folder in top.resolve().parents:
+        with contextlib.suppress(OSError):  # of a further folder whose drive is gone
+            yield os.stat(folder)
+
+
+def _further(
+    places: Places,
+    one: FurtherFolder,
+    seen: set[tuple[int, int]],
+    links: list[str],
+    found: Found,
+    control: Control,
 ) -> None:
+    """A further folder, as if it lay in the collection's own."""
+    reason = ""
+    if not one.there:
+        found.absent = (*found.absent, one.name)
+        reason = _(
+            "This folder of the collection is not there: {folder}. Connect its drive, say where it is now, or take it out. "
+            "Its captions are kept."
+        )
+    else:
+        before = len(found.images), len(links)
+        _below(places, one.name, seen, links, found, control)
+        if (len(found.images), len(links)) == before:
+            reason = _(
+                "No drawing was found in this folder of the collection: {folder}. If its drive is not connected, connect it."
+            )
+    if reason:
+        found.problems.append(Problem(one.name, reason.format(folder=shown(one.folder))))
+
+
+def _below(
+    places: Places, start: str, seen: set[tuple[int, int]], links: list[str], found: Found, control: Control
+) -> None:
+    hidden = {folded(name) for name in places.further}
     folders = [start]
     while folders:
         control.boundary()
         folder = folders.pop()
         try:
-            status = os.stat(_joined(root, folder))
+            status = os.stat(places.file(folder))
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
             found.folders[folder] = status.st_mtime_ns
-            for path, entry in _entries(root, folder):
-                if entry.is_symlink():
+            for path, entry in _entries(places, folder):
+                if not folder and hidden and folded(path) in hidden:
+                    found.problems.append(Problem(path, _hidden()))
+                elif entry.is_symlink():
                     links.append(path)
                 elif entry.is_dir():
                     folders.append(path)
                 else:
-                    _file(root, path, seen, found)
+                    _file(places, path, seen, found)
         except OSError:
             found.unreadable.append(folder or ".")
 
 
-def _joined(root: Path, path: str) -> str:
-    """The path as a string: of a hundred thousand files, making `Path`s takes longer than looking at them."""
-    return os.path.join(root, path)
+def _hidden() -> str:
+    return _(
+        "A further folder of the collection is called like this, so what lies here is not read. Rename this one."
+    )
 
 
-def _file(root: Path, path: str, seen: set[tuple[int, int]], found: Found) -> None:
+def _file(places: Places, path: str, seen: set[tuple[int, int]], found: Found) -> None:
     try:
-        status = os.stat(_joined(root, path))
+        status = os.stat(places.file(path))
     except OSError:
         return  # it went away since the folder was listed
     seen.add((status.st_dev, status.st_ino))
-    _add(root, path, status, found)
+    _add(places, path, status, found)
 
 
-def _entries(root: Path, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    with os.scandir(_joined(root, folder)) as entries:
+def _entries(places: Places, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    with os.scandir(places.file(folder)) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if not entry.name.startswith(".") and entry.name.lower() not in _IGNORED:
                 yield (f"{folder}/{entry.name}" if folder else entry.name), entry
@@ -140,8 +192,10 @@ _ODD: Final = (
 )
 
 
-def _add(root: Path, path: str, status: os.stat_result, found: Found) -> None:
+def _add(places: Places, path: str, status: os.stat_result, found: Found) -> None:
     suffix = os.path.splitext(path)[1].lower()
+    if os.path.basename(path) == further_folders.FILE:
+        return  # of the collection, or of a folder that is one by itself
     if suffix in _SIDE_FILES and stat.S_ISREG(status.st_mode):
         found.side_files.add(path)
         return
@@ -150,8 +204,8 @@ def _add(root: Path, path: str, status: os.stat_result, found: Found) -> None:
             found.problems.append(Problem(path, _(reason)))
             return
     if suffix == ".pdf":
-        _add_pages(root, path, Stamp.of(status), found)
-    elif suffix in image_gate.SUFFIXES or (not suffix and _sniffed(_joined(root, path), Stamp.of(status))):
+        _add_pages(places, path, Stamp.of(status), found)
+    elif suffix in image_gate.SUFFIXES or (not suffix and _sniffed(places.file(path), Stamp.of(status))):
         found.images[path] = Stamp.of(status)
     elif suffix in UNREAD:
         reason = _("Files of the kind {suffix} are not read. Export the drawing as PNG.").format(
@@ -171,9 +225,9 @@ def _sniffed(file: str, _stamp: Stamp) -> bool:
     return image_gate.sniff(Path(file))
 
 
-def _add_pages(root: Path, path: str, stamp: Stamp, found: Found) -> None:
+def _add_pages(places: Places, path: str, stamp: Stamp, found: Found) -> None:
     """Each page of a document is a drawing; a document of one page is one by its own name."""
-    count = _page_count(_joined(root, path), stamp)
+    count = _page_count(places.file(path), stamp)
     if count < 2:
         found.images[path] = stamp
         return

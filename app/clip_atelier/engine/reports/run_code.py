@@ -24,7 +24,7 @@ from clip_atelier.engine.core import (
     paths,
     write_whole,
 )
-from clip_atelier.engine.data import Item, image_gate, open_collection, scan
+from clip_atelier.engine.data import Item, image_gate, located, open_collection, scan
 from clip_atelier.engine.evaluation import caption_key
 from clip_atelier.engine.models import Models, families, family_class, statistics
 from clip_atelier.engine.parts import DESCRIPTION
@@ -186,12 +186,13 @@ class _Usual:
 
     def file(self, root: Path, item: Item) -> str:
         """The path that the file is to read, absolute or relative to the table."""
-        mine = image_gate.load(root / item.path, self._side, item.digest)
+        source = located(root, item.path)
+        mine = image_gate.load(source, self._side, item.digest)
         try:
-            same = np.array_equal(np.asarray(self._names["load"](root / item.path)), np.asarray(mine))
+            same = np.array_equal(np.asarray(self._names["load"](source)), np.asarray(mine))
         except image_gate.DAMAGE:
             same = False
-        return str((root / item.path).absolute()) if same else self._put(mine, item)
+        return str(source.absolute()) if same else self._put(mine, item)
 
     def copied(self, root: Path, item: Item) -> str:
         """The same of a plain drawing of this program, which may be gone one day."""

@@ -33,7 +33,16 @@ from clip_atelier.engine.core import (
     original,
     shown,
 )
-from clip_atelier.engine.data import Collection, Fitted, ImageCache, Item, image_gate, scan, scan_cache_file
+from clip_atelier.engine.data import (
+    Collection,
+    Fitted,
+    ImageCache,
+    Item,
+    image_gate,
+    located,
+    scan,
+    scan_cache_file,
+)
 from clip_atelier.engine.models import Models, weights
 from clip_atelier.engine.search import large_gallery
 from clip_atelier.engine.search.embedding_store import EmbeddingStore, Space
@@ -277,7 +286,7 @@ def _unreadable(found: Collection) -> int:
     read = {item.path for item in found.items}
     paths = {problem.path for problem in found.problems} - read
     return sum(
-        original(Path(p)).suffix.lower() in image_gate.SUFFIXES and original(found.root / p).is_file()
+        original(Path(p)).suffix.lower() in image_gate.SUFFIXES and original(located(found.root, p)).is_file()
         for p in paths
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -191,7 +190,7 @@ class CaptionTab(QWidget):
                 "versions”."
             ),
             count=self.count,
-            file=_table_name(captions.root),
+            file=self._tables(),
         )
         remarks = []
         if captions.overtaken:
@@ -209,6 +208,18 @@ class CaptionTab(QWidget):
         self.remarks.show_literal(" ".join(remarks))
         self.remarks.setVisible(bool(remarks))
 
+    def _tables(self) -> str:
+        """The tables that saving writes: that of the folder, and those of further folders with edits."""
+        from clip_atelier.engine.data import places_of, table_of
+
+        root = self.table.captions.root
+        if root is None:
+            return ""
+        places = places_of(root)
+        names = sorted({places.name_of(path) for path in self.table.captions.edits}) or [""]
+        folders = [(name or root.name, places.further[name].path if name else root) for name in names]
+        return ", ".join(paths.shown(f"{name}/{table_of(folder).name}") for name, folder in folders)
+
     # Saving
 
     def start_saving(self) -> None:
@@ -225,16 +236,19 @@ class CaptionTab(QWidget):
 
     def _on_saved(self, edits: dict[str, DraftEdit], saved: SavedCaptions) -> None:
         self.table.captions.forget(edits)
-        if saved.recoded:
+        recoded = next((one for one in (saved, *saved.others) if one.recoded), None)
+        if recoded is not None:
             self.app_model.news.emit(
-                _("“{file}” is in UTF-8 now.").format(file=paths.shown(saved.file.name)),
+                _("“{file}” is in UTF-8 now.").format(file=paths.shown(recoded.file.name)),
                 _(
                     "Its own encoding lacks a letter of your captions. As it was, it is under “Earlier versions”."
                 ),
             )
         else:
+            own = self.table.captions.root
+            written = [paths.shown(file.name if file.parent == own else file) for file in saved.files]
             self.app_model.news.emit(
-                _("Saved in {file}: {count}").format(file=paths.shown(saved.file.name), count=len(edits)),
+                _("Saved in {file}: {count}").format(file=", ".join(written), count=len(edits)),
                 _("As it was before, it is kept under “Earlier versions” ({date}).").format(
                     date=saved.backup.date
                 ),
@@ -315,13 +329,3 @@ class CaptionTab(QWidget):
             return False
         captions.forget(edits)
         return True
-
-
-def _table_name(root: Path | None) -> str:
-    """The table that saving writes, with its folder's name."""
-    if root is None:
-        return ""
-    name = next(
-        (name for name in ("metadata.csv", "metadata.jsonl") if (root / name).exists()), "metadata.csv"
-    )
-    return paths.shown(f"{root.name}/{name}")

@@ -84,9 +84,12 @@ class EarlierCaptions(QDialog):
         self.app_model.lanes.files.replace(job)
 
     def _on_backups(self, backups: list[Backup]) -> None:
+        from clip_atelier.engine.data import further_of
+
         self._backups = backups
         for backup in backups:
-            QListWidgetItem(backup.date, self.dates)
+            own = further_of(backup, self._collection)
+            QListWidgetItem(f"{backup.date}\n{paths.shown(own)}" if own else backup.date, self.dates)
         if backups:
             self.dates.setCurrentRow(0)
         else:
@@ -101,7 +104,7 @@ class EarlierCaptions(QDialog):
         lines = [
             (paths.shown(item.path), "\n".join(item.captions), "\n".join(then.get(item.path, ())))
             for item in self._collection.items
-            if then.get(item.path, ()) != item.captions
+            if then.get(item.path, ()) != item.captions and self._tells_of(backup, item.path)
         ]
         if backup.absent:
             self.told.say(N_("There was no table before this date; bringing that back removes it."))
@@ -112,10 +115,17 @@ class EarlierCaptions(QDialog):
         )
         self.back.setEnabled(True)
 
+    def _tells_of(self, backup: Backup, path: str) -> bool:
+        """Whether a table can speak of a drawing: that of a further folder tells of its own drawings alone."""
+        from clip_atelier.engine.data import further_of, places_of
+
+        own = further_of(backup, self._collection)
+        return own == places_of(self._collection.root).name_of(path)
+
     def bring_back(self) -> None:
         """Puts the chosen table in its place and reads the folder again."""
         backup = self._backups[self.dates.currentRow()]
-        job = Job("restore", jobs.restore_captions(self._collection.root, backup))
+        job = Job("restore", jobs.restore_captions(backup))
         job.done.connect(partial(self._on_back, backup))
         job.failed.connect(self.app_model.report)
         self.app_model.lanes.reading.submit(job)

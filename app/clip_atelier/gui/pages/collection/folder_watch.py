@@ -34,7 +34,10 @@ class FolderWatch(QObject):
 
     def watch(self, collection: Collection) -> None:
         """Watches a collection in place of what was watched before."""
-        folders = sorted({collection.root} | {collection.absolute(item).parent for item in collection.items})
+        # Of one that is not there the folder around it: its drive may come back.
+        further = {one.path if one.there else one.path.parent for one in collection.further}
+        below = {collection.absolute(item).parent for item in collection.items}
+        folders = sorted({collection.root} | {one for one in further if one.is_dir()} | below)
         wanted = {str(folder) for folder in folders[: _MOST // 2]}
         tables = (Path(folder, name) for folder in folders[: _MOST // 4] for name in _TABLES)
         wanted |= {str(table) for table in tables if table.is_file()}

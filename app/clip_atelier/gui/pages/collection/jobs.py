@@ -33,12 +33,12 @@ def save_captions(
 
 
 def backups(root: Path) -> Make:
-    """Lists the tables of captions as they were, newest first."""
+    """Lists the tables of captions as they were, of all folders of a collection, newest first."""
 
     def listed(tools: Tools, _control: Control) -> Work[list[Backup]]:
-        from clip_atelier.engine.data import CaptionBackups
+        from clip_atelier.engine.data import backups_of
 
-        return at_once(lambda: CaptionBackups(tools.home, root).list())
+        return at_once(lambda: backups_of(tools.home, root))
 
     return listed
 
@@ -54,13 +54,13 @@ def captions_then(collection: Collection, backup: Backup) -> Make:
     return read
 
 
-def restore_captions(root: Path, backup: Backup) -> Make:
+def restore_captions(backup: Backup) -> Make:
     """Puts a table of captions back in its place."""
 
     def restore(tools: Tools, _control: Control) -> Work[Path]:
         from clip_atelier.engine.data import CaptionBackups
 
-        return at_once(lambda: CaptionBackups(tools.home, root).restore(backup))
+        return at_once(lambda: CaptionBackups(tools.home, backup.folder).restore(backup))
 
     return restore
 

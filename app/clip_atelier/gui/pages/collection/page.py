@@ -16,13 +16,16 @@ from PySide6.QtWidgets import (
 )
 
 from clip_atelier.engine.core import N_, _, paths
+from clip_atelier.engine.data import located
 from clip_atelier.gui import theme
 from clip_atelier.gui.actions import Bound
 from clip_atelier.gui.pages.collection.caption_tab import CaptionTab
 from clip_atelier.gui.pages.collection.folder_watch import FolderWatch
+from clip_atelier.gui.pages.collection.folders import FolderLine
 from clip_atelier.gui.pages.collection.intake import ask_for_pages
 from clip_atelier.gui.pages.collection.states import Failed, Reading, Welcome
 from clip_atelier.gui.pages.collection.teaching import FEWEST, TeachDialog
+from clip_atelier.gui.parts.collection_folders import ask_for_folder
 from clip_atelier.gui.parts.language_warning import LanguageWarning
 from clip_atelier.gui.parts.picture_detail import Detail
 from clip_atelier.gui.parts.pictures import Tile, TileView
@@ -70,6 +73,12 @@ class CollectionPage(QWidget):
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.XL)
         self.setLayout(layout)
         Bound("collection.pages", self, self.ask_for_pages)
+        Bound(
+            "collection.add-folder", self, self._add_folder, usable=lambda: app_model.collection is not None
+        )
+        Bound(
+            "collection.folders", self, self.folders.show_all, usable=lambda: app_model.collection is not None
+        )
         self.welcome.pages.clicked.connect(self.ask_for_pages)
         app_model.collection_changed.connect(self.refresh)
         self.refresh()
@@ -85,6 +94,7 @@ class CollectionPage(QWidget):
         self.remarks = Label(role="muted", wrap=True)
         self.notes = Label(role="warning", wrap=True)
         self.language = LanguageWarning(app_model)
+        self.folders = FolderLine(app_model)
         self.again = Button("", "icon", "refresh-cw", tip=N_("Read the folder again"))
         self.other = Button(N_("Open another…"), "plain", "folder-open")
         self.onward = Button(N_("Choose settings"), "primary")
@@ -155,9 +165,17 @@ class CollectionPage(QWidget):
         self.tabs.changed.connect(lambda name: self.filter.setVisible(name in ("pictures", "captions")))
         whole = QWidget()
         layout = column(
-            numbers, self.source, self.remarks, self.notes, self.language, theme.S, self.tabs, gap=theme.XS
+            numbers,
+            self.source,
+            self.remarks,
+            self.notes,
+            self.folders,
+            self.language,
+            theme.S,
+            self.tabs,
+            gap=theme.XS,
         )
-        layout.setStretch(6, 1)
+        layout.setStretch(7, 1)
         whole.setLayout(layout)
         return whole
 
@@ -214,6 +232,7 @@ class CollectionPage(QWidget):
         self.notes.setVisible(bool(trouble))
         self.onward.setEnabled(split is not None)
         self.watch.watch(collection)
+        self.folders.show_collection(collection)
         self.captions.show_collection(collection)
         self._filter()
         self.problems_tab.say(
@@ -227,7 +246,12 @@ class CollectionPage(QWidget):
         fill_table(self.problems, [(paths.shown(p.path), p.reason) for p in collection.problems])
         self.problems_view.setCurrentIndex(0 if collection.problems else 1)
         groups = [
-            Tile(collection.root / path, paths.shown(path), _("group {number}").format(number=n), str(n))
+            Tile(
+                located(collection.root, path),
+                paths.shown(path),
+                _("group {number}").format(number=n),
+                str(n),
+            )
             for n, group in enumerate(collection.duplicates, 1)
             for path in group
         ]
@@ -314,6 +338,9 @@ class CollectionPage(QWidget):
         """Lets the user choose photographed pages, and opens the dialog that makes drawings of them."""
         ask_for_pages(self.app_model, self)
 
+    def _add_folder(self) -> None:
+        ask_for_folder(self.app_model, self)
+
     def _read_again(self) -> None:
         self.app_model.store.clear()
         self.app_model.rescan()
@@ -321,6 +348,9 @@ class CollectionPage(QWidget):
     def _fill_menu(self) -> None:
         self.menu.clear()
         self.menu.addAction(_("Open a folder…"), lambda: self.app_model.ask_for_folder(self))
+        if self.app_model.collection is not None:
+            self.menu.addAction(_("Add a folder to this collection…"), self._add_folder)
+            self.menu.addAction(_("Folders of this collection…"), self.folders.show_all)
         self.menu.addAction(_("Try the sample collection"), self.app_model.open_sample)
         self.menu.addAction(_("Photographed pages…"), self.ask_for_pages)
         recent = [f for f in self.app_model.state.get("recent") if f != self.app_model.state.folder]

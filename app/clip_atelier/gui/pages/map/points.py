@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clip_atelier.engine.core import N_, _, paths
+from clip_atelier.engine.data import located
 from clip_atelier.gui import theme
 from clip_atelier.gui.parts.picture_detail import PARTS
 
@@ -106,7 +107,7 @@ class MapData:
 
     def path(self, index: int) -> Path:
         """A point's file."""
-        return self.root / self.points[index].path
+        return located(self.root, self.points[index].path)
 
     def title(self, index: int) -> str:
         """A point's caption, else its file's name."""

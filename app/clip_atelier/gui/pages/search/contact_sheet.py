@@ -22,6 +22,7 @@ from PySide6.QtGui import (
 )
 
 from clip_atelier.engine.core import Control, UserError, Work, _, paths, replacing
+from clip_atelier.engine.data import located
 from clip_atelier.gui import theme
 from clip_atelier.gui.parts.pictures import read_picture
 from clip_atelier.gui.parts.spoken_caption import in_own_language
@@ -165,7 +166,7 @@ def _cell(painter: QPainter, cell: QRectF, root: Path, hit: Hit, place: int) -> 
     painter.drawRect(paper)
     room = paper.adjusted(4, 4, -4, -4)
     try:
-        image = read_picture(root / hit.path, round(max(room.width(), room.height()) * _DPI / 96))
+        image = read_picture(located(root, hit.path), round(max(room.width(), room.height()) * _DPI / 96))
     except (UserError, OSError):
         _line(painter, room, _("cannot be read"), 9, _QUIET, Qt.AlignmentFlag.AlignHCenter)
     else:

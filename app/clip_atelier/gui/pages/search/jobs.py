@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, Work, _, original
+from clip_atelier.engine.data import located
 from clip_atelier.engine.search import ModelRef, SearchHit
 from clip_atelier.engine.settings import HardwareSettings
 from clip_atelier.gui.jobs import at_once
@@ -175,7 +176,7 @@ def _within(item: Item, wanted: Wanted, root: Path) -> bool:
     below = not wanted.below or item.path.startswith(f"{wanted.below}/")
     if not below or wanted.label not in ("", item.label):
         return False
-    return not wanted.since or _changed(root / item.path) >= wanted.since
+    return not wanted.since or _changed(located(root, item.path)) >= wanted.since
 
 
 def _changed(file: Path) -> float:

@@ -12,6 +12,7 @@ from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import QFileDialog, QFrame, QLabel, QMenu, QWidget
 
 from clip_atelier.engine.core import N_, _, paths
+from clip_atelier.engine.data import located
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.search.result_view import ResultView
 from clip_atelier.gui.parts.beginning import Beginning
@@ -199,7 +200,7 @@ def tile_of(root: Path, hit: Hit, place: int) -> Tile:
             note += "   ="
     title = in_own_language(hit.captions) or paths.shown(Path(hit.path).stem)
     mark = N_("The training learned from this drawing.") if hit.learned and hit.base_place is not None else ""
-    return Tile(root / hit.path, title, note, str(place), tone, mark=mark)
+    return Tile(located(root, hit.path), title, note, str(place), tone, mark=mark)
 
 
 def pixels(image: QImage) -> tuple[int, int, bytes]:

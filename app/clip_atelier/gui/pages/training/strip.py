@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPaintEven
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from clip_atelier.engine.core import Ranking, _, page_number
+from clip_atelier.engine.data import located
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.text import plain_tooltip
 
@@ -89,7 +90,7 @@ class Strip(QWidget):
         painter.end()
 
     def _picture(self, painter: QPainter, outline: QPainterPath, place: QRectF, path: str) -> None:
-        pixmap = self._store.get(self._root / path, round(_SIDE * self.devicePixelRatioF()))
+        pixmap = self._store.get(located(self._root, path), round(_SIDE * self.devicePixelRatioF()))
         if pixmap is None:
             return
         painter.save()

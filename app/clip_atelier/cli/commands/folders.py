@@ -1,0 +1,81 @@
+"""`folders`: the further folders of a collection, which lie elsewhere and are read as if they were in it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clip_atelier.cli.arguments import add_common
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.cli.text import table
+from clip_atelier.engine.core import N_, _, paths
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", title=_("commands"), metavar=_("COMMAND"), required=True)
+    listed = what.add_parser("list", help=_("list the further folders of a collection"))
+    add = what.add_parser(
+        "add", help=_("make a folder that lies elsewhere part of a collection; nothing in it is changed")
+    )
+    locate = what.add_parser("locate", help=_("say where a further folder is now"))
+    remove = what.add_parser(
+        "remove", help=_("take a further folder out of a collection; nothing in it is changed")
+    )
+    for one in (listed, add, locate, remove):
+        add_common(one)
+        one.add_argument(
+            "folder", type=Path, metavar=_("FOLDER"), help=_("the folder that the collection was opened with")
+        )
+    for one in (locate, remove):
+        one.add_argument("name", metavar=_("NAME"), help=_("its name, as `folders list` shows it"))
+    for one in (add, locate):
+        one.add_argument("other", type=Path, metavar=_("OTHER"), help=_("the further folder"))
+    add.add_argument(
+        "--name",
+        default="",
+        metavar=_("NAME"),
+        help=_("what the paths of its drawings begin with [its own name]"),
+    )
+
+
+def _run(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine import data
+
+    if args.what == "add":
+        added = data.add_folder(args.folder, args.other, args.name)
+        said = _("“{folder}” is part of the collection now; its drawings are called “{name}/…”.").format(
+            folder=paths.shown(added.folder), name=paths.shown(added.name)
+        )
+    elif args.what == "locate":
+        now = data.locate_folder(args.folder, args.name, args.other)
+        said = _("“{name}” is looked for in “{folder}” now.").format(
+            folder=paths.shown(now.folder), name=paths.shown(now.name)
+        )
+    elif args.what == "remove":
+        former = data.remove_folder(args.folder, args.name)
+        said = _(
+            "“{name}” is no part of the collection any more. Its drawings and captions stay in “{folder}”."
+        ).format(folder=paths.shown(former.folder), name=paths.shown(former.name))
+    else:
+        said = ""
+    kept = data.further_folders_of(args.folder)
+    rows = [
+        (paths.shown(one.name), paths.shown(one.folder), "" if one.there else _("not there")) for one in kept
+    ]
+    document = {
+        "schema": 1,
+        "folder": str(args.folder.absolute()),
+        "folders": [{"name": one.name, "folder": one.folder, "there": one.there} for one in kept],
+    }
+    text = said or (
+        table((_("name"), _("folder"), ""), rows) if rows else _("The collection has no further folders.")
+    )
+    return Outcome(document, text)
+
+
+COMMAND = Command(
+    "folders",
+    N_("have folders that lie elsewhere as part of a collection"),
+    _arguments,
+    _run,
+)

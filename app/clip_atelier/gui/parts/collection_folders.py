@@ -1,0 +1,156 @@
+"""Further folders of the open collection: added, taken out and found again, each with the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from clip_atelier.engine.core import _, paths
+from clip_atelier.gui.jobs import at_once
+from clip_atelier.gui.workers import Job
+
+if TYPE_CHECKING:
+    from clip_atelier.engine.data import FurtherFolder
+    from clip_atelier.gui.app_model import AppModel
+
+
+def taken_as_further(app_model: AppModel, found: Sequence[Path], parent: QWidget) -> bool:
+    """Asks what is to become of folders that were dropped while a collection is open; whether that was all to be done.
+
+    Nothing is asked of what could not be added: the folder that is open, one in it or one around it.
+    """
+    from clip_atelier.engine.data import can_be_added
+
+    root = app_model.state.folder
+    folders = [path for path in found if path.is_dir()] if root and found[0].is_dir() else []
+    if not folders or not can_be_added(Path(root), folders[0]):
+        return False
+    answer = _asked(folders, Path(root), parent)
+    if answer == "add":
+        add(app_model, folders)
+    return answer != "open"
+
+
+def _asked(folders: Sequence[Path], root: Path, parent: QWidget) -> str:
+    question = QMessageBox(parent)
+    question.setTextFormat(Qt.TextFormat.PlainText)
+    question.setIcon(QMessageBox.Icon.NoIcon)
+    names = ", ".join(f"“{paths.shown(folder.name)}”" for folder in folders[:3])
+    question.setText(
+        _("Add {names} to the collection “{collection}”, or open it by itself?").format(
+            names=names if len(folders) <= 3 else f"{names} …", collection=paths.shown(root.name)
+        )
+    )
+    question.setInformativeText(
+        _(
+            "Added, its drawings are learned and searched together with those that are open. It stays where it is."
+        )
+    )
+    add_it = question.addButton(_("Add to the collection"), QMessageBox.ButtonRole.AcceptRole)
+    open_it = question.addButton(_("Open by itself"), QMessageBox.ButtonRole.ActionRole)
+    question.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole)
+    question.setDefaultButton(open_it)
+    question.exec()
+    if question.clickedButton() is add_it:
+        return "add"
+    return "open" if question.clickedButton() is open_it else ""
+
+
+def ask_for_folder(app_model: AppModel, parent: QWidget) -> None:
+    """Lets the user choose a folder and adds it."""
+    start = str(Path(app_model.state.folder).parent)
+    chosen = QFileDialog.getExistingDirectory(parent, _("Add a folder to this collection"), start)
+    if chosen:
+        add(app_model, [Path(chosen)])
+
+
+def ask_where(app_model: AppModel, name: str, parent: QWidget) -> None:
+    """Lets the user choose where a further folder is now."""
+    title = _("Where is “{name}” now?").format(name=paths.shown(name))
+    chosen = QFileDialog.getExistingDirectory(parent, title, str(Path.home()))
+    if chosen:
+        root = Path(app_model.state.folder)
+        _do(app_model, partial(_locate, root, name, Path(chosen)), partial(_on_located, app_model))
+
+
+def add(app_model: AppModel, folders: Sequence[Path]) -> None:
+    """Makes folders part of the open collection."""
+    root = Path(app_model.state.folder)
+    _do(app_model, partial(_add, root, folders), partial(_on_added, app_model, root))
+
+
+def take_out(app_model: AppModel, name: str, root: Path | None = None) -> None:
+    """Takes a folder out of the open collection; nothing in it is changed."""
+    root = root or Path(app_model.state.folder)
+    _do(app_model, partial(_remove, root, name), partial(_on_out, app_model, root))
+
+
+def _do(app_model: AppModel, call: Callable[[], Any], done: Callable[[Any], None]) -> None:
+    job = Job("folders", lambda _tools, _control: at_once(call))
+    job.done.connect(done)
+    job.failed.connect(app_model.report)
+    job.ended.connect(app_model.rescan)  # some may have been added before one could not
+    app_model.lanes.files.submit(job)
+
+
+def _add(root: Path, folders: Sequence[Path]) -> list[FurtherFolder]:
+    from clip_atelier.engine.data import add_folder
+
+    return [add_folder(root, folder) for folder in folders]
+
+
+def _locate(root: Path, name: str, other: Path) -> FurtherFolder:
+    from clip_atelier.engine.data import locate_folder
+
+    return locate_folder(root, name, other)
+
+
+def _remove(root: Path, name: str) -> FurtherFolder:
+    from clip_atelier.engine.data import remove_folder
+
+    return remove_folder(root, name)
+
+
+def _put_back(root: Path, former: FurtherFolder) -> None:
+    from clip_atelier.engine.data import put_back
+
+    put_back(root, former)
+
+
+def _on_added(app_model: AppModel, root: Path, added: list[FurtherFolder]) -> None:
+    hint = _("Nothing in it is changed. Captions of its drawings are saved beside them.")
+    names = ", ".join(f"“{paths.shown(one.name)}”" for one in added)
+    message = _("Part of this collection now: {names}").format(names=names)
+    if len(added) == 1:
+        app_model.undoable.emit(message, hint, partial(take_out, app_model, added[0].name, root))
+    else:
+        app_model.news.emit(message, hint)
+
+
+def _on_located(app_model: AppModel, now: FurtherFolder) -> None:
+    app_model.news.emit(
+        _("“{name}” is found again.").format(name=paths.shown(now.name)),
+        _("It is read from {folder} from now on.").format(folder=paths.shown(now.folder)),
+    )
+
+
+def _on_out(app_model: AppModel, root: Path, former: FurtherFolder) -> None:
+    app_model.undoable.emit(
+        _("“{name}” is taken out of this collection.").format(name=paths.shown(former.name)),
+        _("Its drawings and captions stay in {folder}.").format(folder=paths.shown(former.folder)),
+        partial(_back, app_model, root, former),
+    )
+
+
+def _back(app_model: AppModel, root: Path, former: FurtherFolder) -> None:
+    def told(_none: object) -> None:
+        app_model.news.emit(
+            _("“{name}” is part of this collection again.").format(name=paths.shown(former.name)), ""
+        )
+
+    _do(app_model, partial(_put_back, root, former), told)
