@@ -19,6 +19,13 @@ from installer.project import PACKAGING, version
 
 PLATFORMS = ("linux", "windows", "macos")
 
+#: Libraries in others' files: what reads pictures from anywhere, by the versions that a fault would be reported of.
+BUILT_IN = {
+    "pi-heif": (("libheif", "1.23.0", "LGPL-3.0-or-later"), ("libde265", "1.1.0", "LGPL-3.0-or-later")),
+    "resvg-py": (("resvg", "0.48.1", "Apache-2.0 OR MIT"), ("usvg", "0.48.1", "Apache-2.0 OR MIT"),
+                 ("roxmltree", "0.21.1", "MIT OR Apache-2.0"), ("tiny-skia", "0.12.0", "BSD-3-Clause")),
+}  # fmt: skip
+
 _LINE = re.compile(r"^([A-Za-z0-9._-]+)==(\S+?)(?:\s*;.*)?\s*\\?$")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
@@ -59,11 +66,22 @@ def bill(platform: str) -> dict[str, Any]:
             {
                 "type": "library", "name": name, "version": number, "bom-ref": f"pkg:pypi/{name}@{number}",
                 "purl": f"pkg:pypi/{name}@{number.replace('+', '%2B')}",
+                **_inside(name),
                 "hashes": [{"alg": "SHA-256", "content": one} for one in hashes],
             }
             for name, number, hashes in locked(text)
         ],
     }  # fmt: skip
+
+
+def _inside(name: str) -> dict[str, list[dict[str, Any]]]:
+    """What is built into a package's file, where there is something to know of it."""
+    parts = [
+        {"type": "library", "name": part, "version": number, "licenses": [{"expression": licence}],
+         "bom-ref": f"{name}/{part}@{number}"}
+        for part, number, licence in BUILT_IN.get(name, ())
+    ]  # fmt: skip
+    return {"components": parts} if parts else {}
 
 
 def locked(text: str) -> list[tuple[str, str, list[str]]]:

@@ -5,6 +5,8 @@ Any of it may be left behind when a program is frozen.
 
 from __future__ import annotations
 
+import base64
+import gzip
 import io
 import sqlite3
 import struct
@@ -29,6 +31,20 @@ _MERGED_PICTURE: Final = {
     "kra": "mergedimage.png",
     "procreate": "QuickLook/Thumbnail.png",
 }
+#: The drawing below as HEIC: nothing here can write that.
+_HEIC: Final = (
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAVZtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJpbG9jAA"
+    "AAAERAAAEAAQAAAAABegABAAAAAAAAAKoAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAABAAAA1mlwcnAA"
+    "AAC3aXBjbwAAAHhodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQArQgEBA3AAAAMAkA"
+    "AAAwAAAwAeoDCBBZbqSSmubgIaDAgAAAMAyAAAAwAIQGIAAQAHRAHBcrAiQAAAABNjb2xybmNseAABAA0ABoAAAAAUaXNwZQAAAAAAAABgAAAA"
+    "QAAAABBwaXhpAAAAAAMICAgAAAAXaXBtYQAAAAAAAAABAAEEgQIDBAAAALJtZGF0AAAApigBrwng4cP4rK7x+JP1sg9JF/95Xb/24Oy9OsZ/g6"
+    "Cl1iQL3K+S6z0nRTl2LDBcnXsp2btQ/kx+Pv7H+teLhYK64MNyH3Nb+gpS24QvcKHmTmEmyjGinE1WBM9cPWBvRoH1ZTtbDs1Ku6c/m7o/rN0c"
+    "v6/Th/9PFuBQV3ywBVWu3QzCeD9AtgwMCu6fwo5sDk66inLf+UpzveAPfvg0egglgmukN+A="
+)
+_SVG: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 64"><rect width="96" height="64" fill="#fff"/>'
+    '<rect x="16" y="8" width="64" height="48" fill="#e02020"/></svg>'
+)
 #: What tokenizer_config.json of the families' models names. A frozen program holds few of the library's hundreds.
 _TOKENIZERS: Final = (
     "CLIPTokenizer", "SiglipTokenizer", "Siglip2Tokenizer", "GemmaTokenizer", "BertTokenizer", "XLMRobertaTokenizer",
@@ -43,7 +59,7 @@ class NotSo(Exception):  # noqa: N818 - not an error of the program: an answer
 
 
 def reads_every_format(folder: Path) -> str:
-    """Makes a drawing in each format that Pillow or a few bytes can write, and reads it behind the gate."""
+    """Makes a drawing in each format, and reads it behind the gate."""
     from clip_atelier.engine.data import image_gate
 
     folder.mkdir()
@@ -57,6 +73,9 @@ def reads_every_format(folder: Path) -> str:
             archive.writestr(inside, picture.getvalue())
     (folder / "그림.clip").write_bytes(_clip_studio(picture.getvalue()))
     (folder / "그림.psd").write_bytes(_photoshop(made))
+    (folder / "그림.heic").write_bytes(base64.b64decode(_HEIC))
+    (folder / "그림.svg").write_text(_SVG, encoding="utf-8")
+    (folder / "그림.svgz").write_bytes(gzip.compress(_SVG.encode()))
     files = sorted(folder.iterdir())
     for file in files:
         red, green, blue = _pixel(image_gate.load(file))

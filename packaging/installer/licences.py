@@ -43,6 +43,10 @@ STATED: Final = {
     "safetensors": "Apache-2.0", "scipy": "BSD-3-Clause", "shellingham": "ISC", "sympy": "BSD-3-Clause",
     "tokenizers": "Apache-2.0", "transformers": "Apache-2.0", "altgraph": "MIT", "pywin32-ctypes": "BSD-3-Clause",
     "pefile": "MIT", "macholib": "MIT", "protobuf": "BSD-3-Clause",
+    # libheif and libde265 are used under the LGPL; on Windows GCC's libraries and winpthreads come along.
+    "pi-heif": "BSD-3-Clause AND LGPL-3.0-or-later AND GPL-3.0-or-later WITH GCC-exception-3.1 AND MIT",
+    # resvg and the crates that it is built from; what its wheel does not bring is in licences/resvg.txt.
+    "resvg-py": "MIT AND Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause AND Zlib",
     "scikit-image": "BSD-3-Clause AND BSD-2-Clause AND MIT",
     # PDFium and what is built into it; each text lies among the package's own licence files.
     "pypdfium2": "BSD-3-Clause AND Apache-2.0 AND MIT AND FTL AND IJG AND libpng-2.0 AND Zlib AND Unicode-3.0",
@@ -71,7 +75,7 @@ SYSTEM: Final = {
 #: Files that bring a licence we do not accept, or a library that is not ours to hand on, whatever owns them.
 FORBIDDEN: Final = {
     r"libreadline|readline\..*\.so": "GNU Readline is under the GPL; the module `readline` must stay out",
-    r"lib(heif|x265|x264|de265)": "the HEIF codecs are under the GPL; pillow-heif is a plug-in a user adds",
+    r"lib(x265|x264|kvazaar)|_?pillow_heif": "the encoders of HEIC are under the GPL; pi-heif, which only decodes, has none",
     r"qgtk3|libgtk|libgdk[-_]": "Qt's GTK theme drags the host's GTK in",
     r"libgdbm|_gdbm|libdb-\d": "the GNU and Berkeley databases are under the GPL and AGPL",
     r"libmysqlclient|qsqlmysql|libmariadb": "the MySQL client is under the GPL",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -23,6 +24,9 @@ _STANDARD = {
     "GPL-3.0-or-later": _TEXTS / "GPL-3.0.txt",
 }
 
+#: Texts of what is built into a distribution that does not bring them itself.
+_BUILT_IN = {"resvg-py": ("resvg.txt",)}
+
 _QT = """\
 Qt {qt} and Qt for Python {qt} (PySide6, Shiboken) are used under the GNU Lesser General Public License, version 3.
 Copyright The Qt Company Ltd. and contributors. Nothing of them was changed. Their libraries lie as separate files in the
@@ -36,6 +40,15 @@ _REPLACEABLE = """\
 These libraries are used unchanged under the GNU Lesser General Public License. Each lies in a file of its own in the
 folder `program` and may be replaced by a modified version: {names}. Their sources are those of the Debian packages of
 the versions named above, in Debian's archive and its snapshots, and come from the makers of this installer on request.
+"""
+
+
+_HEIF = """\
+libheif {heif} and libde265 {decoder}, which pi-heif brings to decode HEIC, are used unchanged under the GNU Lesser General Public
+License, version 3. Copyright struktur AG, Dirk Farin and contributors. Each lies in a file of its own in the folder `program` and
+may be replaced by a modified version. The complete sources of exactly these versions are published by their makers, as releases
+v{heif} of strukturag/libheif and v{decoder} of strukturag/libde265 on GitHub, and come from the makers of this installer on request,
+for three years from its date.
 """
 
 
@@ -67,6 +80,8 @@ def write(components: Iterable[Component], out: Path) -> Path:
             "",
             *_REPLACEABLE.format(names=", ".join(free)).splitlines(),
         ]
+    if any(_plain(part) == "pi-heif" for part in parts):
+        lines += ["", _RULE, "libheif and libde265", "", *_heif().splitlines()]
     lines += ["", _RULE, "Drawings, captions, typefaces and the starter model", "", *_resources(texts)]
     for number, text in sorted(texts.values()):
         lines += ["", _RULE, f"[{number}]", "", *text.splitlines()]
@@ -100,7 +115,8 @@ def _texts_of(part: Component) -> Iterator[str]:
     else:
         own = list(_of_distribution(distribution(part.name)))
         yield from own
-        if part.licence.startswith("LGPL-3.0"):
+        yield from ((_TEXTS / name).read_text(encoding="utf-8") for name in _BUILT_IN.get(_plain(part), ()))
+        if "LGPL-3.0" in part.licence:
             yield _STANDARD["LGPL-3.0-only"].read_text(encoding="utf-8")
             yield _STANDARD["GPL-3.0-or-later"].read_text(encoding="utf-8")
         elif not own and part.licence in _STANDARD:
@@ -133,6 +149,18 @@ def _python_licence() -> str:
         if file.is_file():
             return file.read_text(encoding="utf-8", errors="replace")
     raise BuildError(f"Python's licence text is in none of: {', '.join(map(str, candidates))}")
+
+
+def _plain(part: Component) -> str:
+    return part.name.lower().replace("_", "-")
+
+
+def _heif() -> str:
+    """The libraries tell their versions themselves; what their wheel says of them is older than they are."""
+    import pi_heif
+
+    decoder = re.search(r"version ([\d.]+)", pi_heif.libheif_info()["decoders"]["libde265"])
+    return _HEIF.format(heif=pi_heif.libheif_version(), decoder=decoder[1] if decoder else "")
 
 
 def _qt(parts: list[Component]) -> str:

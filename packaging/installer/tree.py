@@ -22,7 +22,7 @@ _NEEDED = {
         "resources/translations/ko/LC_MESSAGES/clip_atelier.mo", "huggingface_hub/templates/*.md",
         "PySide6/**/translations/qtbase_ko.qm", "PySide6/**/plugins/imageformats/*qsvg*",
         "PySide6/**/plugins/iconengines/*qsvgicon*", "PySide6/**/plugins/platforms/*qoffscreen*",
-        "LICENSE", "THIRD_PARTY_NOTICES.txt",
+        "_pi_heif*", "resvg_py/resvg_py*", "LICENSE", "THIRD_PARTY_NOTICES.txt",
     ),
     "linux": (
         "PySide6/Qt/plugins/platforms/libqxcb.so", "PySide6/Qt/plugins/platforminputcontexts/libibus*",

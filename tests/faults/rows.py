@@ -71,4 +71,5 @@ ROWS: Final[dict[int, tuple[str, str]]] = {
     62: ("the machine sleeps in training; the device is lost", "the run can be resumed and is offered"),
     63: ("a model's file changes after the run", "refused, and the changed file is named"),
     64: ("one flipped byte in each kind of file of a home", "verify names each; repair mends or sets aside, deletes nothing"),
+    65: ("an SVG that shows other files, is nested or repeated without end, or takes hours or all memory to draw", "nothing outside of it is read; bounded in a process of its own; named"),
 }  # fmt: skip

@@ -124,9 +124,20 @@ def png() -> bytes:
     return stream.getvalue()
 
 
+SVG = b"""<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY red "#e02020">]>
+<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 40 30">
+<defs><g id="a"><path d="M2 2C9 1 9 9 2 9z" fill="&red;"/></g><filter id="f"><feGaussianBlur stdDeviation="1"/></filter></defs>
+<style>text{font-size:9px}</style><use xlink:href="#a" x="4"/><g opacity=".5" transform="rotate(9)" filter="url(#f)"><rect
+width="9" height="9" stroke="#000"/></g><text x="2" y="25">one</text></svg>"""
+
+
 @cache
 def image(suffix: str) -> bytes:
     stream = io.BytesIO()
+    if suffix == "svg":
+        return SVG
+    if suffix == "heic":  # nothing here can write one
+        return (Path(__file__).parents[1] / "data" / "heic" / "wide.heic").read_bytes()
     if suffix in ("ora", "kra"):
         with zipfile.ZipFile(stream, "w") as archive:
             archive.writestr("mergedimage.png", png())
@@ -135,14 +146,14 @@ def image(suffix: str) -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "ora"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "ora", "heic", "svg"])
 @fuzzed
 @given(data=st.data())
 def test_images(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
     file = tmp_path / f"x.{suffix}"
     file.write_bytes(data.draw(damaged(image(suffix))))
     try:
-        found = image_gate.load(file)
+        found = image_gate.load(file, 224)
     except UserError:
         return
     assert found.mode == "RGB"

@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
+import pi_heif
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +22,7 @@ from installer.project import BuildError, version  # noqa: E402
 @pytest.mark.parametrize(
     "name",
     [
-        "program/libreadline.so.8", "program/python3.11/lib-dynload/readline.cpython-311-x86_64-linux-gnu.so",
+        "program/libreadline.so.8", "program/_pillow_heif.cpython-311-x86_64-linux-gnu.so", "program/python3.11/lib-dynload/readline.cpython-311-x86_64-linux-gnu.so",
         "program/pillow_heif.libs/libx265-9a.so.199", "program/PySide6/Qt/plugins/platformthemes/libqgtk3.so",
         "program/libgdbm.so.6", "program/python3.11/lib-dynload/_gdbm.cpython-311.so", "program/libcudart.so.12",
         "program/PySide6/Qt/plugins/sqldrivers/libqsqlmysql.so", "program/libgtk-3.so.0", "program/torch/lib/cudnn64_9.dll",
@@ -86,12 +87,14 @@ def test_notices_hold_each_text_once_and_name_the_source_of_qt(tmp_path: Path) -
     parts = [
         licences.Component(name, licences.stated("distribution", name)[0], licences.stated("distribution", name)[1],
                            "distribution", 1)
-        for name in ("PySide6_Essentials", "shiboken6", "tokenizers", "transformers", "numpy")
+        for name in ("PySide6_Essentials", "shiboken6", "tokenizers", "transformers", "numpy", "pi_heif", "resvg_py")
     ]  # fmt: skip
     text = notices.write(parts, tmp_path / "notices.txt").read_text(encoding="utf-8")
     qt = next(p.version for p in parts if p.name == "PySide6_Essentials")
     assert f"PySide6-{qt}-src" in text
     assert text.count("GNU LESSER GENERAL PUBLIC LICENSE\n                       Version 3") == 1
+    assert f"v{pi_heif.libheif_version()} of strukturag/libheif" in text
+    assert "Yevhenii Reizner" in text
     assert "Fluent Emoji" in text
     assert "SIL OPEN FONT LICENSE" in text
     for part in parts:

@@ -36,7 +36,9 @@ def test_the_whole_job_in_both_languages(tmp_path: Path) -> None:
     assert names["en"] == names["ko"]
     assert len(names["en"]) == 7
     reach = {c["name"]: c["detail"] for c in report["checks"] if not c["language"]}
-    assert {"procreate", "avif", "psd"} <= set(reach["every format is read"].split(", "))
+    assert {"procreate", "avif", "psd", "heic", "svg", "svgz"} <= set(
+        reach["every format is read"].split(", ")
+    )
     assert "adapter, merged" in reach["every export is written"]
     assert len(reach) == 5
     assert "자가 검사" in report["facts"]["folder"]

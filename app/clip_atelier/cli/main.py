@@ -84,6 +84,10 @@ def _run(arguments: Sequence[str], rest: Sequence[str]) -> int:
 
         engine.keep_below(Path(_common(arguments)[0].home or paths.default_home()))
         return obey()
+    if rest[:1] == ["--svg-drawer"]:  # started by whoever reads drawings, and speaks to it over pipes
+        from clip_atelier.engine.data import draw_vectors
+
+        return draw_vectors()
     names = [command.name for command in COMMANDS]
     word = next((argument for argument in rest if argument != "--"), "")
     if not word or (not word.startswith("-") and word not in names):

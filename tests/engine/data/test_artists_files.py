@@ -147,17 +147,6 @@ def test_avif_of_too_many_pixels_is_refused_before_it_is_decoded(
     assert "more than are read" in reason(tmp_path / "a.avif")
 
 
-@pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1heicmiaf"])
-def test_heic_is_named_with_what_to_do(scanned: Scan, draw: Draw, tmp_path: Path, brands: bytes) -> None:
-    draw("a.png")
-    box = struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands
-    (tmp_path / "IMG_1.HEIC").write_bytes(box + b"\0" * 64)
-    (problem,) = scanned().problems
-    assert problem.path == "IMG_1.HEIC"
-    assert "HEIC" in problem.reason
-    assert "Most Compatible" in problem.reason
-
-
 def test_procreate(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.procreate", "w") as archive:
         archive.writestr("Document.archive", b"bplist00")

@@ -68,5 +68,6 @@ from .sheets import CutDrawing as CutDrawing
 from .sheets import SheetRecord as SheetRecord
 from .splitting import Split as Split
 from .splitting import split as split
+from .vector_drawer import draw_vectors as draw_vectors
 from .walk import FolderState as FolderState
 from .walk import pages_of as pages_of

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
+from PIL import ExifTags, ImageFile, IptcImagePlugin
 
-from clip_atelier.engine.data import image_gate, xmp
+from clip_atelier.engine.data import heic, image_gate, xmp
 from clip_atelier.engine.data.text_encoding import UnreadableText, decoded
 
 MOST: Final = 20_000
@@ -38,9 +38,9 @@ def captions(file: BinaryIO) -> tuple[str, ...]:
     """
     found: tuple[str, ...] = ()
     # Damaged metadata says nothing, and is no fault of the drawing; Pillow promises no single kind of error.
-    with contextlib.suppress(*image_gate.DAMAGE):
+    with contextlib.suppress(*image_gate.DAMAGE, heic.NoDecoder):
         file.seek(0)
-        with Image.open(file, formats=image_gate.FORMATS) as image:
+        with image_gate.opened(file) as image:
             for texts in _told(image):
                 found = tuple(dict.fromkeys(text for text in map(_cleaned, texts) if text))
                 if found:

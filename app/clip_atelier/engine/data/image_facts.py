@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clip_atelier.engine.core import _
-from clip_atelier.engine.data import embedded_texts, frames, image_gate
+from clip_atelier.engine.data import embedded_texts, frames, image_gate, vectors
 from clip_atelier.engine.data.frames import Frame
 from clip_atelier.engine.data.pixels import Fit
 
@@ -70,7 +70,7 @@ def read(
 
     Returns:
         What is kept, and the fitted picture. That is None where it is not wanted, and where it may be another one than
-        `images.load` would give at that size: very large images, and JPEG files for a model of uncommonly large input.
+        `images.load` would give at that size: very large images, and JPEG and SVG files for a model of uncommonly large input.
 
     Raises:
         ImageProblem: it cannot be used, or shows nothing.
@@ -87,7 +87,7 @@ def read_open(
     path: Path, file: BinaryIO, digest: str, fitting: Fitting | None = None
 ) -> tuple[ImageFacts, NDArray[np.uint8] | None]:
     """As `read`, from a file of this digest that is open at its start; `path` is only named in problems."""
-    reducible = file.read(3).startswith((b"\xff\xd8\xff", b"PK"))  # JPEG, or a file that may hold one
+    same_until = _same_until(file.read(16))
     file.seek(0)
     image, (width, height) = image_gate.decode(path, file, 8 * SIGHT)
     small = image.convert("L")
@@ -101,13 +101,16 @@ def read_open(
         )
     told = embedded_texts.captions(file)
     picture = None
-    if (
-        fitting
-        and width * height <= image_gate.BIG_PIXELS
-        and (not reducible or frames.square(fitting.frame) <= image_gate.REDUCED)
-    ):
+    if fitting and width * height <= image_gate.BIG_PIXELS and frames.square(fitting.frame) <= same_until:
         picture = image_gate.fit(image, fitting.frame, fitting.how)
     return ImageFacts(digest, width, height, *_looks(small), told), picture
+
+
+def _same_until(start: bytes) -> float:
+    """Up to which target a file of these first bytes is decoded to the same pixels."""
+    if start.startswith((b"\xff\xd8\xff", b"PK")):  # JPEG, or a file that may hold one
+        return image_gate.REDUCED
+    return vectors.CLOSE if vectors.begins(start) else float("inf")
 
 
 def _of_one_colour(image: Image.Image) -> bool:

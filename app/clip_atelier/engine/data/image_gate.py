@@ -19,14 +19,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from clip_atelier.engine.core import UserError, _, original, page_number, shown
-from clip_atelier.engine.data import clip_studio, documents, frames, framing, layered, photoshop, pixels
+from clip_atelier.engine.data import (
+    clip_studio,
+    documents,
+    frames,
+    framing,
+    heic,
+    layered,
+    photoshop,
+    pixels,
+    vectors,
+)
 
 SUFFIXES: Final = frozenset(
     (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".psd", ".ora", ".kra",
-     ".procreate", ".clip", ".pdf", ".heic", ".heif")
+     ".procreate", ".clip", ".pdf", ".heic", ".heif", ".hif", ".svg", ".svgz")
 )  # fmt: skip
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PSD")
 MAX_PIXELS: Final = 89_000_000
@@ -96,14 +106,24 @@ def _must_be(path: str | os.PathLike[str], same: bool) -> None:
         raise ImageProblem(path, _("The file was replaced after the folder was read."), _("Read it again."))
 
 
-_SIGNATURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"8BPS")
+_SIGNATURES: Final = (
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"RIFF",
+    b"GIF8",
+    b"BM",
+    b"II*\x00",
+    b"MM\x00*",
+    b"8BPS",
+    b"<svg",
+)
 
 
 def sniff(path: str | os.PathLike[str]) -> bool:
     """Whether a file without a suffix begins like an image."""
     try:
         with open_regular(path) as file:
-            return file.read(8).startswith(_SIGNATURES)
+            return heic.begins(file) or file.read(8).startswith(_SIGNATURES)
     except (ImageProblem, OSError):
         return False
 
@@ -182,20 +202,9 @@ def decode(
         raise ImageProblem(path, _("The file is empty."))
     if start.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
         raise ImageProblem(path, _("PostScript files are not opened."), _("Export the drawing as PNG."))
-    if start.startswith(documents.SIGNATURE):
-        try:
-            image = documents.page(file, page_number(path) or 1)
-        except documents.NoPage as error:
-            raise ImageProblem(path, str(error), _("Export its pages as PNG.")) from error
-        return image, image.size
-    if _is_heic(start, file):
-        raise ImageProblem(
-            path,
-            _(
-                "HEIC photographs are not opened: their decoder comes under terms that this program cannot take on."
-            ),
-            _("Export them as JPEG or AVIF, or have the camera save “Most Compatible”."),
-        )
+    drawn = _drawn(path, file, start, target)
+    if drawn is not None:
+        return drawn, drawn.size
     if start.startswith((b"PK", clip_studio.SIGNATURE)):
         inside = layered.merged_picture if start.startswith(b"PK") else clip_studio.preview
         try:
@@ -203,11 +212,15 @@ def decode(
         except layered.NoPicture as error:
             raise ImageProblem(path, str(error), _("Save it again, or export the drawing as PNG.")) from error
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with opened(file) as image:
             return _decode(path, file, image, target)
     except UnidentifiedImageError as error:
+        raise _unknown(path) from error
+    except heic.NoDecoder as error:
         raise ImageProblem(
-            path, _("This is not an image of a known kind."), _("Save it as PNG, JPEG, WebP or TIFF.")
+            path,
+            _("HEIC photographs need the package “pi-heif”, which is not installed for this system."),
+            _("Export them as JPEG, or have the camera save “Most Compatible”."),
         ) from error
     except MemoryError as error:
         raise ImageProblem(
@@ -223,13 +236,40 @@ def decode(
         ) from error
 
 
-def _is_heic(start: bytes, file: BinaryIO) -> bool:
-    """Whether the file says that it holds HEVC pictures. HEIC and AVIF share one container, told apart by its brands."""
-    if start[4:8] != b"ftyp":
-        return False
-    brands = file.read(min(int.from_bytes(start[:4]), 1024))
-    file.seek(0)
-    return b"avif" not in brands[8:] and b"avis" not in brands[8:]
+def _drawn(
+    path: str | os.PathLike[str], file: BinaryIO, start: bytes, target: int | None
+) -> Image.Image | None:
+    """What has no pixels of its own: a page of a document, an SVG drawing. None where it is neither."""
+    if start.startswith(documents.SIGNATURE):
+        try:
+            return documents.page(file, page_number(path) or 1)
+        except documents.NoPage as error:
+            raise ImageProblem(path, str(error), _("Export its pages as PNG.")) from error
+    if not vectors.begins(start):
+        return None
+    try:
+        return pixels.to_rgb(vectors.drawn(file, target))
+    except vectors.NotSvg as error:
+        raise _unknown(path) from error
+    except vectors.NoDrawing as error:
+        raise ImageProblem(path, str(error), _("Export the drawing as PNG.")) from error
+
+
+def opened(file: BinaryIO) -> ImageFile.ImageFile:
+    """An image file of one of the kinds that are read as they are, its head read and nothing decoded.
+
+    Raises:
+        UnidentifiedImageError: it is of none of them.
+        heic.NoDecoder: it is one whose decoder is missing.
+        DAMAGE: what decoders raise on damaged files.
+    """
+    return heic.opened(file) if heic.begins(file) else Image.open(file, formats=FORMATS)
+
+
+def _unknown(path: str | os.PathLike[str]) -> ImageProblem:
+    return ImageProblem(
+        path, _("This is not an image of a known kind."), _("Save it as PNG, JPEG, WebP or TIFF.")
+    )
 
 
 def _decode(
@@ -253,6 +293,8 @@ def _decode(
         image.load()
         if image.format == "PSD" and _is_flat(image):
             image = _from_layers(path, file, image)
+        if image.format == "HEIF":
+            image = heic.in_srgb(image)
         # A damaged EXIF block says nothing about the orientation, but the pixels are still good.
         with contextlib.suppress(*DAMAGE):
             ImageOps.exif_transpose(image, in_place=True)

@@ -291,7 +291,7 @@ def _nothing(folder: Path, found: Found, problems: list[Problem]) -> UserError:
     return UserError(
         " ".join([message, *first]),
         _(
-            "Choose a folder with PNG, JPEG, WebP, AVIF, TIFF, PSD, PDF, Procreate, Clip Studio, Krita or OpenRaster files."
+            "Choose a folder with PNG, JPEG, WebP, AVIF, HEIC, TIFF, SVG, PSD, PDF, Procreate, Clip Studio, Krita or OpenRaster files."
         ),
         "folder",
     )

@@ -17,7 +17,9 @@ from clip_atelier.engine.core import N_
 SEPARATORS: Final = (",", ";", "\t")
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _SPACE: Final = re.compile(r"[ \t\r]*")
-_PICTURE: Final = re.compile(r"\.(png|jpe?g|webp|gif|bmp|tiff?|psd|ora|kra)[\"']?\s*$", re.IGNORECASE)
+_PICTURE: Final = re.compile(
+    r"\.(png|jpe?g|webp|gif|bmp|tiff?|avif|hei[cf]|svgz?|psd|ora|kra)[\"']?\s*$", re.IGNORECASE
+)
 
 UNCLOSED: Final = N_(
     "Lines with a quote that is never closed, or with text after a closed one: {lines}. They are not read."

@@ -19,7 +19,7 @@ from clip_atelier.engine.data.records import Problem
 from clip_atelier.engine.data.scan_cache import Stamp
 
 UNREAD: Final = frozenset(
-    (".eps", ".ps", ".ai", ".svg", ".svgz", ".xcf", ".jxl", ".jp2", ".tga", ".exr", ".hdr",
+    (".eps", ".ps", ".ai", ".xcf", ".jxl", ".jp2", ".tga", ".exr", ".hdr",
      ".sai", ".sai2", ".mdp", ".afphoto", ".afdesign", ".dng", ".cr2", ".cr3", ".nef", ".arw")
 )  # fmt: skip
 """Kinds of drawings that are named as not read, instead of being passed over in silence."""

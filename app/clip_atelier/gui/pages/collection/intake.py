@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "intake"
 """Below the collection, or beside the pages where none is open."""
-_KINDS: Final = "*.png *.jpg *.jpeg *.webp *.tif *.tiff *.avif *.bmp *.pdf"
+_KINDS: Final = "*.png *.jpg *.jpeg *.webp *.tif *.tiff *.avif *.bmp *.heic *.heif *.hif *.pdf"
 _CLOSE, _FAR = 5, 150  # of the slider, in thousandths of the page's shorter side
 _USUAL: Final = 50
 

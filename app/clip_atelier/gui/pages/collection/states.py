@@ -33,7 +33,7 @@ class Welcome(QWidget):
         title = Label(N_("Drop a folder of drawings here"), "display")
         text = Label(
             N_(
-                "Sketches, scans, finished work: PNG, JPEG, WebP, AVIF, TIFF, PDF, Photoshop, Procreate, Clip Studio, Krita and more. "
+                "Sketches, scans, finished work: PNG, JPEG, WebP, AVIF, HEIC, TIFF, SVG, PDF, Photoshop, Procreate, Clip Studio, Krita and more. "
                 "Nothing leaves this machine, and nothing in the folder is changed."
             ),
             "muted",
