@@ -33,7 +33,7 @@ SLOW = {
     "faults/test_foreign_faults.py", "faults/test_fuzz.py", "faults/test_home_faults.py", "faults/test_kills.py", "faults/test_small_disk.py", "faults/test_stopping_faults.py", "faults/test_training_faults.py", "test_former_home.py", "test_library.py", "cli/test_commands.py", "cli/test_lineage.py", "cli/test_main.py", "cli/test_newcomers_paths.py", "cli/test_completion.py", "cli/test_protocol.py",
     "packaging/test_debian.py", "packaging/test_flatpak.py", "packaging/test_notebook.py", "packaging/test_selftest.py", "packaging/test_site.py",
     "packaging/test_starter_model.py", "engine/analysis/test_map_of_parts.py", "engine/analysis/test_projection.py", "engine/analysis/test_strength_sweep.py",
-    "engine/experiments/test_grid.py", "engine/intake/test_pages.py", "engine/intake/test_taking.py", "gui/test_photographed_pages.py", "engine/models/test_families.py", "engine/models/test_foreign_adapters.py",
+    "engine/experiments/test_grid.py", "engine/data/test_vectors.py", "engine/intake/test_pages.py", "engine/intake/test_taking.py", "gui/test_photographed_pages.py", "engine/models/test_families.py", "engine/models/test_foreign_adapters.py",
     "engine/models/test_foreign_models.py", "engine/models/test_open_clip.py", "engine/models/test_korean_captions.py", "engine/models/test_opening.py", "engine/models/test_own_shape.py",
     "engine/models/test_second_family.py", "engine/models/test_shelf.py", "engine/evaluation/test_model_comparison.py", "engine/models/test_update_kinds.py",
     "engine/parts/test_teaching.py",

@@ -67,7 +67,7 @@ def colours(image: Image.Image) -> set[Any]:
 
 def test_drawings_of_a_folder(scanned: Scan, tmp_path: Path) -> None:
     (tmp_path / "a.svg").write_text(RED, encoding="utf-8")
-    (tmp_path / "b.svgz").write_bytes(gzip.compress(RED.replace("20", "10").encode()))
+    (tmp_path / "b.svgz").write_bytes(gzip.compress(RED.replace("40 20", "80 20").encode()))
     (tmp_path / "c.svg").write_bytes(('<?xml version="1.0" encoding="UTF-16"?>' + RED).encode("utf-16"))
     (tmp_path / "d").write_text(RED.replace("#e02020", "blue"), encoding="utf-8")
     (tmp_path / "e.png").write_text("\n" + RED.replace(HEAD, ""), encoding="utf-8")
@@ -193,7 +193,7 @@ def test_what_is_no_drawing_is_named(svg: Callable[..., Image.Image]) -> None:
     assert "unclosed token" in reason(lambda: svg(RED[:-20]))
     assert "cut short" in reason(lambda: svg(gzip.compress(RED.encode())[:-9]))
     assert "invalid size" in reason(lambda: svg(f'<svg {HEAD} width="0" height="9"/>'))
-    assert "known kind" in reason(lambda: svg('<?xml version="1.0" encoding="nothing"?>' + RED))
+    assert "unknown encoding" in reason(lambda: svg('<?xml version="1.0" encoding="nothing"?>' + RED))
 
 
 def test_where_the_library_is_missing_it_is_named(
