@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = sys.stderr = None
     i18n.set_language(common.language if common.language in i18n.LANGUAGES else i18n.system_language())
     try:
-        return _run(arguments, rest)
+        return _run(arguments, rest, whole_process=argv is None)
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
     except UserError as error:
@@ -74,12 +74,14 @@ def _common(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return look.parse_known_args(list(arguments))
 
 
-def _run(arguments: Sequence[str], rest: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], rest: Sequence[str], whole_process: bool) -> int:
     if rest[:1] == ["--selftest"]:
         from clip_atelier import selftest
 
         return selftest.main(arguments)
     if rest[:1] == ["--trainer"]:  # started by a window, which speaks to it over pipes
+        if whole_process:
+            launch.collect_seldom()
         from clip_atelier.engine.training import obey
 
         engine.keep_below(Path(_common(arguments)[0].home or paths.default_home()))
@@ -92,6 +94,8 @@ def _run(arguments: Sequence[str], rest: Sequence[str]) -> int:
     word = next((argument for argument in rest if argument != "--"), "")
     if not word or (not word.startswith("-") and word not in names):
         return _open_window(arguments, rest, names)
+    if whole_process:
+        launch.collect_seldom()
     args = program(COMMANDS).parse_strictly(arguments)
     control, home = Control(), _home(args)
     with stopping(control):
