@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from clip_atelier.engine.data import Item, Split
-from clip_atelier.engine.settings import Settings
+from clip_atelier.engine.settings import Settings, TrainSettings
 from clip_atelier.engine.training.batches import Batches
 
 _MOST: Final = 1000
 """From so many drawings on, one part that is kept aside is enough to measure an update alone."""
 _MOST_WITH_PARTS: Final = 5000
 """Parts are chosen by folds up to so many; beyond, an update alone is trained."""
+_CHECKS: Final = 8
+"""Of a training that is long enough for them."""
+_SHARE_OF_CHECKS: Final = 0.25
+"""Of the time of the steps that checks may take together."""
+_EMBEDDED: Final = 2.0
+"""Images that are embedded while one is trained on, where layers of a tower are: on a processor 2, on a card 3."""
 FEWEST_TO_A_FOLD: Final = 4
 """Groups that a fold must hold, so that its questions can be answered wrongly."""
 _FEWEST_STEPS: Final = 40
@@ -56,6 +62,22 @@ def measured_by_folds(settings: Settings, drawings: int) -> bool:
 def fold_count(settings: Settings, groups: Sequence[int]) -> int:
     """How many folds drawings of these groups are dealt to; less than 2 where there are too few to measure on."""
     return min(max(2, settings.evaluation.folds), len(set(groups)) // FEWEST_TO_A_FOLD)
+
+
+def check_steps(train: TrainSettings, total: int, embedded: int, layers: bool) -> set[int]:
+    """The steps of a training after which it is measured; the last one is among them.
+
+    Args:
+        train: Says how often, or 0 for what is worth its time.
+        total: Steps of the training.
+        embedded: Images that a check embeds.
+        layers: Whether steps compute layers of a tower; where they do not, neither do checks.
+    """
+    count = train.checks
+    if not count:
+        worth = _SHARE_OF_CHECKS * total * train.batch_size * _EMBEDDED / max(1, embedded)
+        count = max(2, min(_CHECKS, int(worth))) if layers else _CHECKS
+    return {round(total * n / count) for n in range(1, count + 1)} - {0} | {total}
 
 
 def affordable(settings: Settings, wanted: RunLength, seconds: float, spent: float = 0.0) -> RunLength:

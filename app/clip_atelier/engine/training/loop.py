@@ -36,6 +36,7 @@ from clip_atelier.engine.training.batches import Batches
 from clip_atelier.engine.training.distributed.group import Group
 from clip_atelier.engine.training.distributed.trainer import Leader
 from clip_atelier.engine.training.inputs import TrainingInputs
+from clip_atelier.engine.training.lengths import check_steps
 from clip_atelier.engine.training.losses import objective
 from clip_atelier.engine.training.preservation import Preservation
 from clip_atelier.engine.training.steps import TrainStep
@@ -150,8 +151,8 @@ class Loop:
             else TrainStep(clip, adapter, inputs, self.train, total, preservation)
         )
         self.state = checkpoints.State(step=0)
-        checks = self.train.checks
-        self.check_steps = {round(total * n / checks) for n in range(1, checks + 1)} - {0} | {total}
+        asked = evaluation_set.indices if evaluation_set is not None else ()
+        self.check_steps = check_steps(self.train, total, len(asked), bool(inputs.trained_towers))
         self.best_embeddings: tuple[Features, Features] | None = None
         self._first_state = adapter.state()
 
@@ -296,11 +297,7 @@ class Loop:
         )
         yield from self._strip(held, images, words)
         yield from self._save()
-        if (
-            self.train.patience
-            and self.state.checks_without_gain >= self.train.patience
-            and state.step < self.total
-        ):
+        if 0 < self.train.patience <= self.state.checks_without_gain and state.step < self.total:
             yield Notice(
                 text=_(
                     "No better for {count} checks: training ends early, the best checkpoint is kept."

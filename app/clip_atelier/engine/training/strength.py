@@ -12,7 +12,9 @@ from clip_atelier.engine.data import ImageCache
 from clip_atelier.engine.evaluation import EvaluationSet, Values, embed, select_by, strengths
 from clip_atelier.engine.models import Adapter, Features, Model
 
-STRENGTHS: Final = (0.25, 0.5, 0.75, 1.0, 1.25)
+_FIRST: Final = (0.5, 1.0)
+_AROUND_HALF: Final = (0.25, 0.75)
+_AROUND_ALL: Final = (0.75, 1.25)
 
 
 class StrengthChooser:
@@ -53,16 +55,24 @@ class StrengthChooser:
         return self._values[strength]
 
     def choose(self, control: Control) -> Work[float]:
-        """The strength that is best of those that help; 0 where none does."""
+        """The strength that is best of those that help; 0 where none does.
+
+        Half and full strength are tried first, then those on both sides of the better one.
+        """
         key = select_by(self.evaluation_set)
         before = self.values(0.0)
         best, highest = 0.0, float(np.nanmean(before[key]))
         yield Strength(strength=best, score=highest)
-        for strength in STRENGTHS:
+        scores: dict[float, float] = {}
+        left = [*_FIRST]
+        while left:
+            strength = left.pop(0)
             now = yield from self.measured(strength, control)
-            score = float(np.nanmean(now[key]))
+            scores[strength] = score = float(np.nanmean(now[key]))
             yield Strength(strength=strength, score=score)
             if score > highest and strengths.helps(self.evaluation_set, before, now):
                 best, highest = strength, score
+            if len(scores) == len(_FIRST):
+                left = [*(_AROUND_HALF if scores[0.5] >= scores[1.0] else _AROUND_ALL)]
         yield Strength(strength=best, score=highest, chosen=True)
         return best
