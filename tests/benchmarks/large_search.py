@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -138,23 +139,31 @@ def contender(
         from clip_atelier.engine.search.vectors import VectorSearch
 
         rows = np.load(folder / "rows.npy", mmap_mode="r")
-        for _done in nearest_graph.build(rows, folder / "graph", threads):
+        place = folder / "graph"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        began = time.perf_counter()
+        for _done in nearest_graph.build(rows, place, threads):
             pass
-        index = nearest_graph.opened(folder / "graph")
+        took = time.perf_counter() - began
+        neighbours = nearest_graph.opened(place, *rows.shape)
         exact = VectorSearch(rows, codes_of(rows))
         drawn = Drawn(len(rows))
         words = drawn.words(64, np.random.default_rng(17))
         sample = np.linspace(0, len(rows) - 1, 64).astype(int).tolist()
         reach = nearest_graph.measured(
-            index, words, sample, rows, lambda query, top, out: exact.top(query, top, out)[0]
+            neighbours, words, sample, rows, lambda query, top, out: exact.top(query, top, out)[0]
         )
-        graph = nearest_graph.Graph(index, reach)
+        graph = nearest_graph.Graph(neighbours, reach)
 
         def answer(query: np.ndarray) -> np.ndarray:
             near = graph.nearest(query, TOP)
             return near[np.argsort(-(rows[near].astype(np.float64) @ query), kind="stable")[:TOP]]
 
-        return answer, {"reach": reach.as_json()}
+        return answer, {
+            "reach": reach.as_json(), "directions": neighbours.directions.along.shape[1], "graph_s": round(took, 1),
+            "graph_gb": round(sum(file.stat().st_size for file in place.iterdir()) / 1e9, 3),
+        }  # fmt: skip
     rows = np.load(folder / "rows.npy", mmap_mode="r")
     if name.startswith("faiss"):
         import faiss

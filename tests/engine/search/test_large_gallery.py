@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,9 @@ def test_a_large_gallery_answers_as_one_in_memory(
     verified = drive(verify(home, Control())).as_json()
     assert sum("codes.npy" in str(finding) for finding in verified["findings"]) == len(damaged)
     assert find(tiny_pairs, run=run)[0] == changed
+    for folder in damaged:
+        (folder / "centre.npy").write_bytes(b"")
+    assert find(tiny_pairs, run=run)[0] == changed
 
 
 def test_without_room_for_the_files_memory_does(
@@ -173,25 +177,33 @@ def test_vectors_that_are_not_finite_are_refused() -> None:
         list(large_gallery._filled(np.full((3, 4), np.nan, np.float32), None, None))
 
 
-def test_a_graph_is_measured_against_the_exact_answers(tmp_path: Path) -> None:
+def neighbours_of(vectors: np.ndarray, folder: Path) -> nearest_graph.Neighbours:
     pytest.importorskip("usearch")
+    assert list(nearest_graph.build(vectors, folder, 1))[-1] == len(vectors)
+    return nearest_graph.opened(folder, *vectors.shape)
+
+
+def reach_of(
+    neighbours: nearest_graph.Neighbours, words: np.ndarray, pictures: list[int], vectors: np.ndarray
+) -> nearest_graph.Reach:
+    search = VectorSearch(vectors)
+    return nearest_graph.measured(
+        neighbours, words, pictures, vectors, lambda query, count, out: search.top(query, count, out)[0]
+    )
+
+
+def test_a_graph_is_measured_against_the_exact_answers(tmp_path: Path) -> None:
     vectors = rows("random", 3000, 64)
-    assert list(nearest_graph.build(vectors, tmp_path / "graph", 1))[-1] == 3000
-    index = nearest_graph.opened(tmp_path / "graph")
+    neighbours = neighbours_of(vectors, tmp_path)
+    # Nothing can be left out of vectors that differ in every direction alike.
+    assert neighbours.directions.along.shape == (64, 64)
     search = VectorSearch(vectors)
     words = VectorSearch(np.random.default_rng(8).standard_normal((30, 64))).vectors
-    pictures = list(range(0, 3000, 100))
-
-    def measure() -> nearest_graph.Reach:
-        return nearest_graph.measured(
-            index, words, pictures, vectors, lambda query, count, out: search.top(query, count, out)[0]
-        )
-
-    reach = measure()
+    reach = reach_of(neighbours, words, list(range(0, 3000, 100)), vectors)
     assert reach.asked == 60
     assert reach.least >= nearest_graph.WANTED
     # The share that is told is the share that is found when it is used, with exact scores.
-    graph = nearest_graph.Graph(index, reach)
+    graph = nearest_graph.Graph(neighbours, reach)
     quick = VectorSearch(vectors, graph=graph)
     shares = []
     for query in words:
@@ -206,6 +218,72 @@ def test_a_graph_is_measured_against_the_exact_answers(tmp_path: Path) -> None:
     assert quick.top(words[0], 250)[0].tolist() == search.top(words[0], 250)[0].tolist()
 
 
+def as_of_a_model(count: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures with most of their length in common, in clusters that differ along forty directions; words apart from them."""
+    rng = np.random.default_rng(seed)
+    axes = np.linalg.qr(rng.standard_normal((dim, 42)))[0].T
+    centres = rng.standard_normal((count // 20, 40))
+    inner = centres[rng.integers(0, len(centres), count)] + rng.standard_normal((count, 40))
+    spread = np.exp(-np.arange(40) / 20)
+    pictures = 4 * axes[40] + (inner * spread) @ axes[:40] + 0.002 * rng.standard_normal((count, dim))
+    towards = centres[np.arange(30) % len(centres)] * spread + 0.3 * rng.standard_normal((30, 40))
+    words = -3 * axes[40] + 9 * axes[41] + towards @ axes[:40] + 0.05 * rng.standard_normal((30, dim))
+    return VectorSearch(pictures).vectors, VectorSearch(words).vectors
+
+
+def test_a_graph_compares_along_the_directions_in_which_a_gallery_differs(tmp_path: Path) -> None:
+    vectors, words = as_of_a_model(3000, 768, 4)
+    assert np.max(words @ vectors.T) < 0.25  # no picture is anywhere near a word
+    neighbours = neighbours_of(vectors, tmp_path)
+    directions = neighbours.directions
+    found = directions.along.shape[1]
+    assert 32 <= found <= 64
+    np.testing.assert_allclose(directions.along.T @ directions.along, np.eye(found), atol=1e-5)
+    np.testing.assert_allclose(directions.mean, vectors.mean(axis=0), atol=1e-6)
+    seen = directions.of_vectors(vectors)
+    assert np.square(seen).sum() >= 0.995 * np.square(vectors - directions.mean).sum() * (1 - 1e-5)
+    np.testing.assert_allclose(directions.of_vectors(words[3]), directions.of_vectors(words)[3], atol=1e-5)
+    reach = reach_of(neighbours, words, list(range(0, 3000, 100)), vectors)
+    assert reach.least >= nearest_graph.WANTED
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_few_or_equal_vectors_have_a_graph_too(tmp_path: Path, count: int) -> None:
+    vectors = np.repeat(rows("random", 1, 20), count, axis=0)
+    neighbours = neighbours_of(vectors, tmp_path)
+    found = neighbours.nearest(vectors[0], 1, 64).tolist()
+    assert len(set(found)) == min(count, 4)
+    assert set(found) <= set(range(count))
+
+
+def test_a_graph_that_does_not_fit_is_not_opened(tmp_path: Path) -> None:
+    vectors, _words = as_of_a_model(400, 96, 5)
+    neighbours_of(vectors, tmp_path)
+    for count, dim in ((399, 96), (400, 95)):
+        with pytest.raises(ValueError, match="no "):
+            nearest_graph.opened(tmp_path, count, dim)
+    path = tmp_path / "directions.npy"
+    told = np.load(path)
+    broken = told.copy()
+    broken[1, 0] = np.nan
+    for other in (told[:-1], told.astype(np.float64), broken):
+        np.save(path, other)
+        with pytest.raises(ValueError, match="no directions"):
+            nearest_graph.opened(tmp_path, 400, 96)
+    path.unlink()
+    with pytest.raises(OSError, match="directions"):
+        nearest_graph.opened(tmp_path, 400, 96)
+    # One that compares otherwise, as older versions made them.
+    from usearch.index import Index
+
+    np.save(path, told)
+    old = Index(ndim=len(told) - 1, metric="cos", dtype="bf16")
+    old.add(np.arange(400), vectors[:, : len(told) - 1])
+    old.save(str(tmp_path / "graph.usearch"))
+    with pytest.raises(ValueError, match="no graph"):
+        nearest_graph.opened(tmp_path, 400, 96)
+
+
 def test_a_graph_that_finds_too_little_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     class Blind:
         expansion_search = 0
@@ -216,15 +294,10 @@ def test_a_graph_that_finds_too_little_is_not_used(monkeypatch: pytest.MonkeyPat
     vectors = rows("random", 3000, 64)
     search = VectorSearch(vectors)
     index: Any = Blind()
-    reach = nearest_graph.measured(
-        index,
-        vectors[2000:2010],
-        [2500, 2600],
-        vectors,
-        lambda query, count, out: search.top(query, count, out)[0],
-    )
+    blinded = nearest_graph.Neighbours(index, nearest_graph.Directions.of(vectors))
+    reach = reach_of(blinded, vectors[2000:2010], [2500, 2600], vectors)
     assert reach.least < 0.2
-    blind = VectorSearch(vectors, graph=nearest_graph.Graph(index, reach))
+    blind = VectorSearch(vectors, graph=nearest_graph.Graph(blinded, reach))
     assert blind.top(vectors[2900], 5)[0].tolist() == search.top(vectors[2900], 5)[0].tolist()
     assert graphs.told(10, blind) == (None, ())
 
@@ -242,16 +315,31 @@ def test_beyond_a_million_what_is_found_is_told(
     monkeypatch.setattr(nearest_graph, "BEYOND", 20)
     found, _ = find(tiny_collection)
     (folder,) = (home / large_gallery.PLACE).iterdir()
-    graph = folder / graphs.GRAPH
+    graph = folder / graphs.GRAPH / "graph.usearch"
     assert found["recall"] == 1.0
     assert "100 of 100" in found["remarks"][-1]
     assert {**found, "remarks": [], "recall": 0} == {**exact, "remarks": [], "recall": 0}
     made = graph.stat().st_mtime_ns
     assert find(tiny_collection)[0] == found
     assert graph.stat().st_mtime_ns == made
-    graph.write_bytes(b"of another version")
+    for damaged, content in (
+        ("graph.usearch", b"of another version"),
+        ("directions.npy", b""),
+        ("reach.json", b"{"),
+    ):
+        (graph.parent / damaged).write_bytes(content)
+        assert find(tiny_collection)[0] == found
+        assert (graph.parent / damaged).stat().st_size > len(content)
+
+    # What older versions left behind, which compared all numbers, is neither read nor kept.
+    reach = (graph.parent / "reach.json").read_bytes()
+    for name, content in (("graph.usearch", graph.read_bytes()), ("reach.json", reach)):
+        (folder / name).write_bytes(content)
+    shutil.rmtree(graph.parent)
     assert find(tiny_collection)[0] == found
-    assert graph.stat().st_size > 100
+    assert graph.exists()
+    assert not {path.name for path in folder.iterdir()} & {"graph.usearch", "reach.json"}
+    assert not list(folder.glob("*.partial"))
 
     monkeypatch.setattr(nearest_graph, "installed", lambda: False)
     without, told = find(tiny_collection)

@@ -1,8 +1,14 @@
-"""The graphs of a very large gallery: built once beside its mapped files, measured there, and told of with each result."""
+"""The graphs of a very large gallery: built once beside its mapped files, measured there, and told of with each result.
+
+A graph is a folder: `graph.usearch` and `directions.npy` (see `nearest_graph`), which come into place together, and
+`reach.json`, without which it is not opened, as the last.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +34,9 @@ from clip_atelier.engine.search.loaded_model import LoadedModel
 from clip_atelier.engine.search.nearest_graph import Graph, Reach
 from clip_atelier.engine.search.vectors import VectorSearch
 
-GRAPH: Final = "graph.usearch"
-REACH: Final = "reach.json"
+GRAPH: Final = "graph"
+_REACH: Final = "reach.json"
+_OLD: Final = ("graph.usearch", "reach.json")  # of a graph that compared all numbers
 _ASKED: Final = 64  # words, and pictures, that a graph is measured with
 
 
@@ -53,14 +60,14 @@ def prepare(
             ).format(count=f"{len(search):,}", command="pip install 'clip-atelier[large]'")
         )
         return
-    folder = gallery.large[key].folder
+    folder = gallery.large[key].folder / GRAPH
     try:
-        graph = _existing(folder)
+        graph = _existing(folder, search)
         if graph is None:
             yield from _build(search, folder, loaded.hardware.threads, control)
             words = loaded.texts(_words(gallery), strength)
             _measure(search, folder, words)
-            graph = _existing(folder)
+            graph = _existing(folder, search)
     except NotWritten as error:
         yield Notice(text=_("{error} All images are compared at each search.").format(error=error.message))
         return
@@ -80,41 +87,48 @@ def told(count: int, *searches: VectorSearch) -> tuple[float | None, tuple[str, 
     return round(least.least, 4), (sentence,)
 
 
-def _existing(folder: Path) -> Graph | None:
-    """The graph, if it is there, whole, and of a version that the package reads."""
+def _existing(folder: Path, search: VectorSearch) -> Graph | None:
+    """The graph, if it is there, whole, of this gallery, and of a version that the package reads."""
     try:
-        reach = read_document(folder / REACH, Reach)
-        return Graph(nearest_graph.opened(folder / GRAPH), reach)
-    except (OSError, DamagedFile, ValueError, RuntimeError):
+        reach = read_document(folder / _REACH, Reach)
+        return Graph(nearest_graph.opened(folder, *search.vectors.shape), reach)
+    except (OSError, EOFError, DamagedFile, ValueError, RuntimeError):
         return None
 
 
 def _build(search: VectorSearch, folder: Path, threads: int, control: Control) -> Work[None]:
+    """Writes the folder, whole or not at all."""
     yield Phase(name="index", title=_("Preparing a quick search in very many images"))
-    partial = folder / f".{GRAPH}.partial"
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     countdown = Countdown(len(search))
     try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
         for done in nearest_graph.build(search.vectors, partial, threads):
             control.boundary()
             yield countdown.at(done)
-        os.replace(partial, folder / GRAPH)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
     except (OSError, RuntimeError) as error:
         reason = error if isinstance(error, OSError) else OSError(str(error))
-        raise cannot_write(folder / GRAPH, reason) from error
+        raise cannot_write(folder, reason) from error
     finally:
-        partial.unlink(missing_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+    for name in _OLD:
+        with contextlib.suppress(OSError):
+            (folder.parent / name).unlink()
 
 
 def _measure(search: VectorSearch, folder: Path, words: NDArray[np.float32]) -> None:
     pictures = np.unique(np.linspace(0, len(search) - 1, _ASKED).astype(np.int64)).tolist()
     reach = nearest_graph.measured(
-        nearest_graph.opened(folder / GRAPH),
+        nearest_graph.opened(folder, *search.vectors.shape),
         words,
         pictures,
         search.vectors,
         lambda query, count, left_out: search.top(query, count, left_out)[0],
     )
-    write_document(folder / REACH, reach)
+    write_document(folder / _REACH, reach)
 
 
 def _words(gallery: Gallery) -> list[str]:

@@ -108,7 +108,7 @@ def _existing(folder: Path, count: int, dim: int) -> LargeVectors | None:
             for name in ("rows", "codes", "sides")
         )
         centre = np.load(folder / "centre.npy", allow_pickle=False)
-    except (OSError, ValueError):
+    except (OSError, EOFError, ValueError):
         return None
     wanted = (
         (rows, (count, dim), "f4"),
