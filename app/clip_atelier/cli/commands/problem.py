@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import visible
-from clip_atelier.engine.core import N_, UserError, _, paths, write_whole
+from clip_atelier.engine.core import N_, _, must_be_free, paths, write_whole
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +23,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     shown = "\n".join(map(visible, report.text.splitlines()))
     if args.out is None:
         return Outcome(report.as_json() | {"text": report.text}, shown)
-    if args.out.exists():
-        raise UserError(
-            _("“{path}” exists already.").format(path=args.out),
-            _("Choose another name; nothing is overwritten."),
-        )
+    must_be_free(args.out)
     write_whole(args.out, report.text.encode("utf-8", "backslashreplace"), _("Choose another place for it."))
     written = _("Written: {path}").format(path=paths.shown(args.out))
     return Outcome(report.as_json() | {"files": [str(args.out)]}, f"{shown}\n\n{written}")

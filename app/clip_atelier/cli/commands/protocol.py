@@ -10,7 +10,7 @@ from clip_atelier.cli.arguments import add_common, add_preset, add_settings, giv
 from clip_atelier.cli.command import DONE, FAILED, Command, Outcome, Session
 from clip_atelier.cli.text import table
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import N_, UserError, _, measured, paths, read_document, write_document
+from clip_atelier.engine.core import N_, UserError, _, measured, must_be_free, paths, read_document, write_document
 
 if TYPE_CHECKING:
     from clip_atelier.engine.experiments import Protocol
@@ -52,12 +52,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
 def _write(args: argparse.Namespace, session: Session) -> Outcome:
     if args.seeds < 1:
         raise UserError(_("--seeds must be at least 1."))
-    if args.out.exists():
-        raise UserError(
-            _("“{path}” exists already.").format(path=paths.shown(args.out)),
-            _("Choose another name; nothing is overwritten."),
-            "out",
-        )
+    must_be_free(args.out)
     values = given(args)
     first = settings.build(values, args.preset).train.seed
     from clip_atelier.engine.experiments import lock_protocol

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clip_atelier.engine.core.errors import NotWritten, UserError
 from clip_atelier.engine.core.i18n import _
-from clip_atelier.engine.core.paths import share
+from clip_atelier.engine.core.paths import share, shown
 
 
 def cannot_write(path: Path, error: OSError, hint: str = "") -> NotWritten:
@@ -36,7 +36,8 @@ def must_be_free(path: Path, *, empty_folder: bool = False) -> None:
         return
     if path.exists() or path.is_symlink():
         raise UserError(
-            _("“{path}” exists already.").format(path=path), _("Choose another name; nothing is overwritten.")
+            _("“{path}” exists already.").format(path=shown(path)),
+            _("Choose another name; nothing is overwritten."),
         )
 
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from clip_atelier.engine.core import UserError, WorkError, _, shown, write_whole
+from clip_atelier.engine.core import UserError, WorkError, _, must_be_free, shown, write_whole
 from clip_atelier.engine.data.names import stem
 from clip_atelier.engine.data.records import Collection
 from clip_atelier.engine.data.table_text import caption_cell
@@ -35,10 +35,7 @@ def export_captions(collection: Collection, kind: str, out: Path) -> list[Path]:
         UserError: `out` is there already, or its name does not end as the kind asks.
         WorkError: it cannot be written, or pyarrow is missing.
     """
-    if out.exists() and not (kind == "sidecars" and out.is_dir() and not any(out.iterdir())):
-        raise UserError(
-            _("“{path}” exists already.").format(path=out), _("Choose another name; nothing is overwritten.")
-        )
+    must_be_free(out, empty_folder=kind == "sidecars")
     if kind == "sidecars":
         return [*_sidecars(collection, out)]
     suffix = out.suffix.lower()

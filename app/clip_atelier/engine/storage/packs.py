@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from clip_atelier.engine.core import UserError, WorkError, _, bounded_json, replacing
+from clip_atelier.engine.core import UserError, WorkError, _, bounded_json, must_be_free, replacing
 from clip_atelier.engine.storage.hashes import digest_of
 
 VERSION: Final = 1
@@ -92,10 +92,7 @@ def write(kind: Kind, name: str, about: Mapping[str, str], files: Mapping[str, P
         UserError: `out` exists.
         WorkError: it cannot be written.
     """
-    if out.exists():
-        raise UserError(
-            _("“{path}” exists already.").format(path=out), _("Choose another name; nothing is overwritten.")
-        )
+    must_be_free(out)
     listed = {n: {"size": f.stat().st_size, "sha256": digest_of(f)} for n, f in sorted(files.items())}
     manifest = {"format": kind.format, "version": VERSION, "name": name, **about, "files": listed}
     # Weights do not compress; stored files can be copied out by any unzip, and the pack is made in one pass.
