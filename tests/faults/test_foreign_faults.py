@@ -109,10 +109,10 @@ def test_a_models_wrong_configuration_is_refused_at_once(
     cpu = settings.HardwareSettings(device="cpu")
     models = Models(home)
     models.open(str(tiny_clip), cpu)  # so that importing is not counted
-    began = time.monotonic()
+    began = time.process_time()  # not the clock's: other tests run beside this one
     with pytest.raises(UserError) as caught:
         models.open(str(folder), cpu)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert str(folder) in str(caught.value)
 
 
