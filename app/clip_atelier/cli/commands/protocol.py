@@ -10,7 +10,16 @@ from clip_atelier.cli.arguments import add_common, add_preset, add_settings, giv
 from clip_atelier.cli.command import DONE, FAILED, Command, Outcome, Session
 from clip_atelier.cli.text import table
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import N_, UserError, _, measured, must_be_free, paths, read_document, write_document
+from clip_atelier.engine.core import (
+    N_,
+    UserError,
+    _,
+    measured,
+    must_be_free,
+    paths,
+    read_document,
+    write_document,
+)
 
 if TYPE_CHECKING:
     from clip_atelier.engine.experiments import Protocol
