@@ -16,6 +16,7 @@ from clip_atelier.engine.data import further_folders_of
 from clip_atelier.gui.actions import bound
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages.collection.caption_model import CAPTIONS
+from clip_atelier.gui.pages.collection.earlier import EarlierCaptions
 from clip_atelier.gui.pages.collection.folders import Folders
 
 LEFT = Qt.MouseButton.LeftButton
@@ -95,6 +96,18 @@ def test_a_second_folder_is_dropped_captioned_taken_out_and_put_back(
     assert "scans" not in (root / "metadata.csv").read_text("utf-8-sig")
     shown(window, qtbot, 6)
     assert captions.saved("scans/circle.png").captions == ("about scans/circle.png",)
+
+    # Earlier versions are those of both folders, each brought back by itself.
+    page.captions.show_earlier()
+    (earlier,) = page.findChildren(EarlierCaptions)
+    qtbot.waitUntil(lambda: earlier.dates.count() == 2 and earlier.back.isEnabled())
+    of_scans = next(n for n in range(2) if earlier.dates.item(n).text().endswith("scans"))
+    earlier.dates.setCurrentRow(of_scans)
+    qtbot.waitUntil(earlier.back.isEnabled)
+    qtbot.mouseClick(earlier.back, LEFT)
+    qtbot.waitUntil(lambda: not (other / "metadata.csv").exists())
+    assert (root / "metadata.csv").exists()
+    shown(window, qtbot, 6)
 
     # Taken out in the list of folders, and back by one click.
     action = bound(window, "collection.folders")

@@ -141,6 +141,24 @@ def test_one_save_in_two_folders_is_taken_back_as_one(
     assert (back["a.png"], back["scans/a.png"]) == (("first",), ("first there",))
 
 
+def test_the_command_takes_back_a_whole_save(
+    both: Path, home: Path, scanned: Scan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from clip_atelier.cli.main import main
+
+    save_captions(both, {"a.png": ["mine"], "scans/a.png": ["theirs"]}, home)
+    assert main(["captions", "backups", str(both), "--home", str(home), "--json"]) == 0
+    assert {one["folder"] for one in json.loads(capsys.readouterr().out)} == {
+        str(both),
+        str(tmp_path / "scans"),
+    }
+    assert main(["captions", "restore", str(both), "--home", str(home), "--json"]) == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert set(files) == {str(both / "metadata.csv"), str(tmp_path / "scans" / "metadata.csv")}
+    assert captions_of(scanned(both))["scans/a.png"] == ("a",)
+    assert captions_of(scanned(both))["a.png"] == ("page a",)
+
+
 def test_where_one_table_cannot_be_written_neither_is(
     both: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,6 +329,24 @@ def test_a_folder_of_the_same_name_that_comes_later_hides_nothing(
     assert paths_of(found) == ["a.png", "b.png", "c.png", "scans/a.png", "scans/sub/d.png"]
     assert [problem.path for problem in found.problems] == ["SCANS"]
     assert located(both, "scans/a.png") == tmp_path / "scans" / "a.png"
+
+
+def test_a_folder_is_read_as_it_would_be_by_itself(
+    book: Path, draw: Draw, scanned: Scan, tmp_path: Path
+) -> None:
+    for name in ("val", "old scans"):
+        for kind in ("cats", "dogs"):
+            draw(f"{name}/{kind}/{name} {kind}.png")
+        draw(f"{name}/grey bird.png", name)
+        draw(f"{name}/test/red fox.png", f"{name} fox")
+        add_folder(book, tmp_path / name)
+    read = {item.path: item for item in scanned(book).items}
+    # Its own name is no class and no part of a split; the folders in it are.
+    assert read["old scans/grey bird.png"].captions == ("grey bird",)
+    assert read["old scans/grey bird.png"].label == ""
+    assert read["old scans/cats/old scans cats.png"].label == "cats"
+    assert {read[path].split for path in read if path.endswith("fox.png")} == {"test"}
+    assert {read[path].split for path in read if not path.endswith("fox.png")} == {""}
 
 
 def test_links_into_a_further_folder_and_its_own_list_are_no_second_drawings(

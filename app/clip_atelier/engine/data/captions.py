@@ -59,7 +59,8 @@ def find_words(
             folders.
         problems: Gets caption files that cannot be read.
         inside: What the image files themselves say.
-        classless: Folders that are no class, whatever their name: drawings cut out of pages lie in them.
+        classless: Folders that are no class, whatever their name: drawings cut out of pages lie in them, or they are folders
+            of a collection as its own one is.
 
     Raises:
         UserError: the chosen source is not present.
@@ -80,7 +81,8 @@ def find_words(
                 own.setdefault(path, (source, found[source][path]))
     _share_in_pairs(own, places)
     classes = class_folders(
-        [path for path in paths if posixpath.dirname(path) not in classless], data if places else None
+        [p for p in paths if posixpath.dirname(document_of_page(p) or p) not in classless],
+        data if places else None,
     )
     found["folder"] = {path: (_sentence(data, label),) for path, label in classes.items()}
     found["filename"] = {path: (words(path),) for path in paths if path not in own}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -106,9 +106,18 @@ def scan(
     entries = {path: entry for path, entry in entries.items() if path in readings}
     problems += _twins(paths)
     places = find_pairs(paths, entries, data, notes)
+    further = {one.name for one in found.further}
     inside = {path: reading.told for path, reading in readings.items()}
     words = captions.find_words(
-        folder, paths, found.side_files, entries, places, reader, problems, inside, of_sheets.folders
+        folder,
+        paths,
+        found.side_files,
+        entries,
+        places,
+        reader,
+        problems,
+        inside,
+        of_sheets.folders | further,
     )
     items = []
     for path in paths:
@@ -121,7 +130,7 @@ def scan(
                 label=said.label,
                 pair=place.pair if place else "",
                 role=place.role if place else "",
-                split=_split(path, entries),
+                split=_split(path, entries, further),
                 width=reading.width,
                 height=reading.height,
                 look=reading.look,
@@ -246,10 +255,12 @@ def decoded(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _split(path: str, entries: Mapping[str, CaptionRow]) -> SplitName:
+def _split(path: str, entries: Mapping[str, CaptionRow], further: Set[str]) -> SplitName:
     declared = entries[path].split if path in entries else ""
     # As in Hugging Face's image folder, top folders may be the parts of a split.
-    first, slash, _rest = path.partition("/")
+    first, slash, rest = path.partition("/")
+    if first in further:  # below it, as below the collection's own folder
+        first, slash, rest = rest.partition("/")
     return declared or (caption_tables.split_name(first) if slash else "")
 
 

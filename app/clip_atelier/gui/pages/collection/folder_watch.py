@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,12 @@ class FolderWatch(QObject):
 
     def watch(self, collection: Collection) -> None:
         """Watches a collection in place of what was watched before."""
+        from clip_atelier.engine.data import located
+
         # Of one that is not there the folder around it: its drive may come back.
         further = {one.path if one.there else one.path.parent for one in collection.further}
-        below = {collection.absolute(item).parent for item in collection.items}
+        names = {posixpath.dirname(item.path) for item in collection.items}
+        below = {located(collection.root, name) for name in names}
         folders = sorted({collection.root} | {one for one in further if one.is_dir()} | below)
         wanted = {str(folder) for folder in folders[: _MOST // 2]}
         tables = (Path(folder, name) for folder in folders[: _MOST // 4] for name in _TABLES)

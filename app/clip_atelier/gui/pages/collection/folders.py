@@ -33,9 +33,11 @@ class FolderLine(QWidget):
         self.all = Button(N_("Folders…"), "quiet", "folder")
         self.all.clicked.connect(self.show_all)
         self.warnings = column(gap=theme.XS)
+        self.first = QWidget()
         first = row(self.names, self.all, gap=theme.S)
         first.setStretch(0, 1)
-        self.setLayout(column(first, self.warnings, gap=theme.XS))
+        self.first.setLayout(first)
+        self.setLayout(column(self.first, self.warnings, gap=theme.XS))
         self.hide()
 
     def show_collection(self, collection: Collection) -> None:
@@ -53,10 +55,8 @@ class FolderLine(QWidget):
         there = [one for one in self._shown if one.there]
         named = " · ".join(f"{paths.shown(one.name)} ({one.images:,})" for one in there[:_NAMED])
         more = " …" if len(there) > _NAMED else ""
-        if there:
-            self.names.say(N_("With drawings of further folders: {names}"), names=named + more)
-        else:
-            self.names.show_literal("")
+        self.names.say(N_("With drawings of further folders: {names}"), names=named + more)
+        self.first.setVisible(bool(there))
         clear(self.warnings)
         for one in [one for one in self._shown if not one.there][:_WARNED]:
             self.warnings.addWidget(_Warning(self._app_model, one))
