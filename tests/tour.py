@@ -1,7 +1,9 @@
 """Walks the real window through first run, captions, training, verdict, search, drag out, table and map, and looks at it.
 
     python tests/tour.py OUT [--scales 1,1.5,2] [--sizes 1280x720,1920x1080,960x540] [--languages en,ko]
-                             [--themes light,dark] [--pairs 40]
+                             [--themes light,dark] [--pairs 40] [--windows]
+
+With --windows the dialogs, menus and questions are opened too, each at the first of the sizes.
 
 Every scale has a process of its own. Each step is seen in every size, language and theme: a picture is saved in OUT, and
 checked are that no words are cut off, that what stands side by side does not overlap, that nothing hangs out of what holds
@@ -43,6 +45,7 @@ def main() -> int:
     parser.add_argument("--languages", default="en,ko")
     parser.add_argument("--themes", default="light,dark")
     parser.add_argument("--pairs", type=int, default=40, help="how much of the sample is trained on")
+    parser.add_argument("--windows", action="store_true", help="opens dialogs, menus and questions too")
     options = parser.parse_args()
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     scales = options.scales.split(",")
@@ -99,6 +102,8 @@ class Tour:
                 self.where = name
                 step()
                 self.see(name)
+            if self.options.windows:
+                self.see_windows()
         finally:
             self.lanes.close(60)
         print(f"scale {self.scale}: {len(self.found)} found", flush=True)
@@ -219,12 +224,32 @@ class Tour:
             self.window.resize(width, height)
             self.window.set_language(language)
             self.window.set_theme(choice)
-            self.settle()
-            name = f"{step}-{language}-{choice}-{size}@{self.scale}"
-            self.where = name
-            self.window.grab().save(str(self.options.out / f"{name}.png"))
-            for fault in faults(self.window):
-                self.note(fault)
+            self.look(f"{step}-{size}", self.window)
+
+    def see_windows(self) -> None:
+        """What opens beside the pages, anew in each language, for its words are chosen when it opens."""
+        from tour_windows import Windows
+
+        options, windows = self.options, Windows(self)
+        self.where = "windows"
+        windows.prepare()
+        width, height = (int(number) for number in options.sizes.split(",")[0].split("x"))
+        self.window.resize(width, height)
+        for language in options.languages.split(","):
+            self.window.set_language(language)
+            for name, widget in windows.scenes():
+                for choice in options.themes.split(","):
+                    self.window.set_theme(choice)
+                    self.look(name, widget)
+
+    def look(self, name: str, widget: QWidget) -> None:
+        """A picture of a window as it is now, and what is wrong with it."""
+        self.settle()
+        state = self.model.state
+        self.where = f"{name}-{state.get('language')}-{state.get('theme')}@{self.scale}"
+        widget.grab().save(str(self.options.out / f"{self.where}.png"))
+        for fault in faults(widget):
+            self.note(fault)
 
     def note(self, fault: str) -> None:
         """Something that is not as it should be."""

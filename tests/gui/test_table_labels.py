@@ -106,3 +106,20 @@ def test_training_again_takes_the_settings_over(page: Any) -> None:
     rank = page.view.table.rows[1].settings["lora.r"]
     menu(page, 1)["Train again with these settings"].trigger()
     assert page.app_model.state.values()["lora.r"] == rank
+
+
+def test_the_table_is_as_high_as_its_rows_until_its_edge_is_moved(
+    page: Any, open_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    upper, lower = page.split.sizes()
+    assert page.view.height() >= page.view.whole_height
+    assert lower > upper, "what is said of a training has the room that three rows leave"
+    page.split.moveSplitter(upper + 120, 1)
+    moved = page.split.sizes()
+    page.read()
+    settle(page, qtbot)
+    assert page.split.sizes() == moved
+    page.app_model.state.save()
+    again = open_window(page="table").page("table")
+    settle(again, qtbot)
+    assert again.split.sizes() == moved

@@ -85,6 +85,17 @@ def test_few_drawings_are_counted_and_called_few(sheet: Result) -> None:
     assert {"helped", "Right at first place for 4 of 5 instead of 1."} <= set(shown)
 
 
+def test_a_verdict_says_which_measure_it_goes_by(sheet: Result) -> None:
+    lower = {"value": -0.02, "low": -0.04, "high": -0.01}
+    own = {"queries": 200, "difference": {"R@1": lower}, "verdict": "no measurable difference"}
+    found = result((WORDS, -0.02, -0.04, -0.01), questions={WORDS: own})
+    sheet.show_result(found)
+    shown = {label.text(): label for label in sheet.questions.findChildren(QLabel)}
+    assert shown["-0.020 (-0.040 … -0.010)"].property("role") == "loss"
+    assert "no difference found" in shown
+    assert shown["Verdict, by mAP"].toolTip()
+
+
 @pytest.mark.parametrize("kept", [{"strength": 0.0}, {"best_step": 0}])
 def test_where_the_untouched_model_is_kept_everything_says_so(
     sheet: Result, app_model: AppModel, qtbot: QtBot, kept: dict[str, object]

@@ -11,12 +11,14 @@ from clip_atelier.engine.core import _, measured, with_interval
 from clip_atelier.gui import theme
 from clip_atelier.gui.parts.table_model import VERDICTS
 from clip_atelier.gui.widgets.layout import clear
-from clip_atelier.gui.widgets.text import Label
+from clip_atelier.gui.widgets.text import Label, plain_tooltip
 
 if TYPE_CHECKING:
     from clip_atelier.engine.runs import Difference, TrainResult
 
 _FIRST = "R@1"
+_JUDGED_BY = "mAP"
+"""What the verdict of a question goes by: it counts every right drawing, not only whether the first one is right."""
 _FEW = 20
 """Of fewer drawings asked for, one more or less is five hundredths: what is found may be chance."""
 
@@ -38,10 +40,14 @@ class QuestionLines(QWidget):
 
         clear(self._grid)
         heads = (
-            _("Question"), _("Queries"), _("Chance"), _("Base → adapted"), _("Difference (95 % interval)"), _("Verdict"),
+            _("Question"), _("Queries"), _("Chance"), _("Base → adapted"), _("Difference (95 % interval)"),
+            # It may differ from the interval beside it, which is that of the measure that is shown.
+            _("Verdict, by {measure}").format(measure=_JUDGED_BY) if result.questions else _("Verdict"),
         )  # fmt: skip
         for x, head in enumerate(heads):
             self._put(head, "caption", 0, x)
+        if result.questions and (last := self._grid.itemAtPosition(0, len(heads) - 1)) is not None:
+            last.widget().setToolTip(plain_tooltip(_(METRICS[_JUDGED_BY].explanation)))
         up = metric not in METRICS or METRICS[metric].direction == "up"
         judged = verdicts(result)
         y = 1

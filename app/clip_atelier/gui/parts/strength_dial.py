@@ -13,7 +13,7 @@ from clip_atelier.gui import theme
 from clip_atelier.gui.parts.table_model import VERDICTS
 from clip_atelier.gui.strength import MOST
 from clip_atelier.gui.widgets.layout import Flow, row
-from clip_atelier.gui.widgets.text import Button, Label, Message
+from clip_atelier.gui.widgets.text import Button, Label, Message, plain_tooltip
 
 if TYPE_CHECKING:
     from clip_atelier.engine.evaluation import Interval, StrengthReading
@@ -151,9 +151,10 @@ class StrengthLine(QWidget):
 
     @staticmethod
     def _say(label: Label, name: str, reading: StrengthReading) -> None:
-        from clip_atelier.engine.evaluation import spoken
+        from clip_atelier.engine.evaluation import METRICS, spoken
 
-        told = reading.metrics[name]
+        told, meant = reading.metrics[name], METRICS[name]
+        label.setToolTip(plain_tooltip(f"{_(meant.title)}\n{_(meant.explanation)}"))
         facts = {"metric": name, "base": f"{told.base or 0.0:.3f}", "value": f"{told.value or 0.0:.3f}"}
         if reading.strength == 0:
             label.say(N_("{metric} {value}, the untouched base"), **facts)

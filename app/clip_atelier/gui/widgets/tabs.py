@@ -7,9 +7,10 @@ from typing import Any
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
+from clip_atelier.engine.core import _
 from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.layout import column, row, rule
-from clip_atelier.gui.widgets.text import Button, Label
+from clip_atelier.gui.widgets.text import Button, Label, plain_tooltip
 
 
 class Tabs(QWidget):
@@ -70,13 +71,20 @@ class Tabs(QWidget):
 
 
 class Figure(QWidget):
-    """A large number and what it counts."""
+    """A large number and what it counts; under the pointer, what that means."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, tip: str = "") -> None:
         super().__init__()
+        self._tip = tip
         self.number = Label(role="title")
         self.title = Label(title, "caption")
         self.setLayout(column(self.number, self.title, gap=0))
+        self.retranslate()
+
+    def retranslate(self) -> None:
+        """What it means in the current language."""
+        if self._tip:
+            self.setToolTip(plain_tooltip(_(self._tip)))
 
     def show_number(self, value: int | str) -> None:
         """Shows a number, with separators."""

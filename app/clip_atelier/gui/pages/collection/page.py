@@ -87,8 +87,16 @@ class CollectionPage(QWidget):
         app_model = self.app_model
         self.figures = {
             "images": Figure(N_("images")), "captions": Figure(N_("captions")), "labels": Figure(N_("labels")),
-            "pairs": Figure(N_("pairs")), "train": Figure(N_("learned from")),
-            "validation": Figure(N_("chosen by")), "test": Figure(N_("checked on")),
+            "pairs": Figure(N_("pairs"), N_("A sketch and its artwork are a pair.")),
+            "train": Figure(N_("learned from"), N_("Drawings that a training learns from.")),
+            "validation": Figure(
+                N_("chosen by"),
+                N_("Drawings that are not learned from: they decide which stage of a training is kept."),
+            ),
+            "test": Figure(
+                N_("checked on"),
+                N_("Drawings kept aside until the end: they show what a training is worth."),
+            ),
         }  # fmt: skip
         self.source = Label(role="muted", wrap=True)
         self.remarks = Label(role="muted", wrap=True)

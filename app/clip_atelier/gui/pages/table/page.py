@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFrame, QMenu, QSplitter, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFrame, QMenu, QStackedWidget, QWidget
 
 from clip_atelier.engine.core import N_
 from clip_atelier.gui import theme
@@ -16,6 +16,7 @@ from clip_atelier.gui.jobs import delete_runs
 from clip_atelier.gui.pages.table import heatmap, jobs
 from clip_atelier.gui.pages.table.export import Exports, Written
 from clip_atelier.gui.pages.table.fill import Empty, FillPanel
+from clip_atelier.gui.pages.table.halves import Halves
 from clip_atelier.gui.pages.table.heatmap import HeatMap
 from clip_atelier.gui.pages.table.jobs import Request, Stand
 from clip_atelier.gui.pages.table.labels import Labels
@@ -95,15 +96,7 @@ class TablePage(QWidget):
         lower_layout.setStretch(1, 1)
         lower.setLayout(lower_layout)
         self.labels = Labels(self.app_model, self)
-        self.split = QSplitter(Qt.Orientation.Vertical)
-        self.split.addWidget(framed)
-        self.split.addWidget(lower)
-        self.split.setChildrenCollapsible(False)
-        self.split.setStretchFactor(0, 1)
-        self.split.setSizes(self.app_model.state.view("table.split", [420, 270]))
-        self.split.splitterMoved.connect(
-            lambda *_at: self.app_model.state.set_view("table.split", self.split.sizes())
-        )
+        self.split = Halves(self.app_model.state, framed, self.view, lower)
         full = QWidget()
         whole = column(self.narrowing, self.summary, self.split, gap=theme.S)
         whole.setStretch(2, 1)
@@ -346,6 +339,7 @@ class TablePage(QWidget):
         """Draws the rows."""
         rows = self.stand.rows
         self.view.show_rows(rows, self.task.value())
+        self.split.share()
         self.run.show_rows(self._rows())
         if self.stack.currentIndex() != _FILL:
             self._show_table()

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Index = QModelIndex | QPersistentModelIndex
 _ROW = 48
+_FEWEST = 3  # rows that there is always room for
 _PAD = theme.S
 _WIDEST = {"run": 240}
 _RUN_AT_LEAST = 148
@@ -244,6 +245,13 @@ class TableView(QTableView):
             action.setCheckable(True)
             action.setChecked(self.is_shown(column))
             action.triggered.connect(lambda on, column=column: self.show_column(column, on))
+
+    @property
+    def whole_height(self) -> int:
+        """Pixels that its head and all of its rows take."""
+        rows = max(len(self.table.rows), _FEWEST) * _ROW
+        bars = self.horizontalHeader().sizeHint().height() + self.horizontalScrollBar().sizeHint().height()
+        return bars + rows + 2 * self.frameWidth()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Names take the room that another width leaves them."""

@@ -70,7 +70,9 @@ class RunView(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.figures = {
-            "step": Figure(N_("step")), "loss": Figure(N_("loss")), "rate": Figure(N_("learning rate")),
+            "step": Figure(N_("step"), N_("At each step the model looks at some drawings and is changed a little.")),
+            "loss": Figure(N_("loss"), N_("How far the answers are from the right ones: the lower, the better.")),
+            "rate": Figure(N_("learning rate"), N_("How much one step changes the model.")),
             "speed": Figure(N_("images a second")), "left": Figure(N_("time left")), "memory": Figure(N_("memory")),
             "device": Figure(N_("device")),
         }  # fmt: skip

@@ -1,0 +1,60 @@
+"""The table above, and what is said of the chosen trainings below it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QSplitter, QWidget
+
+if TYPE_CHECKING:
+    from clip_atelier.gui.pages.table.view import TableView
+    from clip_atelier.gui.state import WindowState
+
+_SHARE: Final = 0.6
+"""Of the height, for the table at the most."""
+
+
+class Halves(QSplitter):
+    """Until the line between them is moved by hand, the table is as high as its rows need: one training leaves the room
+    to what is said of it, which would be cut off below an empty table.
+
+    Args:
+        state: Remembers where the line was put.
+        framed: The table in its frame.
+        view: The table.
+        lower: What stands below it.
+    """
+
+    def __init__(self, state: WindowState, framed: QWidget, view: TableView, lower: QWidget) -> None:
+        super().__init__(Qt.Orientation.Vertical)
+        self._state = state
+        self._framed = framed
+        self._view = view
+        self.addWidget(framed)
+        self.addWidget(lower)
+        self.setChildrenCollapsible(False)
+        self.setStretchFactor(0, 1)
+        self._by_hand = bool(state.view("table.split", []))
+        if self._by_hand:
+            self.setSizes(state.view("table.split", []))
+        self.splitterMoved.connect(self._on_moved)
+
+    def _on_moved(self, *_at: int) -> None:
+        self._by_hand = True
+        self._state.set_view("table.split", self.sizes())
+
+    def share(self) -> None:
+        """Gives the table what its rows need, after other rows were shown."""
+        if self._by_hand:
+            return
+        edge = self._framed.contentsRect().height() - self._view.height() if self._view.isVisible() else 2
+        needed = self._view.whole_height + max(edge, 2)
+        room = self.height() - self.handleWidth()
+        upper = min(needed, round(room * _SHARE))
+        self.setSizes([upper, room - upper])
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.share()
