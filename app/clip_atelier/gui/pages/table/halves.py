@@ -17,8 +17,9 @@ _SHARE: Final = 0.6
 
 
 class Halves(QSplitter):
-    """Until the line between them is moved by hand, the table is as high as its rows need: one training leaves the room
-    to what is said of it, which would be cut off below an empty table.
+    """Until the line between them is moved by hand, the table is as high as its rows need.
+
+    One training leaves the room to what is said of it, which would be cut off below an empty table.
 
     Args:
         state: Remembers where the line was put.
