@@ -26,6 +26,9 @@ def main() -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--words", default="", help="what the search page looks for")
+    parser.add_argument(
+        "--picture", type=Path, help="a picture that the search page searches by, in place of words"
+    )
     parser.add_argument("--strength", type=float, help="turns the dial; as recommended when left out")
     parser.add_argument("--measure", action="store_true", help="draws the map, measures strengths and words")
     parser.add_argument("--scale", type=float, default=1.0)
@@ -76,10 +79,7 @@ def take(args: argparse.Namespace) -> None:
             calm = 0 if lanes.busy or lanes.pictures.busy else calm + 1
 
     settle(60)
-    if args.strength is not None:
-        app_model.strength.set(args.strength)
-    if args.measure:
-        measure(shell, settle)
+    begin(shell, args, settle)
     for language in args.languages.split(","):
         shell.set_language(language)
         for choice in args.themes.split(","):
@@ -97,6 +97,21 @@ def take(args: argparse.Namespace) -> None:
                     shell.grab().save(str(file))
                     print(file)
     lanes.close(60)
+
+
+def begin(shell: MainWindow, args: argparse.Namespace, settle: Callable[[float], None]) -> None:
+    """Does what the pictures show the outcome of."""
+    from clip_atelier.gui.pages.search.page import SearchPage
+
+    if args.strength is not None:
+        shell.app_model.strength.set(args.strength)
+    if args.picture is not None:
+        search = shell.page("search")
+        assert isinstance(search, SearchPage)
+        search.search_by(args.picture.absolute())
+        settle(60)
+    if args.measure:
+        measure(shell, settle)
 
 
 def measure(shell: MainWindow, settle: Callable[[float], None]) -> None:
