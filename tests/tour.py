@@ -302,12 +302,10 @@ def _cut_button(button: Any) -> Iterator[str]:
 
 
 def _cut_sheet(area: Any) -> Iterator[str]:
-    """Whether something is wider than the area it scrolls in, and nothing scrolls sideways."""
-    from PySide6.QtCore import Qt
-
+    """Whether something is wider than the area it scrolls in: nobody likes to scroll sideways, and some cannot."""
     over = area.widget().width() - area.viewport().width() if area.widget() is not None else 0
-    if over > 1 and area.horizontalScrollBarPolicy() == Qt.ScrollBarPolicy.ScrollBarAlwaysOff:
-        yield f"{_name(area.widget())} is cut at the side of what it scrolls in by {over}"
+    if over > 1:
+        yield f"{_name(area.widget())} is wider than what it scrolls in by {over}"
 
 
 def _overlapping(widget: Any) -> Iterator[str]:

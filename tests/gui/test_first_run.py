@@ -153,8 +153,10 @@ def test_from_nothing_to_a_comparison(
     callout = settled(window, qtbot)
     training: Any = window.page("training")
     assert training.compared
-    assert callout.target is training.result.questions
+    assert callout.target is training.result.verdict
     free_of_all(callout, window)
+    assert training.result.verdict.visibleRegion().boundingRect() == training.result.verdict.rect()
+    assert not callout.body.intersects(callout._seen(training.result.questions)), "the numbers are read too"
     qtbot.mouseClick(callout.next, LEFT)
     assert window.app_model.state.get("page") == "search"
     assert not window.guide.going

@@ -75,10 +75,12 @@ def test_on_the_smallest_screen_pages_scroll_and_the_main_action_is_seen(
         "training": lambda page: page.start if page.start.isVisible() else page.begin_here,
         "search": lambda page: page.words,
     }
+    scrolls = opened.findChild(QScrollArea).verticalScrollBar()
     for entry in PAGES:
         opened.show_page(entry.name)
         page = opened.page(entry.name)
         qtbot.waitUntil(lambda: opened.pages.width() <= room.width(), timeout=5000)
+        assert scrolls.value() == 0, "every page begins at its top"
         if entry.name in actions:
             action = actions[entry.name](page)
             qtbot.waitUntil(action.isVisible, timeout=5000)
@@ -95,6 +97,7 @@ def test_on_the_smallest_screen_pages_scroll_and_the_main_action_is_seen(
             sheet = area.widget()
             if sheet is not None and area.isVisible():
                 qtbot.waitUntil(lambda a=area, s=sheet: s.width() <= a.viewport().width() + 1, timeout=5000)  # type: ignore[misc]
+        scrolls.setValue(scrolls.maximum())
     # Every column of the captions is seen.
     opened.show_page("collection")
     collection: Any = opened.page("collection")

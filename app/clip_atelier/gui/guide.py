@@ -243,7 +243,10 @@ class Guide(QObject):
         callout.next.setEnabled(self.step != 1 or self._app_model.split is not None)
         callout.back.setVisible(on_page and self.step > 0 and not self._training)
         page: Any = self._window.page(step.page)
-        callout.point_at(page.landmark() if on_page else self._window.rail.buttons[step.page])
+        if on_page:
+            callout.point_at(page.landmark(), getattr(page, "beside_landmark", tuple)())
+        else:
+            callout.point_at(self._window.rail.buttons[step.page])
 
     def _advance(self) -> None:
         """What was done, by the tour or without it."""

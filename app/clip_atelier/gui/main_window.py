@@ -130,6 +130,7 @@ class MainWindow(QWidget):
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setWidget(self.pages)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.pages.currentChanged.connect(lambda _page: area.verticalScrollBar().setValue(0))
         self._made: dict[str, QWidget] = {}
         bar = QFrame()
         bar.setProperty("role", "bar")

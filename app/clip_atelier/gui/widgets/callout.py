@@ -39,6 +39,7 @@ class Callout(QWidget):
         super().__init__(window)
         self._window = window
         self._free = tuple(free)
+        self._beside: tuple[QWidget, ...] = ()
         self._target: QWidget | None = None
         self._watched: list[QWidget] = []
         self._tip = QPoint()
@@ -66,12 +67,18 @@ class Callout(QWidget):
         self._soon.timeout.connect(self.place)
         self.hide()
 
-    def point_at(self, target: QWidget) -> None:
-        """Stands beside a control from now on, and follows it."""
+    def point_at(self, target: QWidget, beside: Sequence[QWidget] = ()) -> None:
+        """Stands beside a control from now on, and follows it.
+
+        Args:
+            target: The control.
+            beside: What belongs to it: it is brought into view as well, and is not lain on where there is another place.
+        """
         if target is not self._target:
             self._target = target
+            self._beside = tuple(beside)
             self._watch(target)
-            self._bring_into_view(target)
+            self._bring_back()
         self._soon.start()
 
     @property
@@ -117,7 +124,8 @@ class Callout(QWidget):
 
     def _bring_back(self) -> None:
         if self._target is not None:
-            self._bring_into_view(self._target)
+            for widget in (*self._beside, self._target):  # the control last: it is seen whatever else is not
+                self._bring_into_view(widget)
 
     @staticmethod
     def _bring_into_view(target: QWidget) -> None:
@@ -137,8 +145,8 @@ class Callout(QWidget):
         at = self._seen(target)
         if at.isEmpty():  # scrolled away: the note waits in a corner, without an arrow
             at = QRect(whole.bottomRight(), QSize(1, 1))
-        free = (widget for widget in self._free if widget.isVisible())
-        taken = [at, *(QRect(one.mapTo(self._window, QPoint(0, 0)), one.size()) for one in free)]
+        free = [QRect(w.mapTo(self._window, QPoint(0, 0)), w.size()) for w in self._free if w.isVisible()]
+        taken = [at, *free, *(self._seen(widget) for widget in self._beside if widget.isVisible())]
         self.setGeometry(self._best(at, whole, taken))
         self._tip = _nearest(at, self.body.center())
         self.raise_()

@@ -36,7 +36,7 @@ class Plot(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
-        self.setMinimumHeight(130)
+        self.setMinimumHeight(100)  # on a low screen what stands below it is seen too
         self._pointer = pg.InfiniteLine(angle=90)
         self._pointer.hide()
         self.item.addItem(self._pointer, ignoreBounds=True)

@@ -85,7 +85,7 @@ class SearchPage(TakesPictures):
         self.gallery = GalleryChoice(app_model)
         self.runs = RunChoice({"": N_("Base model only")})
         SpokenName(self.runs, N_("Training"))
-        self.runs.setMinimumWidth(240)
+        self.runs.setMinimumWidth(190)
         self.dial = StrengthDial(app_model)
         self.strength = self.dial.slider
         self.worth = StrengthLine(app_model)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _SHARE: Final = 0.6
 """Of the height, for the table at the most."""
+_EDGES: Final = 4
+"""The frame's lines and margins above and below the table."""
 
 
 class Halves(QSplitter):
@@ -31,7 +33,6 @@ class Halves(QSplitter):
     def __init__(self, state: WindowState, framed: QWidget, view: TableView, lower: QWidget) -> None:
         super().__init__(Qt.Orientation.Vertical)
         self._state = state
-        self._framed = framed
         self._view = view
         self.addWidget(framed)
         self.addWidget(lower)
@@ -50,8 +51,7 @@ class Halves(QSplitter):
         """Gives the table what its rows need, after other rows were shown."""
         if self._by_hand:
             return
-        edge = self._framed.contentsRect().height() - self._view.height() if self._view.isVisible() else 2
-        needed = self._view.whole_height + max(edge, 2)
+        needed = self._view.whole_height + _EDGES
         room = self.height() - self.handleWidth()
         upper = min(needed, round(room * _SHARE))
         self.setSizes([upper, room - upper])

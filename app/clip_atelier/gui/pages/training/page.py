@@ -306,7 +306,11 @@ class TrainingPage(QWidget):
 
     def landmark(self) -> QWidget:
         """What a newcomer is pointed to here: how far it is, then what came of it."""
-        return self.result.questions if self.result.isVisible() else self.view.bar
+        return self.result.verdict if self.result.isVisible() else self.view.bar
+
+    def beside_landmark(self) -> tuple[QWidget, ...]:
+        """What is to be seen together with it."""
+        return (self.result.questions,) if self.result.isVisible() else ()
 
     @property
     def compared(self) -> bool:
