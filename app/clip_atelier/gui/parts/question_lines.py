@@ -45,9 +45,9 @@ class QuestionLines(QWidget):
             _("Verdict, by {measure}").format(measure=_JUDGED_BY) if result.questions else _("Verdict"),
         )  # fmt: skip
         for x, head in enumerate(heads):
-            self._put(head, "caption", 0, x)
-        if result.questions and (last := self._grid.itemAtPosition(0, len(heads) - 1)) is not None:
-            last.widget().setToolTip(plain_tooltip(_(METRICS[_JUDGED_BY].explanation)))
+            label = self._put(head, "caption", 0, x)
+        if result.questions:
+            label.setToolTip(plain_tooltip(_(METRICS[_JUDGED_BY].explanation)))
         up = metric not in METRICS or METRICS[metric].direction == "up"
         judged = verdicts(result)
         y = 1
@@ -71,10 +71,11 @@ class QuestionLines(QWidget):
             self._put(in_words(result, task), "caption", y + 2, 0, len(heads))
             y += 3
 
-    def _put(self, text: str, role: str, y: int, x: int, wide: int = 1) -> None:
+    def _put(self, text: str, role: str, y: int, x: int, wide: int = 1) -> Label:
         label = Label(role=role)
         label.show_literal(text)
         self._grid.addWidget(label, y, x, 1, wide, Qt.AlignmentFlag.AlignLeft)
+        return label
 
 
 def verdicts(result: TrainResult) -> dict[str, str]:
