@@ -16,6 +16,7 @@ from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, Event, Step, UserError, drive
 from clip_atelier.engine.data import add_folder, locate_folder
 from clip_atelier.engine.models import Models
+from clip_atelier.engine.parts import run_evaluation
 from clip_atelier.engine.reports import export
 from clip_atelier.engine.runs import Runs, run_packs
 from clip_atelier.engine.search import ModelRef, parse_query, search
@@ -88,6 +89,18 @@ def test_a_run_is_not_resumed_on_half_of_its_drawings_and_goes_on_exactly_when_t
     straight = Runs(made.home).open(made.straight).summary().result
     assert straight is not None
     assert resumed.adapted == straight.adapted, "resumed bit for bit, whatever the folder is called by then"
+
+
+def test_a_run_is_not_measured_on_what_it_learned_from_while_a_folder_is_missing(
+    made: Made, moved: Path
+) -> None:
+    with pytest.raises(UserError, match=r"not there: scans\."):
+        drive(run_evaluation.evaluate(made.home, made.straight, made.root, Models(made.home), Control()))
+    locate_folder(made.root, "scans", moved)
+    again = drive(run_evaluation.evaluate(made.home, made.straight, made.root, Models(made.home), Control()))
+    straight = Runs(made.home).open(made.straight).summary().result
+    assert straight is not None
+    assert again.adapted == straight.adapted
 
 
 def test_the_exported_code_finds_the_drawings_of_both(made: Made, tmp_path: Path) -> None:

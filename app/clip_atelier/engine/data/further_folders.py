@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -22,12 +22,10 @@ from clip_atelier.engine.core import (
     Text,
     UserError,
     _,
-    paths,
     read_document,
     shown,
-    write_document,
 )
-from clip_atelier.engine.data.names import folded, nfc
+from clip_atelier.engine.data.names import folded
 
 FILE: Final = "collection-folders.json"
 MOST: Final = 100
@@ -35,7 +33,7 @@ MOST: Final = 100
 _LOOK_AGAIN: Final = 1.0
 """Seconds after which it is asked whether another program or window changed the document."""
 _MOST_KNOWN: Final = 64
-_LONGEST: Final = 120
+LONGEST: Final = 120
 
 
 def _usable(name: str) -> str:
@@ -138,6 +136,11 @@ def places_of(root: Path, *, now: bool = False) -> Places:
     return places
 
 
+def forget() -> None:
+    """The list of a collection was changed, which may be known by several spellings of its path."""
+    _known.clear()
+
+
 def located(root: Path, path: str) -> Path:
     """Where a drawing's file is.
 
@@ -174,142 +177,11 @@ def _document(root: Path) -> FurtherFolders:
 def name_fault(name: str) -> str:
     """Why a further folder cannot be called so; "" where it can."""
     odd = name != name.strip() or name.startswith(".") or not name.isprintable()
-    if not name or odd or len(name) > _LONGEST or any(letter in name for letter in '/\\:*?"<>|'):
+    if not name or odd or len(name) > LONGEST or any(letter in name for letter in '/\\:*?"<>|'):
         return _(
             'A name is a plain word or some: without / \\ : * ? " < > |, and with no dot at its beginning.'
         )
     return ""
-
-
-def add_folder(root: Path, other: Path, name: str = "") -> FurtherFolder:
-    """Makes a folder part of a collection; nothing in it is changed.
-
-    Args:
-        root: The collection's folder.
-        other: The folder.
-        name: What the paths of its drawings are to begin with; its own name, or one like it, where left out.
-
-    Raises:
-        UserError: it is not there, lies within another folder of the collection or around one, or the name is taken.
-        WorkError: the document cannot be written.
-    """
-    if root.resolve().is_relative_to(paths.resources().resolve()):
-        raise UserError(
-            _("The sample is a part of the program; no folder can be added to it."),
-            _("Open a folder of your own first."),
-            "folder",
-        )
-    kept = _kept(root)
-    target = _checked(root, other, kept)
-    if len(kept) >= MOST:
-        raise UserError(
-            _("A collection has {most} further folders at most.").format(most=MOST),
-            _("Put several folders into one, and add that."),
-            "folder",
-        )
-    taken = {folded(one.name) for one in kept} | _names_in(root)
-    if name:
-        name = nfc(name)
-        if fault := name_fault(name):
-            raise UserError(_("A folder cannot be called “{name}”.").format(name=shown(name)), fault, "name")
-        if folded(name) in taken:
-            raise UserError(
-                _("“{folder}” has something called “{name}” already.").format(
-                    folder=shown(root), name=shown(name)
-                ),
-                _("Choose another name."),
-                "name",
-            )
-    else:
-        name = _free_name(target, taken)
-    added = FurtherFolder(name=name, folder=str(target))
-    _write(root, (*kept, added))
-    return added
-
-
-def can_be_added(root: Path, other: Path) -> bool:
-    """Whether a folder lies apart from all folders of a collection, so that it could be added."""
-    try:
-        _checked(root, other, _kept(root))
-    except (UserError, OSError):
-        return False
-    return not root.resolve().is_relative_to(paths.resources().resolve())
-
-
-def locate_folder(root: Path, name: str, other: Path) -> FurtherFolder:
-    """Tells where a further folder is now: it was moved, or its drive has another letter.
-
-    Raises:
-        UserError: see `add_folder`, or there is none of this name.
-        WorkError: the document cannot be written.
-    """
-    kept = _kept(root)
-    former = _named(kept, name)
-    target = _checked(root, other, tuple(one for one in kept if one is not former))
-    now = FurtherFolder(name=former.name, folder=str(target))
-    _write(root, tuple(now if one is former else one for one in kept))
-    return now
-
-
-def remove_folder(root: Path, name: str) -> FurtherFolder:
-    """Takes a further folder out of a collection; nothing in it is changed, and it can be added again under its name.
-
-    Raises:
-        UserError: there is none of this name.
-        WorkError: the document cannot be written.
-    """
-    kept = _kept(root)
-    former = _named(kept, name)
-    _write(root, tuple(one for one in kept if one is not former))
-    return former
-
-
-def put_back(root: Path, former: FurtherFolder) -> None:
-    """Undoes `remove_folder`, even where the folder is not there now.
-
-    Raises:
-        UserError: another one has its name by now.
-        WorkError: the document cannot be written.
-    """
-    kept = _kept(root)
-    if any(folded(one.name) == folded(former.name) for one in kept):
-        raise UserError(_("There is another folder called “{name}” by now.").format(name=former.name))
-    _write(root, (*kept, former))
-
-
-def further_folders_of(root: Path) -> tuple[FurtherFolder, ...]:
-    """The further folders of a collection.
-
-    Raises:
-        UserError: there is no such collection, or its document cannot be read.
-    """
-    return _kept(root)
-
-
-def _kept(root: Path) -> tuple[FurtherFolder, ...]:
-    """The further folders as the document has them.
-
-    Raises:
-        UserError: there is no such collection, or its document cannot be read: it is not overwritten then.
-    """
-    if not root.is_dir():
-        raise UserError(
-            _("There is no folder “{folder}”.").format(folder=shown(root)), _("Check the path."), "folder"
-        )
-    try:
-        return _document(root).folders
-    except FileNotFoundError:
-        return ()
-    except DamagedFile as error:
-        raise UserError(str(error), damaged_hint(), "folder") from error
-    except OSError as error:
-        raise UserError(
-            _("“{file}” cannot be read ({error}).").format(
-                file=shown(root / FILE), error=error.strerror or error
-            ),
-            _("Change its permissions; nothing was changed."),
-            "folder",
-        ) from error
 
 
 def damaged_hint() -> str:
@@ -317,87 +189,9 @@ def damaged_hint() -> str:
     return _("Mend it in a text editor, or delete it and add the folders again under their names.")
 
 
-def _named(kept: tuple[FurtherFolder, ...], name: str) -> FurtherFolder:
-    for one in kept:
-        if folded(one.name) == folded(name):
-            return one
-    names = ", ".join(shown(one.name) for one in kept)
-    raise UserError(
-        _("The collection has no further folder “{name}”.").format(name=shown(name)),
-        _("It has these: {names}").format(names=names) if kept else _("It has none."),
-        "name",
+def not_there(names: Sequence[str], hint: str) -> UserError:
+    """The error where work must not go on without some further folders."""
+    told = ", ".join(map(shown, names))
+    return UserError(
+        _("Folders of the collection are not there: {names}.").format(names=told), hint, "folder"
     )
-
-
-def _checked(root: Path, other: Path, kept: tuple[FurtherFolder, ...]) -> Path:
-    """The folder's absolute path, once it is known to lie apart from all others of the collection."""
-    other = Path(os.path.abspath(other.expanduser()))
-    if not other.is_dir():
-        raise UserError(
-            _("There is no folder “{folder}”.").format(folder=shown(other)), _("Check the path."), "folder"
-        )
-    real = other.resolve()
-    own = root.resolve()
-    if real == own or own in real.parents:
-        raise UserError(
-            _("“{folder}” lies in the collection's own folder already.").format(folder=shown(other)),
-            _("Its drawings are read without being added."),
-            "folder",
-        )
-    if real in own.parents:
-        raise UserError(
-            _("The collection's own folder lies in “{folder}”.").format(folder=shown(other)),
-            _("Open “{folder}” itself as the collection, or add a folder beside it.").format(
-                folder=shown(other)
-            ),
-            "folder",
-        )
-    for one in (one for one in kept if one.path.is_absolute()):
-        there = one.path.resolve()
-        if real == there or there in real.parents:
-            raise UserError(
-                _("“{folder}” is in the collection already, as “{name}” or in it.").format(
-                    folder=shown(other), name=shown(one.name)
-                ),
-                _("Its drawings are read without being added."),
-                "folder",
-            )
-        if real in there.parents:
-            raise UserError(
-                _("“{folder}” holds “{name}”, which is in the collection already.").format(
-                    folder=shown(other), name=shown(one.name)
-                ),
-                _("Take “{name}” out first, then add this one.").format(name=shown(one.name)),
-                "folder",
-            )
-    return other
-
-
-def _names_in(root: Path) -> set[str]:
-    try:
-        return {folded(name) for name in os.listdir(root)}
-    except OSError:
-        return set()
-
-
-def _free_name(target: Path, taken: set[str]) -> str:
-    """The folder's own name, as far as it can be one, with a number where it is taken."""
-    plain = nfc(os.fsencode(target.name).decode("utf-8", "ignore"))
-    kept = "".join(letter for letter in plain if letter.isprintable() and letter not in '/\\:*?"<>|')
-    base = kept.strip().lstrip(".").strip()[: _LONGEST - 5].strip() or _("folder")
-    name, number = base, 1
-    while folded(name) in taken:
-        number += 1
-        name = f"{base} {number}"
-    return name
-
-
-def _write(root: Path, folders: tuple[FurtherFolder, ...]) -> None:
-    try:
-        write_document(root / FILE, FurtherFolders(folders=folders), hint=_hint())
-    finally:
-        _known.clear()  # a collection may be known by several spellings of its path
-
-
-def _hint() -> str:
-    return _("Free some space or change the folder's permissions; nothing was changed.")

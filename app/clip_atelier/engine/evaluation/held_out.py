@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clip_atelier.engine.core import Control, Notice, Phase, Work, _
-from clip_atelier.engine.data import Collection, ImageCache, Split, open_collection
+from clip_atelier.engine.data import Collection, ImageCache, Split, not_there, open_collection
 from clip_atelier.engine.evaluation.embedding import evaluation_set_of
 from clip_atelier.engine.evaluation.sets import EvaluationSet
 from clip_atelier.engine.models import Adapter, Model, Models, adapters
@@ -89,7 +89,8 @@ def open_on(
     """Reads a collection (the run's own where left out) and opens the run for it.
 
     Raises:
-        UserError: no such run or folder, the collection cannot be split, or the run's model or checkpoint is gone.
+        UserError: no such run or folder, a further folder of the run's own collection is not there, it cannot be split, or the
+            run's model or checkpoint is gone.
     """
     run = Runs(home).open(run_id)
     settings = run.settings
@@ -97,6 +98,14 @@ def open_on(
     trained_on = run.record.data.fingerprint if run.record.data else ""
     own = collection.root.resolve() == run.folder.resolve() or trained_on == collection.fingerprint
     changed = own and trained_on not in ("", collection.fingerprint)
+    if changed and collection.absent:
+        raise not_there(
+            collection.absent,
+            _(
+                "Connect their drives or say where they are now: without them, drawings that were learned from would be asked "
+                "for as if they were new."
+            ),
+        )
     if changed:
         yield Notice(
             text=_("The collection has changed since this training: some images may have been trained on.")

@@ -19,10 +19,9 @@ from clip_atelier.engine.core import (
     Work,
     WorkError,
     _,
-    paths,
     write_document,
 )
-from clip_atelier.engine.data import IN_MEMORY, SEEN_ONCE, Collection, ImageCache, Split
+from clip_atelier.engine.data import IN_MEMORY, SEEN_ONCE, Collection, ImageCache, Split, not_there
 from clip_atelier.engine.evaluation import (
     behind_features,
     comparison,
@@ -151,16 +150,11 @@ class Training:
             )
         if before.data is not None and before.data.fingerprint != collection.fingerprint:
             if collection.absent:
-                raise UserError(
-                    _("Folders of the collection are not there: {names}.").format(
-                        names=", ".join(map(paths.shown, collection.absent))
-                    ),
-                    _(
-                        "Connect their drives or say where they are now, then resume: the training goes on as if nothing had "
-                        "happened."
-                    ),
-                    "folder",
+                hint = _(
+                    "Connect their drives or say where they are now, then resume: the training goes on as if nothing had "
+                    "happened."
                 )
+                raise not_there(collection.absent, hint)
             yield Notice(
                 text=_(
                     "The collection has changed since the training began: it goes on, but not exactly as it would have."
