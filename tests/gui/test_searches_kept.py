@@ -187,6 +187,7 @@ def test_two_trainings_side_by_side(
     qtbot.waitUntil(lambda: page.found is not alone, timeout=LONG)
     both = page.found
     assert page.base.title.text().startswith("second")
+    assert page.adapted.title.text() == page._run_name(runs[0])
     assert [hit.path for hit in both.adapted] == [hit.path for hit in alone.adapted]
     places = {hit.path: place for place, hit in enumerate(both.base, 1)}
     assert [hit.base_place for hit in both.adapted] == [places[hit.path] for hit in both.adapted]

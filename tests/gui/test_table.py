@@ -460,7 +460,8 @@ def test_the_panel_begins_with_the_eight_cells(ready: Any, qtbot: QtBot) -> None
     assert panel.vary() == {name: [str(value) for value in values] for name, values in brief().items()}
     assert panel.sum.text() == "8 cells, 8 trainings"
     assert panel.start.isEnabled()
-    assert "train.epochs = 1" in panel.held.text()
+    assert "Epochs = 1" in panel.held.text()
+    assert "Projection" in [chip.text() for chip in panel.rows[0]._chips._chips.values()]
     panel.seeds.set_value(3)
     panel.seeds.edited.emit()
     assert panel.sum.text() == "8 cells, 24 trainings"

@@ -78,6 +78,9 @@ def test_two_trainings_are_compared(page: Any, qtbot: QtBot) -> None:
     told = [[dialog.table.item(y, x).text() for x in range(3)] for y in range(dialog.table.rowCount())]
     assert len(told) == 1
     assert sorted(told[0][1:]) == ["16", "4"]
+    heads = [dialog.table.horizontalHeaderItem(x).text() for x in (1, 2)]
+    assert len(set(heads)) == 2, "both are called attention"
+    assert all(head.startswith("attention · ") for head in heads)
     dialog.reject()
     assert "Differences…" not in menu(page, 0)
 

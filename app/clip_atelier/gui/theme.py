@@ -254,6 +254,8 @@ def style_sheet(t: Tokens) -> str:
     QSlider::sub-page:horizontal:disabled {{ background: {t.strong_line}; }}
     QProgressBar {{ background: {t.line}; border: none; border-radius: 2px; max-height: 4px; min-height: 4px; }}
     QProgressBar::chunk {{ background: {t.accent}; border-radius: 2px; }}
+    QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
+    QInputDialog QLineEdit {{ min-width: 320px; }}
     QMenu {{ background: {t.surface}; border: 1px solid {t.line}; padding: {XS}px; }}
     QMenu::item {{ padding: 6px {L}px; border-radius: {RADIUS_SMALL}px; }}
     QMenu::item:selected {{ background: {t.accent_soft}; color: {t.text}; }}

@@ -209,6 +209,18 @@ def run_title(row: Row) -> str:
     return row.name or began(row)
 
 
+def told_apart(rows: Sequence[Row]) -> list[str]:
+    """The runs' titles; those of one name also say when they began, and where even that is the same, their id."""
+    titles = [run_title(row) for row in rows]
+    for more in (began, lambda row: row.run):
+        same = {title for title in titles if titles.count(title) > 1}
+        titles = [
+            f"{row.name or row.run} · {more(row)}" if title in same else title
+            for title, row in zip(titles, rows, strict=True)
+        ]
+    return titles
+
+
 def began(row: Row) -> str:
     """When a run began."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created)) if row.created else row.run

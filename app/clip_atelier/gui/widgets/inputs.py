@@ -259,12 +259,18 @@ class Switch(QCheckBox):
 
 
 class Chips(QWidget):
-    """Several of several values, each a button that stays pressed."""
+    """Several of several values, each a button that stays pressed.
+
+    Args:
+        choices: What each value means; shown under the pointer.
+        named: Whether that is what a value is called, and stands on its button.
+    """
 
     edited = Signal()
 
-    def __init__(self, choices: Mapping[str, str]) -> None:
+    def __init__(self, choices: Mapping[str, str], *, named: bool = False) -> None:
         super().__init__()
+        self._named = named
         self._chips: dict[str, Button] = {}
         self._choices = dict(choices)
         flow = Flow(6)
@@ -284,8 +290,12 @@ class Chips(QWidget):
     def retranslate(self) -> None:
         """Shows the explanations in the current language."""
         for name, chip in self._chips.items():
-            chip.say("{name}", name=name)
-            chip.tell(self._choices[name])
+            if self._named:
+                chip.say(self._choices[name])
+                chip.tell("{name}", name=name)
+            else:
+                chip.say("{name}", name=name)
+                chip.tell(self._choices[name])
 
     def value(self) -> tuple[str, ...]:
         """The pressed values, in the declared order."""

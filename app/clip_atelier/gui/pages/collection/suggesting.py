@@ -272,7 +272,7 @@ class SuggestCaptions(QDialog):
     def show_many(self) -> None:
         """Opens the table in which many are ticked and taken at once."""
         if self.found is not None:
-            ManySuggestions(self.captions, self.found.drawings, self).open()
+            ManySuggestions(self.captions, self.found.drawings, self.app_model.store, self).open()
 
     def _give(self, words: Mapping[str, str]) -> None:
         there = set(self.captions.paths)

@@ -12,18 +12,21 @@ from PySide6.QtWidgets import QDialog, QMenu, QTableWidgetItem, QWidget
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
+from clip_atelier.gui.parts.large_pictures import LargePicture
 from clip_atelier.gui.parts.plain_table import fill_table, plain_table
-from clip_atelier.gui.widgets.layout import card, column, row
-from clip_atelier.gui.widgets.text import Button, Label, SpokenName, plain_tooltip
+from clip_atelier.gui.widgets.layout import box, card, column, row
+from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, SpokenName, plain_tooltip
 from clip_atelier.gui.widgets.ticks import OneOfDelegate
 
 if TYPE_CHECKING:
     from clip_atelier.engine.search import Suggestion
     from clip_atelier.gui.pages.collection.caption_model import CaptionModel
+    from clip_atelier.gui.parts.pictures import PictureStore
 
 GRADES = {"sure": N_("sure"), "possible": N_("possible"), "guess": N_("a guess")}
 _TICK = Qt.ItemFlag.ItemIsUserCheckable
 _FILE, _NOW, _WORDS, _LIKELY = range(4)  # the columns
+_SIDE = 240  # of the picture
 
 
 class ManySuggestions(QDialog):
@@ -34,11 +37,16 @@ class ManySuggestions(QDialog):
     Args:
         captions: What the drawings are called now.
         drawings: What is suggested for them.
+        store: The window's pictures: the drawing of the current line is seen beside the table.
         parent: The dialog's.
     """
 
     def __init__(
-        self, captions: CaptionModel, drawings: Sequence[Suggestion], parent: QWidget | None = None
+        self,
+        captions: CaptionModel,
+        drawings: Sequence[Suggestion],
+        store: PictureStore,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.captions = captions
@@ -48,7 +56,7 @@ class ManySuggestions(QDialog):
         self.choices: QMenu | None = None
         self.setWindowTitle(_("Suggestions for many drawings"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(760, 520)
+        self.resize(1000, 540)
         about = Label(
             N_(
                 "What is ticked gets the caption in its line. Click a caption, or press 1 to 5, to choose another for that drawing. All of it is one step that can be taken back."
@@ -61,6 +69,9 @@ class ManySuggestions(QDialog):
             self.table.setColumnWidth(place, width)
         self.table.setItemDelegateForColumn(_WORDS, OneOfDelegate(self.table))
         SpokenName(self.table, N_("Suggestions for captions"))
+        self.picture = LargePicture(store, _SIDE)
+        self.name = ElidedLabel(role="caption")
+        self.table.currentCellChanged.connect(lambda line, *_rest: self._show(line))
         self._fill()
         self.all = Button(N_("Tick all"), "quiet")
         self.none = Button(N_("Tick none"), "quiet")
@@ -81,7 +92,11 @@ class ManySuggestions(QDialog):
             self._key(keys, self.offer)
         self._key("Space", self._turn)
         ends = row(self.all, self.none, None, self.shut, self.do, gap=theme.S)
-        layout = column(about, card(self.table, margin=1), ends, gap=theme.S)
+        seen = box(self.picture, self.name, None, gap=theme.XS)
+        seen.setFixedWidth(_SIDE)
+        both = row(card(self.table, margin=1), seen, gap=theme.M)
+        both.setStretch(0, 1)
+        layout = column(about, both, ends, gap=theme.S)
         layout.setStretch(1, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)
@@ -104,6 +119,12 @@ class ManySuggestions(QDialog):
             cell.setCheckState(Qt.CheckState.Checked if one.sure else Qt.CheckState.Unchecked)
         if self.drawings:
             self.table.setCurrentCell(0, 0)
+
+    def _show(self, line: int) -> None:
+        """The drawing that a line is about: a name alone does not tell what it shows."""
+        path = self.drawings[line].path if 0 <= line < len(self.drawings) else ""
+        self.picture.show_path(self.captions.file(path) if path else None)
+        self.name.show_literal(paths.shown(path))
 
     def _key(self, keys: str, do: object) -> None:
         shortcut = QShortcut(QKeySequence(keys), self.table)

@@ -311,8 +311,10 @@ class SearchPage(TakesPictures):
         self.base.show_hits(found.root, found.base)
         if found.against:
             self.base.title.show_literal(self._run_name(found.against))
+            self.adapted.title.show_literal(self._run_name(self.runs.value()))
         else:
             self.base.title.say(N_("Untouched base"))
+            self.adapted.title.say(N_("Adapted"))
         self.adapted.setVisible(found.adapted is not None)
         words = N_("{count} pictures searched")
         self.base.note.say(words, count=f"{found.gallery:,}")

@@ -104,7 +104,7 @@ class VaryRow(QWidget):
         self._field.removeWidget(self._chips)
         self._chips.hide()
         self._chips.deleteLater()
-        self._chips = Chips(choices)
+        self._chips = Chips(choices, named=self.name == PRESET)
         self._chips.edited.connect(self.retranslate)
         self._chips.edited.connect(self.edited)
         self._chips.set_value(words)
@@ -120,7 +120,7 @@ class VaryRow(QWidget):
                 N_(
                     "Each preset brings its own rate and length; what is varied below comes on top. {targets}"
                 ),
-                targets="; ".join(f"{name}: {_targets(name)}" for name in self._chips.value()),
+                targets="; ".join(f"{_(PRESETS[name].title)}: {_targets(name)}" for name in self._chips.value()),
             )
         elif declared.kind == "choices":
             self.hint.say(
@@ -290,7 +290,7 @@ class FillPanel(QWidget):
         """Says what the choices make, or what is wrong with them."""
         state = self.app_model.state
         preset = PRESETS.get(str(state.get("preset")))
-        kept = [f"{name} = {written(value)}" for name, value in self.kept().items()]
+        kept = [f"{_(DECLARED[name].title)} = {written(value)}" for name, value in self.kept().items()]
         if PRESET not in {line.name for line in self.rows} and preset is not None:
             kept.insert(0, _("preset {name}").format(name=_(preset.title)))
         self.held.show_literal(

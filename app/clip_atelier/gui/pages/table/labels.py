@@ -14,7 +14,7 @@ from clip_atelier.engine.settings import DECLARED
 from clip_atelier.gui import theme
 from clip_atelier.gui.jobs import at_once
 from clip_atelier.gui.parts.plain_table import fill_table, plain_table
-from clip_atelier.gui.parts.table_model import run_title
+from clip_atelier.gui.parts.table_model import run_title, told_apart
 from clip_atelier.gui.widgets.inputs import Choice
 from clip_atelier.gui.widgets.layout import column
 from clip_atelier.gui.widgets.text import Field, Label, SpokenName
@@ -122,7 +122,7 @@ class Labels(QObject):
         """Shows in what two trainings differ."""
         one, other = rows
         job = Job("differ", partial(_difference, one.run, other.run))
-        names = (run_title(one), run_title(other))
+        names = told_apart(rows)
         job.done.connect(lambda found: self._open(DifferenceDialog(found, names, self._parent)))
         job.failed.connect(self._app_model.report)
         self._app_model.lanes.files.submit(job)

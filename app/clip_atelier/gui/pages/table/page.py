@@ -26,7 +26,7 @@ from clip_atelier.gui.pages.table.queue import QueueCard
 from clip_atelier.gui.pages.table.run import RunPane
 from clip_atelier.gui.pages.table.view import TableView
 from clip_atelier.gui.parts.delete_question import may_delete
-from clip_atelier.gui.parts.table_model import run_title
+from clip_atelier.gui.parts.table_model import run_title, told_apart
 from clip_atelier.gui.widgets.inputs import Choice
 from clip_atelier.gui.widgets.layout import TwoEnds, box, card, column, row_box, scrolled
 from clip_atelier.gui.widgets.tabs import Tabs
@@ -389,5 +389,8 @@ class TablePage(QWidget):
         )  # fmt: skip
 
     def _draw_curves(self) -> None:
-        shown = [(run_title(row), self._checks.get(row.run, [])) for row in self._rows()]
+        rows = self._rows()
+        shown = [
+            (name, self._checks.get(row.run, [])) for name, row in zip(told_apart(rows), rows, strict=True)
+        ]
         self.overlay.show_checks(shown, self.key)
