@@ -120,7 +120,9 @@ class VaryRow(QWidget):
                 N_(
                     "Each preset brings its own rate and length; what is varied below comes on top. {targets}"
                 ),
-                targets="; ".join(f"{_(PRESETS[name].title)}: {_targets(name)}" for name in self._chips.value()),
+                targets="; ".join(
+                    f"{_(PRESETS[name].title)}: {_targets(name)}" for name in self._chips.value()
+                ),
             )
         elif declared.kind == "choices":
             self.hint.say(
