@@ -74,6 +74,7 @@ def main() -> None:
     drawing("RGBA", (0, 0, 0, 0), (224, 32, 32, 255)).save(HERE / "clear.heic", **FINE)
     drawing("RGBA", (255, 255, 255, 0), (255, 255, 255, 255)).save(HERE / "white-ink.heic", **FINE)
     drawing().save(HERE / "wide.heic", icc_profile=wide_profile(), **FINE)
+    Image.new("RGB", (512, 512), "white").save(HERE / "large.heic")
     ramp = np.linspace(0, 65535, 64).astype(np.uint16)[None, :].repeat(48, 0)
     with open(HERE / "grey-ten-bit.heic", "wb") as out:
         pillow_heif.encode("L;16", (64, 48), ramp.tobytes(), out, quality=80)

@@ -92,7 +92,8 @@ def test_what_is_broken_is_named(tmp_path: Path) -> None:
     brands = b"heic\0\0\0\0mif1heic"
     (tmp_path / "box.heic").write_bytes(struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands + b"\0" * 64)
     (tmp_path / "film.heic").write_bytes(struct.pack(">I", 16) + b"ftypmp42\0\0\0\0" + b"\0" * 64)
-    for name in ("short", "head", "box"):
+    assert "ends too early" in reason(tmp_path / "short.heic")
+    for name in ("head", "box"):
         assert "damaged" in reason(tmp_path / f"{name}.heic"), name
     assert "known kind" in reason(tmp_path / "film.heic")
 
@@ -101,6 +102,16 @@ def test_what_is_broken_is_named(tmp_path: Path) -> None:
 def test_too_many_pixels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_gate, "MAX_PIXELS", 2_000)
     assert "more than are read" in reason(FILES / "red.heic")
+
+
+@pytest.mark.fault(27)
+def test_pictures_larger_than_they_say_are_refused(tmp_path: Path) -> None:
+    content = bytearray((FILES / "large.heic").read_bytes())
+    at = content.index(b"ispe") + 8
+    assert content[at : at + 8] == struct.pack(">II", 512, 512)
+    content[at : at + 8] = struct.pack(">II", 64, 64)
+    (tmp_path / "a.heic").write_bytes(content)
+    assert "exceeds" in reason(tmp_path / "a.heic")
 
 
 def test_where_the_decoder_is_missing_it_is_named(

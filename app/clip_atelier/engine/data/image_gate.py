@@ -227,7 +227,7 @@ def decode(
             path, _("There is not enough memory for this image."), _("Save a smaller copy.")
         ) from error
     except DAMAGE as error:
-        if "truncated" in str(error).lower():
+        if any(words in str(error).lower() for words in ("truncated", "end of file")):
             raise ImageProblem(path, _("The file ends too early."), _("Save or copy it again.")) from error
         raise ImageProblem(
             path,
