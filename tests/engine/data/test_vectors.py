@@ -7,6 +7,9 @@ import gzip
 import io
 import os
 import socket
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +20,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from clip_atelier.engine.data import Collection, image_gate, vector_drawer, vectors
+from clip_atelier.engine.core import Control, Stopped, drive
+from clip_atelier.engine.data import Collection, image_gate, scan, vector_drawer, vectors
+from clip_atelier.engine.settings import DataSettings
 
 Scan = Callable[..., Collection]
 HEAD = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -119,11 +124,11 @@ def test_nothing_outside_of_a_drawing_is_shown(
         for place in ("beside.png", file.as_posix(), file.as_uri(), web):
             inside = part.format(place, place)
             assert colours(svg(f'<svg {HEAD} viewBox="0 0 40 20">{inside}</svg>')) == {(255, 255, 255)}, place
-            entity = f'<!DOCTYPE svg [<!ENTITY e "{place}">]>'
-            inside = part.format("&e;", "&e;")
-            assert colours(svg(f'{entity}<svg {HEAD} viewBox="0 0 40 20">{inside}</svg>')) == {
-                (255, 255, 255)
-            }
+        entity = f'<!DOCTYPE svg [<!ENTITY e "{file.as_posix()}">]>'
+        inside = part.format("&e;", "&e;")
+        assert colours(svg(f'{entity}<svg {HEAD} viewBox="0 0 40 20">{inside}</svg>')) == {
+            (255, 255, 255)
+        }
         with pytest.raises(BlockingIOError):
             server.accept()  # nobody called
 
@@ -180,6 +185,33 @@ def test_what_takes_too_long_or_too_much_is_ended_and_others_are_drawn(
     drawer.kill()
     drawer.wait()
     assert svg(RED).size == (1024, 512)
+
+
+def test_the_process_leaves_when_nothing_is_asked() -> None:
+    code = "from clip_atelier.engine.data import vector_drawer as it; it.IDLE = 0.01; it.draw_vectors()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as waiting:
+        assert waiting.wait(60) == 0
+
+
+@pytest.mark.fault(38)
+def test_a_stop_does_not_wait_for_a_drawing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.svg").write_text(LONG, encoding="utf-8")
+    (tmp_path / "b.svg").write_text(RED, encoding="utf-8")
+    control, begun = Control(), threading.Event()
+    ask = vectors._Drawer.ask
+
+    def told(self: vectors._Drawer, content: bytes, side: int, seconds: float) -> object:
+        if content == LONG.encode():
+            begun.set()
+        return ask(self, content, side, 10 * seconds)
+
+    monkeypatch.setattr(vectors._Drawer, "ask", told)
+    stopper = threading.Thread(target=lambda: begun.wait() and control.stop())
+    stopper.start()
+    with pytest.raises(Stopped):
+        drive(scan(tmp_path, DataSettings(), control), lambda _event: None)
+    stopper.join()
+    assert vectors._busy == set()
 
 
 def test_what_is_no_drawing_is_named(svg: Callable[..., Image.Image]) -> None:

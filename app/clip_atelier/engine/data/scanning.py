@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Set
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,7 @@ from clip_atelier.engine.data import (
     other_tables,
     sheets,
     trainers,
+    vectors,
 )
 from clip_atelier.engine.data.caption_tables import CaptionRow
 from clip_atelier.engine.data.caption_text import CaptionReader
@@ -51,6 +52,7 @@ AHEAD: Final = 32
 """Files that may be decoded before their turn, at least two to a core: bounds memory, and how long a stop takes."""
 EVERY: Final = 0.1
 """Seconds between two progress events."""
+_LOOK: Final = 0.25
 
 
 Read = tuple[ImageFacts, NDArray[np.uint8] | None]
@@ -249,8 +251,12 @@ def decoded(
             if not waiting:
                 return
             path, future = waiting.popleft()
-            future.exception()  # waits
+            while not wait((future,), _LOOK).done:  # a drawing may take long; a stop does not wait for it
+                control.boundary()
             yield path, future
+    except BaseException:
+        vectors.interrupt()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import os
 import queue
 import struct
 import threading
@@ -61,18 +62,20 @@ class Refused(Exception):  # noqa: N818 - an answer
 
 
 def draw_vectors() -> int:
-    """Draws what comes in until nothing more does; returns the process's exit code."""
+    """Draws what comes in until nothing more does, and ends the process."""
     # The default stack is too small for parts that lie in parts.
     threading.stack_size(_STACK)
     work = threading.Thread(target=_serve, daemon=True)
     work.start()
     work.join()
-    return 0
+    # Whoever reads the orders still waits for one, and what it waits at could not be closed in good order.
+    os._exit(0)
 
 
 def _serve() -> None:
     # Not sys.stdout, which a process that does not lead others is without.
-    with open(0, "rb", closefd=False) as orders, open(1, "wb", closefd=False) as answers:
+    orders = open(0, "rb", closefd=False)  # noqa: SIM115 - see `draw_vectors`
+    with open(1, "wb", closefd=False) as answers:
         coming: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
         threading.stack_size(0)
         threading.Thread(target=_read, args=(orders, coming), daemon=True).start()

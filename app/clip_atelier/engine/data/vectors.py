@@ -79,17 +79,22 @@ def drawn(file: BinaryIO, target: int | None = None, seconds: float = MAX_SECOND
 def _answered(content: bytes, side: int, seconds: float) -> Image.Image:
     with _places:
         drawer = _taken()
+        _busy.add(drawer)
         try:
             answer, body = drawer.ask(content, side, seconds)
             if (
                 answer is Answer.GONE and drawer.asked > 1
             ):  # it had just left, as nothing had been asked for a while
                 drawer.close()
+                _busy.discard(drawer)
                 drawer = _Drawer()
+                _busy.add(drawer)
                 answer, body = drawer.ask(content, side, seconds)
         except BaseException:
             drawer.close()
             raise
+        finally:
+            _busy.discard(drawer)
         if answer in (Answer.GONE, Answer.SLOW, Answer.GREEDY):
             drawer.close()
         else:
@@ -175,13 +180,14 @@ class _Drawer:
             process = psutil.Process(self._process.pid)
             while not done.wait(_LOOK):
                 if time.monotonic() > until:
-                    self._fault = Answer.SLOW
+                    self.give_up(Answer.SLOW)
                 elif process.memory_info().rss > MAX_MEMORY:
-                    self._fault = Answer.GREEDY
-                else:
-                    continue
-                self._process.kill()
-                return
+                    self.give_up(Answer.GREEDY)
+
+    def give_up(self, fault: Answer) -> None:
+        """Has who waits for it told this."""
+        self._fault = fault
+        self._process.kill()
 
     def close(self) -> None:
         """Ends it."""
@@ -209,15 +215,22 @@ def close() -> None:
         drawer.close()
 
 
+def interrupt() -> None:
+    """Gives up what is being drawn, from any thread: who waits for it is told that it takes too long."""
+    for drawer in tuple(_busy):
+        drawer.give_up(Answer.SLOW)
+
+
 def _none_yet() -> None:
     """A process that was copied from this one has none of its drawers."""
-    global _lock, _places, _free
-    _lock, _places, _free = threading.Lock(), threading.BoundedSemaphore(launch.cores()), []
+    global _lock, _places, _free, _busy
+    _lock, _places, _free, _busy = threading.Lock(), threading.BoundedSemaphore(launch.cores()), [], set()
 
 
 _lock: threading.Lock
 _places: threading.BoundedSemaphore
 _free: list[_Drawer]
+_busy: set[_Drawer]
 _none_yet()
 atexit.register(close)
 if hasattr(os, "register_at_fork"):
