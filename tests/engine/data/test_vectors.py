@@ -126,9 +126,7 @@ def test_nothing_outside_of_a_drawing_is_shown(
             assert colours(svg(f'<svg {HEAD} viewBox="0 0 40 20">{inside}</svg>')) == {(255, 255, 255)}, place
         entity = f'<!DOCTYPE svg [<!ENTITY e "{file.as_posix()}">]>'
         inside = part.format("&e;", "&e;")
-        assert colours(svg(f'{entity}<svg {HEAD} viewBox="0 0 40 20">{inside}</svg>')) == {
-            (255, 255, 255)
-        }
+        assert colours(svg(f'{entity}<svg {HEAD} viewBox="0 0 40 20">{inside}</svg>')) == {(255, 255, 255)}
         with pytest.raises(BlockingIOError):
             server.accept()  # nobody called
 
