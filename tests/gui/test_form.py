@@ -12,7 +12,8 @@ from clip_atelier.engine.core import i18n
 from clip_atelier.engine.settings import DECLARED, Declared
 from clip_atelier.gui.form import Form, limits, make_input, shown_value
 from clip_atelier.gui.state import WindowState
-from clip_atelier.gui.widgets.inputs import Number
+from clip_atelier.gui.theme import Theme
+from clip_atelier.gui.widgets.inputs import Choice, Number
 from clip_atelier.gui.widgets.text import Label
 
 
@@ -184,3 +185,16 @@ def test_ranges_and_values_in_words() -> None:
     assert limits(DECLARED["lora.bias"]) is None
     assert shown_value(DECLARED["data.flip"], False) == "off"
     assert shown_value(DECLARED["lora.target_modules"], ("q_proj", "v_proj")) == "q_proj, v_proj"
+
+
+@pytest.mark.parametrize("words", ["스케치 → 작품", "All folders", "projection · 2026-11-28 04:03 · done"])
+def test_a_choice_shortens_its_words_only_where_they_do_not_fit(
+    qtbot: QtBot, theme_of_tests: Theme, words: str
+) -> None:
+    choice = Choice({"x": words})
+    qtbot.addWidget(choice)
+    choice.resize(choice.sizeHint())
+    assert choice.shown == words
+    choice.resize(choice.sizeHint().width() - 20, choice.height())
+    assert "…" in choice.shown
+    assert choice.shown.endswith(words[-1])

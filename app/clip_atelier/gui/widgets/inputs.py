@@ -182,6 +182,22 @@ class Choice(QComboBox):
         """Chooses a value; one that is not among the choices leaves nothing chosen."""
         self.setCurrentIndex(self.findData(str(value)))
 
+    def _option(self) -> QStyleOptionComboBox:
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideMiddle, field.width() - 1
+        )
+        return option
+
+    @property
+    def shown(self) -> str:
+        """The words that are seen."""
+        return str(self._option().currentText)
+
     def minimumSizeHint(self) -> QSize:
         return QSize(120, super().minimumSizeHint().height())
 
@@ -191,14 +207,7 @@ class Choice(QComboBox):
     def paintEvent(self, _event: QPaintEvent) -> None:
         """As Qt paints it, with words that do not fit shortened, not cut."""
         painter = QStylePainter(self)
-        option = QStyleOptionComboBox()
-        self.initStyleOption(option)
-        field = self.style().subControlRect(
-            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
-        )
-        option.currentText = self.fontMetrics().elidedText(
-            option.currentText, Qt.TextElideMode.ElideMiddle, field.width() - theme.XS
-        )
+        option = self._option()
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
