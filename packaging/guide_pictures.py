@@ -18,7 +18,7 @@ OUT = ROOT / "docs" / "guide" / "images"
 README = ROOT / "docs" / "images" / "window.png"
 SAMPLE = ROOT / "resources" / "samples" / "emoji"
 SKETCH = SAMPLE / "sketches" / "owl.png"
-"""What is searched by: a sketch that was not learned from."""
+"""What is searched by."""
 SHOWN = (1120, 700)
 #: What is kept of what `screenshots.py` takes: page and view -> name in the guide.
 KEPT = {
