@@ -380,7 +380,7 @@ def test_the_last_ten_and_one_a_day_for_a_month_are_kept(
 ) -> None:
     now = [time.time() - 50 * 86400]
     monkeypatch.setattr(
-        caption_backups, "_stamp", lambda: datetime.fromtimestamp(now[0]).strftime("%Y%m%d-%H%M%S")
+        caption_backups, "stamp", lambda: datetime.fromtimestamp(now[0]).strftime("%Y%m%d-%H%M%S")
     )
     for day in range(51):
         for turn in range(3):
@@ -398,7 +398,7 @@ def test_a_clock_set_back_does_not_change_the_order(
     folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stamps = iter(["20261127-120000"] * 2 + ["20261126-120000"] * 2)
-    monkeypatch.setattr(caption_backups, "_stamp", lambda: next(stamps, "20261126-120001"))
+    monkeypatch.setattr(caption_backups, "stamp", lambda: next(stamps, "20261126-120001"))
     save_captions(folder, {"a.png": ["one"]}, home)
     save_captions(folder, {"a.png": ["two"]}, home)
     backups = CaptionBackups(home, folder)

@@ -190,7 +190,7 @@ class CaptionBackups:
         if newest and not anew and newest.name == file.name and _same(newest, content):
             return newest
         number = newest.number + 1 if newest else 1
-        told = f"{number:06d}-{when or _stamp()}-{_hash(content or b'')}-{file.name}"
+        told = f"{number:06d}-{when or stamp()}-{_hash(content or b'')}-{file.name}"
         path = self.folder / (told if content is not None else told + _ABSENT)
         about = self.folder / "folder.json"
         if not about.exists():
@@ -332,10 +332,6 @@ def _hash(content: bytes) -> str:
 
 def stamp() -> str:
     """Now, as backups are named."""
-    return _stamp()
-
-
-def _stamp() -> str:
     return time.strftime("%Y%m%d-%H%M%S")
 
 
@@ -351,7 +347,7 @@ def _beyond(kept: list[Backup]) -> list[Backup]:
     """Those that need not be kept any longer, of backups that are sorted from the newest on."""
     days: set[str] = set()
     left = []
-    first = (datetime.strptime(_stamp()[:8], "%Y%m%d") - timedelta(days=DAYS)).strftime("%Y%m%d")
+    first = (datetime.strptime(stamp()[:8], "%Y%m%d") - timedelta(days=DAYS)).strftime("%Y%m%d")
     for place, backup in enumerate(kept):
         of_day = backup.day not in days and backup.day >= first
         days.add(backup.day)

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from clip_atelier.engine.core import WorkError, _, shown
-from clip_atelier.engine.data import caption_tables, table_text
+from clip_atelier.engine.data import caption_backups, caption_tables, table_text
 from clip_atelier.engine.data.caption_backups import (
     Backup,
     CaptionBackups,
     cannot_change,
     read_back,
-    stamp,
     write_table,
 )
 from clip_atelier.engine.data.caption_tables import NAMES
@@ -105,7 +104,7 @@ def save_captions(
             own = {_below(name, p): c for p, c in edits.items() if places.name_of(p) == name}
             more = {_below(name, p): c for p, c in columns.items() if places.name_of(p) == name}
             ready.append(_Ready.of(folder, own, more, backups))
-        when = stamp()
+        when = caption_backups.stamp()
         kept = [one.backups.keep(one.file, when, anew=len(ready) > 1) for one in ready]
         _write_all(ready, kept)
     saved = [SavedCaptions(one.file, backup, one.recoded) for one, backup in zip(ready, kept, strict=True)]
