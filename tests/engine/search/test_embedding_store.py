@@ -80,6 +80,17 @@ def test_places_are_those_of_the_whole_ranking(gallery):
     assert ranking.places(whole).tolist() == list(range(1, len(whole) + 1))
 
 
+def test_rows_at_the_line_of_what_rounding_allows_have_one_place():
+    """Their approximate score differs from another's true one by exactly what it may be wrong by."""
+    rng = np.random.default_rng(0)
+    for _ in range(3000):
+        row, query = rng.standard_normal((2, 3))
+        vectors = (row / np.linalg.norm(row) + rng.standard_normal((16, 3)) * 1e-7).astype(np.float32)
+        ranking = VectorSearch(vectors).rank(query.astype(np.float32))
+        whole, _ = ranking.top(len(vectors))
+        assert ranking.places(whole).tolist() == list(range(1, len(whole) + 1))
+
+
 def test_equal_rows_score_equally_in_a_large_gallery():
     # Matrix products treat the rows at the edge of a block differently; the ties must not show it.
     rng = np.random.default_rng(0)

@@ -94,7 +94,8 @@ class Ranking:
         places = np.empty(len(items), np.int64)
         for i, (item, score) in enumerate(zip(items, scores, strict=True)):
             exact = self._exact(near[i])
-            above = np.count_nonzero(first - off > np.float32(score))
+            # The same difference as for `near`: first - off > score rounds otherwise, and a row at the line would count twice.
+            above = np.count_nonzero(first - np.float32(score) > off)
             places[i] = 1 + above + np.count_nonzero((exact > score) | ((exact == score) & (near[i] < item)))
         return places
 
