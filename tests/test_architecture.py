@@ -144,3 +144,13 @@ def test_rooms_stand_in_the_order_of_the_contract() -> None:
         r'"(\w+)"', contract.split('containers = ["clip_atelier.engine"]')[1].split("]", 1)[0]
     )
     assert tuple(reversed(layers)) == architecture.ROOMS
+
+
+def test_decisions_have_numbers_of_their_own() -> None:
+    numbers = [path.name[:4] for path in (ROOT / "docs/decisions").glob("*.md")]
+    assert len(set(numbers)) == len(numbers)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_file_is_a_room_and_no_hall(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 400

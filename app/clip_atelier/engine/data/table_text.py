@@ -9,14 +9,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, Final, Protocol
 
 from clip_atelier.engine.core import N_
+from clip_atelier.engine.data.json_members import members
 
 SEPARATORS: Final = (",", ";", "\t")
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
-_SPACE: Final = re.compile(r"[ \t\r]*")
 _PICTURE: Final = re.compile(
     r"\.(png|jpe?g|webp|gif|bmp|tiff?|avif|hei[cf]|svgz?|psd|ora|kra)[\"']?\s*$", re.IGNORECASE
 )
@@ -298,9 +297,12 @@ class JsonLines:
                 self.line_end = "\r\n"
             if line.strip():
                 try:
-                    row = _object(self.text, at, at + len(line))
-                    self.rows.append(Row(number, *row))
-                    names.update(dict.fromkeys(row[0]))
+                    found, end = members(self.text, at, at + len(line))
+                    cells: dict[str, list[Cell]] = {}
+                    for name, value, start, stop in found:
+                        cells.setdefault(name, []).append(Cell(value, start, stop))
+                    self.rows.append(Row(number, cells, end))
+                    names.update(dict.fromkeys(cells))
                 except (ValueError, RecursionError, IndexError):
                     self.faults.setdefault(NO_JSON, []).append(number)
             at += len(line) + 1
@@ -337,52 +339,6 @@ def _told(captions: Sequence[str]) -> Any:
     if len(captions) == 1 and not captions[0].startswith("["):
         return captions[0]
     return list(captions) if captions else ""
-
-
-def _object(text: str, start: int, end: int) -> tuple[dict[str, list[Cell]], int]:
-    """The cells of a JSON object that fills `text[start:end]`, and where it ends.
-
-    Raises:
-        ValueError: it is none, or names a key twice.
-    """
-    decoder = json.JSONDecoder(parse_constant=_no_number)
-    line = text[start:end]
-    at = _skip(line, 0)
-    _expect(line, at, "{")
-    cells: dict[str, list[Cell]] = {}
-    at = _skip(line, at + 1)
-    while line[at] != "}":
-        _expect(line, at, '"')
-        key, at = scanstring(line, at + 1)
-        at = _skip(line, at)
-        _expect(line, at, ":")
-        begin = _skip(line, at + 1)
-        value, at = decoder.raw_decode(line, begin)
-        cells.setdefault(key, []).append(Cell(value, start + begin, start + at))
-        at = _skip(line, at)
-        if line[at] == ",":
-            at = _skip(line, at + 1)
-            _expect(line, at, '"')
-        elif line[at] != "}":
-            raise ValueError("no JSON object")
-    if line[at + 1 :].strip():
-        raise ValueError("more than one value")
-    return cells, start + at + 1
-
-
-def _skip(line: str, at: int) -> int:
-    found = _SPACE.match(line, at)
-    assert found is not None
-    return found.end()
-
-
-def _expect(line: str, at: int, letter: str) -> None:
-    if line[at] != letter:
-        raise ValueError(f"no {letter}")
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _at_the_end(text: str, lines: Sequence[str], line_end: str) -> list[Edit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtWidgets import (
@@ -16,27 +16,25 @@ from PySide6.QtWidgets import (
 )
 
 from clip_atelier.engine.core import N_, _, paths
-from clip_atelier.engine.data import located
 from clip_atelier.gui import theme
 from clip_atelier.gui.actions import Bound
 from clip_atelier.gui.pages.collection.caption_tab import CaptionTab
 from clip_atelier.gui.pages.collection.folder_watch import FolderWatch
 from clip_atelier.gui.pages.collection.folders import FolderLine
 from clip_atelier.gui.pages.collection.intake import ask_for_pages
+from clip_atelier.gui.pages.collection.item_tiles import ItemTiles
 from clip_atelier.gui.pages.collection.states import Failed, Reading, Welcome
 from clip_atelier.gui.pages.collection.teaching import FEWEST, TeachDialog
+from clip_atelier.gui.pages.collection.troubles import Problems, Twins
 from clip_atelier.gui.parts.collection_folders import ask_for_folder
 from clip_atelier.gui.parts.language_warning import LanguageWarning
 from clip_atelier.gui.parts.picture_detail import Detail
 from clip_atelier.gui.parts.pictures import Tile, TileView
-from clip_atelier.gui.parts.plain_table import fill_table, plain_table
-from clip_atelier.gui.parts.spoken_caption import in_own_language
-from clip_atelier.gui.widgets.layout import box, card, column, row
+from clip_atelier.gui.widgets.layout import column, row
 from clip_atelier.gui.widgets.tabs import Figure, Tabs
-from clip_atelier.gui.widgets.text import Button, Field, Label, Picture, SpokenName
+from clip_atelier.gui.widgets.text import Button, Field, Label, SpokenName
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.data import Collection
     from clip_atelier.gui.app_model import AppModel
 
 _SOURCES = {
@@ -138,25 +136,10 @@ class CollectionPage(QWidget):
         self.watch = FolderWatch(self)
         self.watch.changed.connect(self._on_folder_changed)
 
-        self.problems = plain_table((N_("File"), N_("Why it is left out")))
-        SpokenName(self.problems, N_("Problems"))
-        self.problems_none = _nothing("circle-check", N_("Every file could be read."))
-        self.problems_view = QStackedWidget()
-        self.problems_view.addWidget(card(self.problems, margin=1))
-        self.problems_view.addWidget(self.problems_none)
-        self.twins = TileView(app_model.store, 120, lines=2)
-        SpokenName(self.twins, N_("Near-duplicates"))
-        self.twins_view = QStackedWidget()
-        self.twins_view.addWidget(
-            _with_words(
-                N_(
-                    "Each group shows nearly the same drawing. A group is never torn apart between training and "
-                    "checking, so that nothing is found merely because it was seen."
-                ),
-                self.twins,
-            )
-        )
-        self.twins_view.addWidget(_nothing("circle-check", N_("No two images look nearly the same.")))
+        self.problems_view = Problems()
+        self.problems = self.problems_view.table
+        self.twins_view = Twins(app_model.store)
+        self.twins = self.twins_view.grid
 
         self.filter = Field(N_("Filter by name or caption"))
         self.filter.setFixedWidth(220)
@@ -251,20 +234,8 @@ class CollectionPage(QWidget):
             N_("Near-duplicates ({count})") if collection.duplicates else N_("Near-duplicates"),
             count=len(collection.duplicates),
         )
-        fill_table(self.problems, [(paths.shown(p.path), p.reason) for p in collection.problems])
-        self.problems_view.setCurrentIndex(0 if collection.problems else 1)
-        groups = [
-            Tile(
-                located(collection.root, path),
-                paths.shown(path),
-                _("group {number}").format(number=n),
-                str(n),
-            )
-            for n, group in enumerate(collection.duplicates, 1)
-            for path in group
-        ]
-        self.twins.show_tiles(groups)
-        self.twins_view.setCurrentIndex(0 if groups else 1)
+        self.problems_view.show_collection(collection)
+        self.twins_view.show_collection(collection)
 
     def _filter(self) -> None:
         text, collection = self.filter.text(), self.app_model.collection
@@ -281,7 +252,7 @@ class CollectionPage(QWidget):
         ]
         if self._only is not None:
             shown = [index for index in shown if collection.items[index].path in self._only]
-        self.grid.show_tiles(_Tiles(collection, shown))
+        self.grid.show_tiles(ItemTiles(collection, shown))
         self.captions.table.show_rows(shown)
 
     def _show_only(self, only: Sequence[str]) -> None:
@@ -368,37 +339,3 @@ class CollectionPage(QWidget):
             self.menu.addAction(
                 paths.shown(folder).replace("&", "&&"), partial(self.app_model.open_folder, folder)
             )
-
-
-class _Tiles(Sequence[Tile]):
-    """Tiles of some items, each made when it is drawn: thousands of paths would be felt when a folder opens."""
-
-    def __init__(self, collection: Collection, indices: Sequence[int]) -> None:
-        self._collection = collection
-        self._indices = indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    @overload
-    def __getitem__(self, row: int) -> Tile: ...
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[Tile]: ...
-    def __getitem__(self, row: int | slice) -> Tile | Sequence[Tile]:
-        if isinstance(row, slice):
-            return _Tiles(self._collection, self._indices[row])
-        index = self._indices[row]
-        item = self._collection.items[index]
-        title = in_own_language(item.captions) or paths.shown(item.path)
-        return Tile(self._collection.absolute(item), title, data=index)
-
-
-def _nothing(icon: str, text: str) -> QWidget:
-    label = Label(text, "muted")
-    return box(None, row(None, Picture(icon, 28, "gain"), None), row(None, label, None), None)
-
-
-def _with_words(text: str, view: QWidget) -> QWidget:
-    made: Any = box(Label(text, "muted", wrap=True), view, gap=theme.M)
-    made.layout().setStretch(1, 1)
-    return made  # type: ignore[no-any-return]
