@@ -52,7 +52,7 @@ class LearnedPage(QWidget):
         self.strengths = Strengths(app_model)
         self.words = Words(app_model)
         self.tabs = Tabs()
-        self.tabs.add("strengths", N_("Gained and forgotten"), self.strengths)
+        self.tabs.add("strengths", N_("At each strength"), self.strengths)
         self.tabs.add("words", N_("Words"), self.words)
         self.taught = Taught(app_model)
         self.tabs.add("taught", N_("Words you taught"), self.taught)
