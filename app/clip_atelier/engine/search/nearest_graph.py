@@ -219,13 +219,18 @@ def measured(
             # What is found is scored again exactly, so that only what was not found is lost.
             best = near[np.argsort(-(rows[near] @ query), kind="stable")[:_TOP]]
             shares.append(len(wanted.intersection(best.tolist())) / max(1, len(wanted)))
-        by_words, by_pictures = shares[: len(words)], shares[len(words) :]
-        reach = Reach(
-            width=width,
-            words=float(np.mean(by_words)) if by_words else 1.0,
-            pictures=float(np.mean(by_pictures)) if by_pictures else 1.0,
-            asked=len(asked),
+        (by_words, words_off), (by_pictures, pictures_off) = (
+            _mean(shares[: len(words)]),
+            _mean(shares[len(words) :]),
         )
-        if reach.least >= WANTED:
+        reach = Reach(width=width, words=by_words, pictures=by_pictures, asked=len(asked))
+        if min(by_words - 2 * words_off, by_pictures - 2 * pictures_off) >= WANTED:
             break
     return reach
+
+
+def _mean(shares: list[float]) -> tuple[float, float]:
+    """Of shares, and its standard error: what few questions say by luck must not end the search for a width."""
+    if not shares:
+        return 1.0, 0.0
+    return float(np.mean(shares)), float(np.std(shares) / np.sqrt(len(shares)))
