@@ -301,6 +301,14 @@ def _models(wanted: str, scratch: Path) -> tuple[Path, Path]:
     return model, other
 
 
+def _seconds(told: dict[str, Any]) -> str:
+    if "seconds" in told:
+        return f"{told['seconds']:.2f} s"
+    return ", ".join(
+        f"{part} {told[part]['seconds']:.2f} s" for part in ("first", "again") if part in told
+    )
+
+
 def _report(found: Sequence[dict[str, dict[str, Any]]], count: int) -> int:
     def median(name: str, part: str = "") -> float:
         return statistics.median((r[name][part] if part else r[name])["seconds"] for r in found)
@@ -367,7 +375,13 @@ def main() -> int:
         folder = Path(scratch) / "drawings"
         make_scans(folder, arguments.images)
         print(f"{arguments.images} images, {os.cpu_count()} cores, {arguments.rounds} rounds", flush=True)
-        found = [{name: measured(name, *models, folder) for name in RUNS} for _ in range(arguments.rounds)]
+        found: list[dict[str, dict[str, Any]]] = []
+        for _round in range(arguments.rounds):
+            found.append({})
+            for name in RUNS:
+                found[-1][name] = measured(name, *models, folder)
+                # As it comes, so that a run that is ended early has told what it found.
+                print(f"  {name}: {_seconds(found[-1][name])}", flush=True)
     return _report(found, arguments.images)
 
 
