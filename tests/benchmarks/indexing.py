@@ -304,9 +304,7 @@ def _models(wanted: str, scratch: Path) -> tuple[Path, Path]:
 def _seconds(told: dict[str, Any]) -> str:
     if "seconds" in told:
         return f"{told['seconds']:.2f} s"
-    return ", ".join(
-        f"{part} {told[part]['seconds']:.2f} s" for part in ("first", "again") if part in told
-    )
+    return ", ".join(f"{part} {told[part]['seconds']:.2f} s" for part in ("first", "again") if part in told)
 
 
 def _report(found: Sequence[dict[str, dict[str, Any]]], count: int) -> int:
