@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clip_atelier.engine.analysis import FolderMap
 from clip_atelier.engine.core import Record
-from clip_atelier.engine.data import FurtherFolders, ImportSummary, ScanSummary, SheetRecord
+from clip_atelier.engine.data import FurtherFolders, ImportedCaptions, ImportSummary, ScanSummary, SheetRecord
 from clip_atelier.engine.evaluation import GainedForgotten, ModelComparison, WordChanges
 from clip_atelier.engine.experiments import GridTable, Protocol, ProtocolRepeat, SweepResult, TrainingQueue
 from clip_atelier.engine.intake import IntakeSummary
@@ -29,6 +29,7 @@ from clip_atelier.engine.runs import (
 )
 from clip_atelier.engine.search import (
     BatchResult,
+    ComparedResult,
     IndexSummary,
     KeptSearches,
     PackedSummary,
@@ -57,6 +58,7 @@ DOCUMENTS: Mapping[str, type[Record]] = {
     "protocol-run": ProtocolRepeat,
     "scan": ScanSummary,
     "captions-suggest": Suggestions,
+    "captions-import": ImportedCaptions,
     "import": ImportSummary,
     "intake": IntakeSummary,
     "page": SheetRecord,
@@ -65,6 +67,7 @@ DOCUMENTS: Mapping[str, type[Record]] = {
     "index-shard": ShardSummary,
     "index-packed": PackedSummary,
     "search": SearchResult,
+    "search-compared": ComparedResult,
     "searches": KeptSearches,
     "search-batch": BatchResult,
     "watch": Watched,

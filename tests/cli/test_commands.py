@@ -219,6 +219,27 @@ def test_a_batch_answers_each_line_as_a_search_alone_does(
         assert "error" in call(*where, *wrong, code=2)
 
 
+def test_two_trainings_are_searched_side_by_side(
+    trained: tuple[Path, Path, str], call: Call, said: Call, tiny_collection: Path, tiny_clip: Path
+) -> None:
+    home, _folder, run = trained
+    adapter = home / "runs" / run / "adapter"
+    other = call("adapters", "add", adapter, "--model", tiny_clip, "--name", "other", "--home", home)["run"]
+    asked = ["search", tiny_collection, "--text", "a red circle", "--top", 3, "--home", home]
+    both = call(*asked, "--run", run, "--run", other)
+    alone = [call(*asked, "--run", one) for one in (run, other)]
+    assert both["runs"] == [{"run": one} | found for one, found in zip((run, other), alone, strict=True)]
+    assert both["base"] == alone[0]["base"]
+    assert both["adapted"] == alone[0]["adapted"]
+    shown = said(*asked, "--run", run, "--run", other).splitlines()
+    assert run in shown[0]
+    assert other in shown[0]
+    assert alone[1]["adapted"][0]["path"] in shown[2]
+    (home / "asked.txt").write_text("a circle")
+    call(*asked[:2], "--batch", home / "asked.txt", "--run", run, "--run", other, "--home", home, code=2)
+    call("runs", "delete", other, "--home", home)
+
+
 def test_dial_measures_every_strength_with_the_base(
     trained: tuple[Path, Path, str], call: Call, said: Call, tiny_collection: Path
 ) -> None:
@@ -518,6 +539,14 @@ def test_verify_and_repair_name_what_is_damaged(
     assert [one["path"] for one in call("verify", "--home", home, code=1)["findings"]] == [name]
     assert [one["path"] for one in call("repair", "--home", home)["mended"]] == [name]
     assert "nothing to repair" in said("repair", "--home", home)
+    (home / "runs" / trained[2] / "evaluation.json").write_text("{", encoding="utf-8")
+    (found,) = call("verify", "--home", home, code=1)["problems"]
+    assert (found["path"], found["repaired"]) == (name, False)
+    done = call("verify", "--repair", "--home", home)
+    assert [(one["path"], one["repaired"]) for one in done["problems"]] == [(name, True)]
+    assert done["checked"] > 1
+    assert call("verify", "--home", home)["problems"] == []
+    call("verify", "--repair", "some.cliprun", "--home", home, code=2)
 
 
 def test_models_are_named_shown_compared_and_suggested(
@@ -528,7 +557,11 @@ def test_models_are_named_shown_compared_and_suggested(
     assert "error" in call("models", "add", tiny_clip, "--name", "../up", code=2)
     assert "error" in call("models", "add", tiny_clip, "--name", "mine", code=2)
     told = call("models", "show", "starter")
-    assert (told["languages"], told["known"]["licence"]) == (["en", "ko"], "Apache-2.0")
+    assert (told["languages"], told["licence"]) == (["en", "ko"], "Apache-2.0")
+    (starter,) = (model for model in call("models") if model["name"] == "starter")
+    assert (
+        starter.items() >= {"languages": ["en", "ko"], "licence": "Apache-2.0", "source": "starter"}.items()
+    )
     assert call("models", "show", "mine")["known"] is None
     assert "English, Korean" in said("models", "show", "starter")
     assert all(model["licence"] and model["bytes"] for model in call("models", "suggested"))
@@ -558,6 +591,7 @@ def test_the_curves_of_a_run_are_a_table(
 ) -> None:
     home, _folder, run = trained
     points = call("runs", "curves", run, "--home", home)["points"]
+    assert call("curves", run, "--home", home)["points"] == points
     steps = [point["step"] for point in points]
     assert steps == sorted(set(steps))
     checked = [point for point in points if point["metrics"]]

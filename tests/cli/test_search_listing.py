@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clip_atelier.cli.commands.search import listing
+from clip_atelier.cli.search_listing import listing
 from clip_atelier.engine.search import SearchHit, SearchResult
 
 

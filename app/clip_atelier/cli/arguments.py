@@ -153,11 +153,21 @@ def add_strength(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_lens(parser: argparse.ArgumentParser) -> None:
-    """`--run`, `--strength`, `--model` and the hardware: which model looks at the images."""
-    parser.add_argument(
-        "--run", metavar=_("RUN"), help=_("compare the base with this training's adapted model")
-    )
+def add_lens(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """`--run` (`several` times), `--strength`, `--model` and the hardware: which model looks at the images."""
+    if several:
+        parser.add_argument(
+            "--run",
+            action="append",
+            metavar=_("RUN"),
+            help=_(
+                "compare the base with this training's adapted model; given again, several trainings with each other"
+            ),
+        )
+    else:
+        parser.add_argument(
+            "--run", metavar=_("RUN"), help=_("compare the base with this training's adapted model")
+        )
     add_strength(parser)
     parser.add_argument(
         "--model", metavar=_("MODEL"), help=_("the base model, where no training is given [starter]")
@@ -183,6 +193,16 @@ def model_ref(args: argparse.Namespace) -> ModelRef:
         )
     hardware = given(args)
     return ModelRef(args.run, strength(args), args.model, build(hardware).hardware if hardware else None)
+
+
+def model_refs(args: argparse.Namespace) -> list[ModelRef]:
+    """What `add_lens` read where `several` trainings may be given, at least one; each of them once.
+
+    Raises:
+        UserError: see `model_ref`.
+    """
+    runs = dict.fromkeys(args.run or [None])
+    return [model_ref(argparse.Namespace(**vars(args) | {"run": run})) for run in runs]
 
 
 def strength(args: argparse.Namespace) -> float | None:

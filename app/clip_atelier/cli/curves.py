@@ -1,4 +1,4 @@
-"""`runs curves`: the course of a run as a table, for one's own plots."""
+"""`curves` and `runs curves`: the course of a run as a table, for one's own plots."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunFolder
 
 
-def add_arguments(what: Any) -> None:
+def add_to(what: Any) -> None:
     """`curves` among the commands of `runs`."""
     one: argparse.ArgumentParser = what.add_parser(
         "curves", help=_("print loss and retrieval at every step as a table (CSV)")
     )
     add_common(one)
+    add_arguments(one)
+
+
+def add_arguments(one: argparse.ArgumentParser) -> None:
+    """Of which training, and where to."""
     one.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
     one.add_argument(
         "--out", type=Path, metavar=_("FILE"), help=_("write it here instead: .csv, .md or .tex")

@@ -41,7 +41,7 @@ def show(home: Path, folder: Path | None, language: str | None = None) -> int:
 def main_job_in_terminal(session: Session) -> Outcome:
     """Adapts the starter to the bundled sample with the Attention preset, and shows what changed."""
     from clip_atelier.cli import report
-    from clip_atelier.cli.commands.search import listing
+    from clip_atelier.cli.search_listing import listing
     from clip_atelier.engine import settings, training
     from clip_atelier.engine.core import paths
     from clip_atelier.engine.models import Models

@@ -1,4 +1,4 @@
-"""`captions`: suggests captions, brings back what was overwritten of a folder's, and writes them for other programs."""
+"""`captions`: suggests captions, exchanges them with other programs, and brings back what was overwritten of a folder's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clip_atelier.cli.arguments import add_common, add_lens, add_settings, given, model_ref
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.cli.text import table
+from clip_atelier.cli.text import table, visible
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, UserError, _, paths
 
@@ -21,10 +21,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     export = what.add_parser(
         "export", help=_("write what a scan understands of the captions, for other programs")
     )
+    taken = what.add_parser(
+        "import", help=_("take captions from a file into the folder's table; restore takes them back")
+    )
     suggest = what.add_parser(
         "suggest", help=_("suggest captions for drawings that have none, and say how far they can be trusted")
     )
-    for one in (restore, backups, export, suggest):
+    for one in (restore, backups, export, taken, suggest):
         add_common(one)
         one.add_argument("folder", type=Path, metavar=_("FOLDER"), help=_("the folder of drawings"))
     export.add_argument(
@@ -45,6 +48,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         ),
     )
     add_settings(export, ("data",))
+    taken.add_argument(
+        "file",
+        type=Path,
+        metavar=_("FILE"),
+        help=_(
+            "what export wrote, or a table of captions of another program: .csv, .tsv, .jsonl, .json (COCO, kohya) or .parquet"
+        ),
+    )
+    add_settings(taken, ("data",))
     suggest.add_argument(
         "--count", type=int, default=5, metavar="N", help=_("how many suggestions for each drawing [5]")
     )
@@ -70,6 +82,8 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         )
     if args.what == "export":
         return _export(args, session)
+    if args.what == "import":
+        return _import(args, session)
     if args.what == "suggest":
         return _suggest(args, session)
     backups = CaptionBackups(session.home, args.folder)
@@ -124,6 +138,22 @@ def _export(args: argparse.Namespace, session: Session) -> Outcome:
     )
 
 
+def _import(args: argparse.Namespace, session: Session) -> Outcome:
+    from clip_atelier.engine.data import import_captions, scan, scan_cache_file
+
+    data = settings.build(given(args)).data
+    found = session.drive(scan(args.folder, data, session.control, scan_cache_file(session.home)))
+    done = import_captions(found, args.file, data, session.home)
+    if done.files:
+        text = _("Saved in {file}: {count}").format(
+            file=", ".join(map(paths.shown, done.files)), count=done.changed
+        )
+    else:
+        text = _("The folder says all of this already; nothing was changed.")
+    told = [f"{one.path}: {one.reason}" for one in done.problems]
+    return Outcome(done.as_json(), "\n".join([text, *map(visible, told)]))
+
+
 def _suggest(args: argparse.Namespace, session: Session) -> Outcome:
     from clip_atelier.engine.models import Models
     from clip_atelier.engine.search import suggest
@@ -160,7 +190,7 @@ def _suggest(args: argparse.Namespace, session: Session) -> Outcome:
 
 COMMAND = Command(
     "captions",
-    N_("write captions for other programs, and bring them back as they were before a save"),
+    N_("exchange captions with other programs, and bring them back as they were before a save"),
     _arguments,
     _run,
 )

@@ -14,6 +14,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         required=True,
+        type=lambda name: name.replace("-", "_"),  # sentence-transformers, as that library writes itself
         choices=(
             "adapter",
             "merged",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clip_atelier.cli import models_text
 from clip_atelier.cli.arguments import add_common
@@ -12,7 +12,7 @@ from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.engine.core import N_, _
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.models import Models
+    from clip_atelier.engine.models import ModelInfo, Models
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +79,18 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     elif args.what == "download":
         _download(args.name, models, session)
     found = models.list()
-    return Outcome([info.as_json() for info in found], models_text.at_hand(found))
+    return Outcome([_as_json(info) for info in found], models_text.at_hand(found))
+
+
+def _as_json(info: ModelInfo) -> dict[str, Any]:
+    """A model with what the shelf tells of it; no languages and "" as its licence where it does not know the model."""
+    from clip_atelier.engine.models import shelf
+
+    known = shelf.known(info.name)
+    return info.as_json() | {
+        "languages": list(known.languages) if known else [],
+        "licence": known.licence if known else "",
+    }
 
 
 def _download(name: str, models: Models, session: Session) -> None:
@@ -99,7 +110,7 @@ def _show(name: str, models: Models, session: Session) -> Outcome:
     if spoken is None:
         clip = models.open(name, HardwareSettings())
         spoken = session.drive(languages.languages(clip, session.home, session.control))
-    document = info.as_json() | {"languages": list(spoken), "known": known.as_json() if known else None}
+    document = _as_json(info) | {"languages": list(spoken), "known": known.as_json() if known else None}
     return Outcome(document, models_text.one(info, known, spoken))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from clip_atelier.cli.command import DONE, FAILED, Command, Outcome, Session
-from clip_atelier.cli.commands.verify import listed
-from clip_atelier.engine.core import N_, _, paths
+from clip_atelier.cli.command import Command, Outcome, Session
+from clip_atelier.cli.commands.verify import repaired
+from clip_atelier.engine.core import N_
 
 
 def _arguments(_parser: argparse.ArgumentParser) -> None:
@@ -16,21 +16,7 @@ def _arguments(_parser: argparse.ArgumentParser) -> None:
 def _run(_args: argparse.Namespace, session: Session) -> Outcome:
     from clip_atelier.engine.upkeep import repair
 
-    done = session.drive(repair(session.home, session.control))
-    parts = [
-        f"{title}\n\n{listed(findings)}"
-        for title, findings in (
-            (_("Fixed:"), done.mended),
-            (_("Set aside:"), done.set_aside),
-            (_("Left as it is:"), done.left),
-        )
-        if findings
-    ]
-    if done.folder:
-        parts.append(_("What was damaged lies in {folder} now.").format(folder=paths.shown(done.folder)))
-    return Outcome(
-        done.as_json(), "\n\n".join(parts) or _("There is nothing to repair."), FAILED if done.left else DONE
-    )
+    return repaired(session.drive(repair(session.home, session.control)))
 
 
 COMMAND = Command(

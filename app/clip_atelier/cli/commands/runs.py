@@ -36,7 +36,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         one = what.add_parser(name, help=text)
         add_common(one)
         one.add_argument("run", metavar=_("RUN"), help=_("the training's name, as `runs` lists it"))
-    curves.add_arguments(what)
+    curves.add_to(what)
     _label_arguments(what)
     pack = what.add_parser("pack", help=_("write a training, whole, into one file for another machine"))
     add_common(pack)

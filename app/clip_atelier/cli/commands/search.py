@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from clip_atelier.cli.arguments import add_lens, model_ref
+from clip_atelier.cli.arguments import add_lens, model_refs
 from clip_atelier.cli.command import Command, Outcome, Session
-from clip_atelier.cli.text import table, visible
-from clip_atelier.engine.core import N_, UserError, _, measured, shown
+from clip_atelier.cli.search_listing import compared, listing
+from clip_atelier.cli.text import visible
+from clip_atelier.engine.core import N_, UserError, _, shown
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.search import ModelRef, SearchResult
+    from collections.abc import Sequence
 
-LEARNED: Final = "•"
-"""Stands behind a drawing that the run learned from."""
+    from clip_atelier.engine.search import ModelRef, SearchResult
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +52,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument("--top", type=int, default=10, metavar="N", help=_("how many results [10]"))
-    add_lens(parser)
+    add_lens(parser, several=True)
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
@@ -62,40 +61,60 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         raise UserError(_("There is nothing to search for."), _("Give --text or --image."))
     if args.top < 1:
         raise UserError(_("--top must be at least 1."))
-    looked = model_ref(args)
-    if lines is None and (answer := _of_watcher(args, session, looked)) is not None:
-        return answer
-    from clip_atelier.engine.models import Models
-    from clip_atelier.engine.search import parse_query, search, search_batch
-
+    looked = model_refs(args)
     if lines is not None:
-        many = search_batch(args.folder, lines, looked, Models(session.home), session.control, top=args.top)
-        answered = session.drive(many)
-        texts = [
-            f"{answer.text}\n{listing(answer.found) if answer.found else answer.error}"
-            for answer in answered.answers
-        ]
-        return Outcome(answered.as_json(), "\n\n".join(texts))
+        return _batch(args, session, looked, lines)
+    found = [_found(args, session, one) for one in looked]
+    if len(found) == 1:
+        return Outcome(found[0].as_json(), _with_remarks(found[0], listing(found[0])))
+    from clip_atelier.engine.search import ComparedResult, RunAnswer
+
+    answers = (RunAnswer(run=one.run or "", found=result) for one, result in zip(looked, found, strict=True))
+    both = ComparedResult(runs=tuple(answers))
+    return Outcome(both.as_json(), _with_remarks(found[0], compared(both)))
+
+
+def _batch(
+    args: argparse.Namespace, session: Session, looked: Sequence[ModelRef], lines: Sequence[str]
+) -> Outcome:
+    if len(looked) > 1:
+        raise UserError(
+            _("--batch asks one training; several are given."), _("Give --run once, or not at all."), "run"
+        )
+    from clip_atelier.engine.models import Models
+    from clip_atelier.engine.search import search_batch
+
+    many = search_batch(args.folder, lines, looked[0], Models(session.home), session.control, top=args.top)
+    answered = session.drive(many)
+    texts = [
+        f"{answer.text}\n{listing(answer.found) if answer.found else answer.error}"
+        for answer in answered.answers
+    ]
+    return Outcome(answered.as_json(), "\n\n".join(texts))
+
+
+def _with_remarks(found: SearchResult, text: str) -> str:
+    return "\n\n".join([*map(visible, found.remarks), text])
+
+
+def _found(args: argparse.Namespace, session: Session, looked: ModelRef) -> SearchResult:
+    """What one model answers: by a watcher of the folder, where there is one with this model."""
+    if looked.hardware is None:
+        from clip_atelier.engine.search import Question, ask
+
+        question = Question(
+            text=args.text, without=args.without, images=tuple(str(file.absolute()) for file in args.image),
+            top=args.top, run=looked.run, strength=looked.strength, model=looked.model,
+        )  # fmt: skip
+        if (answer := ask(session.home, args.folder, question)) is not None:
+            return answer
+    from clip_atelier.engine.models import Models
+    from clip_atelier.engine.search import parse_query, search
+
     query = parse_query(args.text, args.image, args.without)
-    work = search(args.folder, query, looked, Models(session.home), session.control, top=args.top)
-    found = session.drive(work)
-    return Outcome(found.as_json(), "\n\n".join([*map(visible, found.remarks), listing(found)]))
-
-
-def _of_watcher(args: argparse.Namespace, session: Session, looked: ModelRef) -> Outcome | None:
-    """What a watcher of the folder answers; None where there is none with this model."""
-    if looked.hardware is not None:
-        return None
-    from clip_atelier.engine.search import Question, ask
-
-    question = Question(
-        text=args.text, without=args.without, images=tuple(str(file.absolute()) for file in args.image),
-        top=args.top, run=looked.run, strength=looked.strength, model=looked.model,
-    )  # fmt: skip
-    found = ask(session.home, args.folder, question)
-    if found is None:
-        return None
-    return Outcome(found.as_json(), "\n\n".join([*map(visible, found.remarks), listing(found)]))
+    return session.drive(
+        search(args.folder, query, looked, Models(session.home), session.control, top=args.top)
+    )
 
 
 def _lines(args: argparse.Namespace) -> list[str] | None:
@@ -124,43 +143,6 @@ def _lines(args: argparse.Namespace) -> list[str] | None:
             "batch",
         )
     return lines
-
-
-def listing(found: SearchResult) -> str:
-    """The results as people read them: with a run, base and adapted beside each other and what moved.
-
-    Adapted results that do not fit the words stand apart below the others, each with its place in the ranking.
-    """
-    base, adapted = found.base, found.adapted
-    if adapted is None:
-        rows = [(place, hit.path, measured(hit.score)) for place, hit in enumerate(base, 1)]
-        return table(("", _("image"), _("score")), rows, right=(0, 2))
-    before = [(place, hit.path, measured(hit.score)) for place, hit in enumerate(base, 1)]
-    fitting: list[tuple[object, ...]] = []
-    apart: list[tuple[object, ...]] = []
-    for place, hit in enumerate(adapted, 1):
-        path = f"{hit.path} {LEARNED}" if hit.learned else hit.path
-        line = (place, path, measured(hit.score), _moved(hit.base_rank, place))
-        (apart if hit.fits is False else fitting).append(line)
-    if apart:
-        after = [*fitting, ("", _("closest, but probably not it:"), "", ""), *apart]
-        both = zip_longest(before, after, fillvalue=())
-        lines = [(*(left or ("",) * 3), *(right or ("",) * 4)) for left, right in both]
-        header = ["", _("base"), _("score"), "", _("adapted"), _("score"), _("moved")]
-        text = table(header, lines, right=(0, 2, 3, 5))
-    else:
-        lines = [(*left, *right[1:]) for left, right in zip(before, fitting, strict=True)]
-        header = ["", _("base"), _("score"), _("adapted"), _("score"), _("moved")]
-        text = table(header, lines, right=(0, 2, 4))
-    if any(hit.learned for hit in adapted):
-        text += "\n\n" + _("{mark} the training learned from this drawing").format(mark=LEARNED)
-    return text
-
-
-def _moved(before: int | None, place: int) -> str:
-    if before is None or before == place:
-        return "="
-    return f"↑{before - place}" if before > place else f"↓{place - before}"
 
 
 COMMAND = Command(

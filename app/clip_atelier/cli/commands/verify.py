@@ -1,4 +1,4 @@
-"""`verify`: is everything in the home as it was written."""
+"""`verify`: is everything in the home as it was written; `--repair` does what `repair` does."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from clip_atelier.cli import console
 from clip_atelier.cli.command import DONE, FAILED, Command, Outcome, Session
 from clip_atelier.cli.text import table
-from clip_atelier.engine.core import N_, _
+from clip_atelier.engine.core import N_, UserError, _, paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clip_atelier.engine.upkeep import Finding
+    from clip_atelier.engine.upkeep import Finding, Repaired
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +24,22 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar=_("PACK"),
         help=_("check these packs instead of the home; - reads a list of them from standard input"),
     )
+    parser.add_argument(
+        "--repair", action="store_true", help=_("fix what can be fixed, as `repair` does; nothing is deleted")
+    )
 
 
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine.upkeep import verify, verify_packs
+    from clip_atelier.engine.upkeep import repair, verify, verify_packs
 
+    if args.repair:
+        if args.packs:
+            raise UserError(
+                _("A pack cannot be repaired; --repair is for the home."),
+                _("Copy the pack again from where it was made."),
+                "repair",
+            )
+        return repaired(session.drive(repair(session.home, session.control)))
     packs = [Path(pack) for pack in console.from_list(args.packs)]
     found = session.drive(
         verify_packs(packs, session.control) if args.packs else verify(session.home, session.control)
@@ -47,6 +58,24 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     return Outcome(found.as_json(), "\n\n".join(lines), FAILED if found.findings else DONE)
 
 
+def repaired(done: Repaired) -> Outcome:
+    """What was repaired, set aside, and left."""
+    parts = [
+        f"{title}\n\n{listed(findings)}"
+        for title, findings in (
+            (_("Fixed:"), done.mended),
+            (_("Set aside:"), done.set_aside),
+            (_("Left as it is:"), done.left),
+        )
+        if findings
+    ]
+    if done.folder:
+        parts.append(_("What was damaged lies in {folder} now.").format(folder=paths.shown(done.folder)))
+    return Outcome(
+        done.as_json(), "\n\n".join(parts) or _("There is nothing to repair."), FAILED if done.left else DONE
+    )
+
+
 def listed(findings: Sequence[Finding]) -> str:
     """A table of what is damaged."""
     return table((_("file"), _("what is wrong")), [(one.path, one.reason) for one in findings])
@@ -54,7 +83,7 @@ def listed(findings: Sequence[Finding]) -> str:
 
 COMMAND = Command(
     "verify",
-    N_("check every file of the home against its hash or schema; nothing is changed"),
+    N_("check every file of the home against its hash or schema; without --repair nothing is changed"),
     _arguments,
     _run,
 )

@@ -16,6 +16,8 @@ from .caption_export import export_captions as export_captions
 from .caption_faults import Captioned as Captioned
 from .caption_faults import CaptionFault as CaptionFault
 from .caption_faults import find_caption_faults as find_caption_faults
+from .caption_import import ImportedCaptions as ImportedCaptions
+from .caption_import import import_captions as import_captions
 from .caption_rewriting import FIELDS as FIELDS
 from .caption_rewriting import Replacement as Replacement
 from .caption_rewriting import fill_template as fill_template

@@ -32,7 +32,7 @@ _LISTED: Final = 3
 Told = tuple[str, object]  # a file's name and its captions as written
 
 
-class _Unknown(Exception):  # noqa: N818 - not a failure: the file is another program's
+class NotUnderstood(Exception):  # noqa: N818 - not a failure: the file is another program's
     """A file that is not understood; says why."""
 
 
@@ -53,7 +53,7 @@ def read(
         reader: Takes captions out of cells.
     """
     entries: dict[str, CaptionRow] = {}
-    names = _Names(paths)
+    names = DrawingNames(paths)
     unread: dict[str, list[Problem]] = defaultdict(list)
     for path in sorted(side_files, key=lambda path: (path.count("/"), path)):
         suffix = posixpath.splitext(path)[1].lower()
@@ -61,18 +61,37 @@ def read(
         if not known or posixpath.basename(path) in caption_tables.NAMES:
             continue
         try:
-            told = list(_told(located(root, path), path, problems))
-            found = _taken(path, told, names, problems)
-        except _Unknown as reason:
+            found = read_file(located(root, path), path, names, problems, reader)
+        except NotUnderstood as reason:
             unread[suffix].append(Problem(path, str(reason)))
             continue
-        for image, cells in found.items():
-            entry = entries.setdefault(image, CaptionRow())
-            captions = [caption for cell in cells for caption in reader.captions(cell)]
-            entry.captions = entry.captions or list(dict.fromkeys(captions))
+        for image, entry in found.items():
+            entries[image] = caption_tables.merged(entries[image], entry) if image in entries else entry
     for some in unread.values():
         problems += _shortened(some)
     return entries
+
+
+def read_file(
+    file: Path, path: str, names: DrawingNames, problems: list[Problem], reader: CaptionReader
+) -> dict[str, CaptionRow]:
+    """What one file says about the images.
+
+    Args:
+        file: Where it is.
+        path: What it is called, and where the names in it begin: below the collection's folder.
+        names: Finds the images.
+        problems: Gets lines that cannot be read, and names of drawings that are not there.
+        reader: Takes captions out of cells.
+
+    Raises:
+        NotUnderstood: it is not understood, or names none of the images.
+    """
+    found = _taken(path, list(_told(file, path, problems)), names, problems)
+    return {
+        image: CaptionRow(list(dict.fromkeys(one for cell in cells for one in reader.captions(cell))))
+        for image, cells in found.items()
+    }
 
 
 def _shortened(some: list[Problem]) -> list[Problem]:
@@ -88,11 +107,11 @@ def _told(file: Path, path: str, problems: list[Problem]) -> Iterator[Told]:
     """What a file says: names of drawings with captions.
 
     Raises:
-        _Unknown: it is not understood.
+        NotUnderstood: it is not understood.
     """
     suffix = posixpath.splitext(path)[1].lower()
     if suffix in UNREAD:
-        raise _Unknown(
+        raise NotUnderstood(
             _(
                 "It may hold drawings and captions. To make a folder of them: clip-atelier import “{name}” --out FOLDER"
             ).format(name=posixpath.basename(path))
@@ -100,7 +119,7 @@ def _told(file: Path, path: str, problems: list[Problem]) -> Iterator[Told]:
     try:
         text, _encoding = decoded(caption_tables.content_of(file, caption_tables.MAX_BYTES))
     except (image_gate.ImageProblem, UnreadableText) as problem:
-        raise _Unknown(getattr(problem, "reason", str(problem))) from problem
+        raise NotUnderstood(getattr(problem, "reason", str(problem))) from problem
     if suffix == ".json":
         yield from _of_json(text)
         return
@@ -119,7 +138,7 @@ def _of_json(text: str) -> Iterator[Told]:
     try:
         value = bounded_json(text)
     except ValueError as error:
-        raise _Unknown(_("It is not JSON: {reason}").format(reason=error)) from error
+        raise NotUnderstood(_("It is not JSON: {reason}").format(reason=error)) from error
     if isinstance(value, dict) and isinstance(value.get("annotations"), list):
         yield from _of_coco(value)
         return
@@ -158,8 +177,8 @@ def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     return next((row[name] for name in names if row.get(name)), None)
 
 
-def _not_understood() -> _Unknown:
-    return _Unknown(
+def _not_understood() -> NotUnderstood:
+    return NotUnderstood(
         _(
             "If this holds captions, they are not understood and not used. Save them as metadata.csv with the columns "
             "file_name and text."
@@ -167,11 +186,13 @@ def _not_understood() -> _Unknown:
     )
 
 
-def _taken(path: str, told: list[Told], names: _Names, problems: list[Problem]) -> dict[str, list[object]]:
+def _taken(
+    path: str, told: list[Told], names: DrawingNames, problems: list[Problem]
+) -> dict[str, list[object]]:
     """The captions by drawing.
 
     Raises:
-        _Unknown: it names none of the drawings.
+        NotUnderstood: it names none of the drawings.
     """
     found: dict[str, list[object]] = defaultdict(list)
     missing: Counter[str] = Counter()
@@ -182,14 +203,14 @@ def _taken(path: str, told: list[Told], names: _Names, problems: list[Problem]) 
         else:
             missing[name] += 1
     if not found:
-        raise _Unknown(_("It names none of the drawings in this folder, so its captions are not used."))
+        raise NotUnderstood(_("It names none of the drawings in this folder, so its captions are not used."))
     if missing:
         reason = _("{count} drawings that it names are not here, such as “{name}”.")
         problems.append(Problem(path, reason.format(count=len(missing), name=shown(next(iter(missing))))))
     return found
 
 
-class _Names:
+class DrawingNames:
     """Finds the drawing that another program means: by its path from the table or the folder, at last by its name alone.
 
     Other programs write where a file was on their machine, and kohya leaves the suffix out.

@@ -25,7 +25,9 @@ from .ranked_search import open_search as open_search
 from .ranked_search import search as search
 from .ranked_search import search_batch as search_batch
 from .results import BatchResult as BatchResult
+from .results import ComparedResult as ComparedResult
 from .results import IndexSummary as IndexSummary
+from .results import RunAnswer as RunAnswer
 from .results import SearchHit as SearchHit
 from .results import SearchResult as SearchResult
 from .results import ShardSummary as ShardSummary

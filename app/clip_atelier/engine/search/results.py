@@ -120,6 +120,28 @@ class SearchResult(Record):
         return found
 
 
+class RunAnswer(Record):
+    """What one of several trainings found."""
+
+    run: Text
+    found: SearchResult
+
+    def as_json(self) -> dict[str, Any]:
+        """As a search with this training alone writes its results."""
+        return {"run": self.run, **self.found.as_json()}
+
+
+class ComparedResult(Record):
+    """The same search with several trainings, in their order."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    runs: tuple[RunAnswer, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """`runs` has them all; beside it stands what a search with the first alone writes."""
+        return {**self.runs[0].found.as_json(), "runs": [answer.as_json() for answer in self.runs]}
+
+
 class BatchAnswer(Record):
     """What one line of a batch found.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
 from clip_atelier.engine.core import Record, Text
 
@@ -17,12 +17,14 @@ class Finding(Record):
         kind: "run", "model", "cache", "index", "settings", "grid", "queue", "searches", "measurement" or "pack".
         reason: What is wrong, in words.
         remedy: What `repair` does about it, in words.
+        repaired: Whether it was made whole again.
     """
 
     path: Text
     kind: str
     reason: Text
     remedy: str = ""
+    repaired: bool = False
 
 
 class Verified(Record):
@@ -41,12 +43,20 @@ class Verified(Record):
     in_work: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
+    @computed_field
+    @property
+    def problems(self) -> tuple[Finding, ...]:
+        """The findings, under the name that `verify` and `repair` share."""
+        return self.findings
+
 
 class Repaired(Record):
     """What `repair` did; nothing was deleted.
 
     Attributes:
         home: What was looked at.
+        checked: How many files and folders that are one thing.
+        in_work: Runs that a process works on now, which are left out.
         folder: Where what was damaged lies now; "" where nothing was.
         mended: Made whole again; the damaged file lies in `folder` too.
         set_aside: Could not be mended, and lies in `folder`.
@@ -55,7 +65,15 @@ class Repaired(Record):
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
     home: Text
+    checked: int = 0
+    in_work: tuple[str, ...] = ()
     folder: Text = ""
     mended: tuple[Finding, ...] = ()
     set_aside: tuple[Finding, ...] = ()
     left: tuple[Finding, ...] = ()
+
+    @computed_field
+    @property
+    def problems(self) -> tuple[Finding, ...]:
+        """All that was found."""
+        return (*self.mended, *self.set_aside, *self.left)

@@ -54,7 +54,7 @@ def repair(home: Path, control: Control) -> Work[Repaired]:
         found = yield from verify(home, control)
         damaged = {one.path for one in found.findings}
         aside = _Aside(home)
-        done = Repaired(home=str(home))
+        done = Repaired(home=str(home), checked=found.checked, in_work=found.in_work)
         for thing in list(things(home)):
             if finding(thing, home, "").path not in damaged or not thing.path.exists():
                 continue
@@ -73,6 +73,7 @@ def _repaired(thing: Checked, reason: str, aside: _Aside, done: Repaired) -> Rep
         left = told.model_copy(update={"reason": str(error)})
         return done.model_copy(update={"left": (*done.left, left)})
     if mended:
+        told = told.model_copy(update={"repaired": True})
         return done.model_copy(update={"mended": (*done.mended, told)})
     return done.model_copy(update={"set_aside": (*done.set_aside, told)})
 
