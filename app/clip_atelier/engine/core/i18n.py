@@ -71,10 +71,17 @@ def source(said: str) -> str:
 
 def system_language() -> str:
     """The user's language: CLIP_ATELIER_LANGUAGE, else the system's, else English."""
-    asked = os.environ.get("CLIP_ATELIER_LANGUAGE") or next(
-        (os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), ""
-    )
-    if not asked:
-        asked = locale.getlocale()[0] or ""
-    # Windows names the locale in words.
-    return "ko" if asked.lower().startswith(("ko", "korean")) else "en"
+    if own := os.environ.get("CLIP_ATELIER_LANGUAGE"):
+        return _code(own) or "en"
+    asked = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    if asked not in ("C", "POSIX"):  # as gettext has it: a script that asks for C means it
+        for one in os.environ.get("LANGUAGE", "").split(":"):
+            if code := _code(one):
+                return code
+    return _code(asked or locale.getlocale()[0] or "") or "en"
+
+
+def _code(name: str) -> str:
+    """The language of a locale's name, "" if it is none of ours. Windows names the locale in words."""
+    name = name.lower()
+    return "ko" if name.startswith(("ko", "korean")) else "en" if name.startswith("en") else ""
