@@ -70,29 +70,22 @@ def test_what_was_exported_comes_back_edited(
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
     else:
         text = file.read_text("utf-8")
-        edited = {
-            "coco": '"caption": "c"',
-            "kohya": '"caption": "c"',
-            "jsonl": '["c"]',
-            "open_clip": "\tc\n",
-            "csv": ",c,",
-        }[kind]
-        assert edited in text
-        file.write_text(
-            text.replace(
-                edited,
-                edited.replace("c", "보라 새") if kind not in ("coco", "kohya") else '"caption": "보라 새"',
-            ),
-            "utf-8",
-            newline="",
-        )
+        # The drawing without a caption of its own is called by its name, c.
+        changes = {
+            "coco": ('"caption": "c"', '"caption": "보라 새"'),
+            "kohya": ('"caption": "c"', '"caption": "보라 새"'),
+            "jsonl": ('["c"]', '["보라 새"]'),
+            "open_clip": ("\tc\n", "\t보라 새\n"),
+            "csv": (",c,", ",보라 새,"),
+        }
+        assert text.count(changes[kind][0]) == 1
+        file.write_text(text.replace(*changes[kind]), "utf-8", newline="")
     done = take(file)
     assert (done.files, done.changed) == ((str(folder / "metadata.csv"),), 1)
     assert said(scanned(folder)) == said(before) | {"c.png": ("보라 새",)}
     assert len(backups_of(home, folder)) == 1
-    assert "a.png" not in (folder / "metadata.csv").read_text(
-        "utf-8-sig"
-    )  # its text file stays what is edited
+    table = (folder / "metadata.csv").read_text("utf-8-sig")
+    assert "a.png" not in table  # its text file stays what is edited
 
 
 def test_labels_pairs_and_parts_are_taken_too_and_pairs_whole(
@@ -105,11 +98,12 @@ def test_labels_pairs_and_parts_are_taken_too_and_pairs_whole(
     before = scanned(folder)
     (file,) = export_captions(before, "imagefolder", tmp_path / "rows.jsonl")
     rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
-    other = {"x": "y", "y": "x"}
+    pairs = {Path(row["file_name"]).stem: row["pair"] for row in rows}
+    other = {"x": pairs["y"], "y": pairs["x"]}
     for row in rows:
         stem = Path(row["file_name"]).stem
-        if row["role"] == "artwork" and stem in other:
-            row["pair"] = next(r["pair"] for r in rows if Path(r["file_name"]).stem == other[stem])
+        if row["role"] == "artwork":
+            row["pair"] = other.get(stem, row["pair"])
         row |= {"label": "bird", "split": "test" if stem == "z" else ""}
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     done = import_captions(before, file, DataSettings(), home)

@@ -139,8 +139,9 @@ def _export(args: argparse.Namespace, session: Session) -> Outcome:
 
 
 def _import(args: argparse.Namespace, session: Session) -> Outcome:
-    from clip_atelier.engine.data import import_captions, scan, scan_cache_file
+    from clip_atelier.engine.data import import_captions, must_be_captions, scan, scan_cache_file
 
+    must_be_captions(args.file)  # before the folder is read, which may take long
     data = settings.build(given(args)).data
     found = session.drive(scan(args.folder, data, session.control, scan_cache_file(session.home)))
     done = import_captions(found, args.file, data, session.home)

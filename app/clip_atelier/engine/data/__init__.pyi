@@ -18,6 +18,7 @@ from .caption_faults import CaptionFault as CaptionFault
 from .caption_faults import find_caption_faults as find_caption_faults
 from .caption_import import ImportedCaptions as ImportedCaptions
 from .caption_import import import_captions as import_captions
+from .caption_import import must_be_captions as must_be_captions
 from .caption_rewriting import FIELDS as FIELDS
 from .caption_rewriting import Replacement as Replacement
 from .caption_rewriting import fill_template as fill_template

@@ -49,6 +49,20 @@ class ImportedCaptions(Record):
     problems: tuple[ScanProblem, ...] = ()
 
 
+def must_be_captions(file: Path) -> None:
+    """Raises a UserError where a file is not there, or of no kind that captions are taken from."""
+    if not file.is_file():
+        raise UserError(
+            _("There is no file “{file}”.").format(file=shown(file)), _("Check the path."), "file"
+        )
+    if file.suffix.lower() not in SUFFIXES:
+        raise UserError(
+            _("“{file}” is no kind of caption file that is known.").format(file=shown(file)),
+            _("Give a file that ends in {endings}.").format(endings=", ".join(SUFFIXES)),
+            "file",
+        )
+
+
 def import_captions(collection: Collection, file: Path, data: DataSettings, home: Path) -> ImportedCaptions:
     """Takes the captions of a file, and labels, pairs, roles and parts where it has them.
 
@@ -107,17 +121,8 @@ def _rows(
     file: Path, paths: list[str], reader: CaptionReader, problems: list[Problem]
 ) -> dict[str, CaptionRow]:
     """What the file says about the drawings."""
+    must_be_captions(file)
     suffix = file.suffix.lower()
-    if not file.is_file():
-        raise UserError(
-            _("There is no file “{file}”.").format(file=shown(file)), _("Check the path."), "file"
-        )
-    if suffix not in SUFFIXES:
-        raise UserError(
-            _("“{file}” is no kind of caption file that is known.").format(file=shown(file)),
-            _("Give a file that ends in {endings}.").format(endings=", ".join(SUFFIXES)),
-            "file",
-        )
     if suffix == ".parquet":
         rows = _of_parquet(file, DrawingNames(paths), reader, problems)
     else:
