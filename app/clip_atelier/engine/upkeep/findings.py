@@ -43,7 +43,7 @@ class Verified(Record):
     in_work: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def problems(self) -> tuple[Finding, ...]:
         """The findings, under the name that `verify` and `repair` share."""
@@ -72,7 +72,7 @@ class Repaired(Record):
     set_aside: tuple[Finding, ...] = ()
     left: tuple[Finding, ...] = ()
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def problems(self) -> tuple[Finding, ...]:
         """All that was found."""
