@@ -27,6 +27,7 @@ from clip_atelier.engine.search import (
     gallery,
     watch,
     watching,
+    while_reading,
 )
 from tiny import draw
 
@@ -261,7 +262,7 @@ def test_a_question_during_the_first_look_is_told_so_and_then_answered_from_what
         monkeypatch.setattr(room, "SOON", 0.05)
     monkeypatch.setattr(answering, "_FIRST", 0.05)
     monkeypatch.setattr(gallery, "BATCH", 8)
-    monkeypatch.setattr(gallery, "_TELL_EVERY", 0)
+    monkeypatch.setattr(while_reading, "_TELL_EVERY", 0)
     begun, go, rounds, add = (
         threading.Event(),
         threading.Semaphore(0),
@@ -291,6 +292,98 @@ def test_a_question_during_the_first_look_is_told_so_and_then_answered_from_what
     watcher.wait_for("24 drawings")
     assert len(asked(short, tiny_collection, tiny_clip) or []) == 24
     watcher.stop()
+
+
+def test_answers_need_not_wait_until_the_whole_folder_is_read(
+    tiny_collection: Path, short: Path, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a folder that is met for the first time, the first few drawings are found while later ones are not even read."""
+    monkeypatch.setattr(gallery, "BATCH", 4)
+    monkeypatch.setattr(while_reading, "_TELL_EVERY", 0)
+    for room in (answering, watching):
+        monkeypatch.setattr(room, "SOON", 0.05)
+    monkeypatch.setattr(answering, "_FIRST", 60)
+    files = sorted(path.relative_to(tiny_collection).as_posix() for path in tiny_collection.rglob("*.png"))
+    last, go, decode = files[-1], threading.Event(), image_gate.decode
+
+    def waits(path: Path, *arguments: Any) -> Any:
+        if path == tiny_collection / last:
+            assert go.wait(60)
+        return decode(path, *arguments)
+
+    monkeypatch.setattr(image_gate, "decode", waits)
+    watcher = Watcher(tiny_collection, short, tiny_clip, wait=False)
+    try:
+        found = asked(short, tiny_collection, tiny_clip)
+    finally:
+        go.set()
+    assert found
+    assert last not in found
+    assert len(found) % 4 == 0
+    watcher.wait_for(f"{len(files)} drawings are ready to be searched; {len(files)} are new")
+    assert len(asked(short, tiny_collection, tiny_clip) or []) == len(files)
+    watcher.stop()
+
+
+def test_a_question_that_waits_for_the_model_holds_no_other_one_up(
+    watched: Callable[..., Watcher],
+    tiny_collection: Path,
+    short: Path,
+    tiny_clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for room in (answering, watching):
+        monkeypatch.setattr(room, "SOON", 0.05)
+    monkeypatch.setattr(answering, "_FIRST", 60)
+    watcher = watched()
+    before = asked(short, tiny_collection, tiny_clip)
+    begun, go, waiting, add = threading.Event(), threading.Event(), threading.Event(), EmbeddingStore.add
+    ask_for = watching.Errands.ask
+
+    def waits(*arguments: Any) -> None:
+        begun.set()
+        assert go.wait(60)
+        add(*arguments)
+
+    def noted(errands: Any, work: Any, *, between: bool = False) -> Any:
+        found = ask_for(errands, work, between=between)
+        if between:
+            waiting.set()
+        return found
+
+    monkeypatch.setattr(EmbeddingStore, "add", waits)
+    monkeypatch.setattr(watching.Errands, "ask", noted)
+    picture = str(next(tiny_collection.glob("*.png")))
+    found: list[list[str] | None] = []
+    by_picture = threading.Thread(
+        target=lambda: found.append(asked(short, tiny_collection, tiny_clip, "", images=(picture,)))
+    )
+    try:
+        draw("cross", "#0a0", shift=3).convert("RGB").save(tiny_collection / "new.png")
+        assert begun.wait(60)
+        by_picture.start()
+        assert waiting.wait(60)
+        assert asked(short, tiny_collection, tiny_clip) == before
+        assert not found, "the model is at work"
+    finally:
+        go.set()
+    by_picture.join(60)
+    assert found[0]
+    watcher.stop()
+
+
+def test_batches_are_short_while_somebody_may_ask_and_whole_batches_of_the_model() -> None:
+    """Who asks by a picture waits for one batch of drawings: about a second, however slow the model."""
+    pace, sizes = while_reading.Pace(32, 256), []
+    for each in (0.001, 0.001, 0.001, 0.001, 0.01, 0.01, 0.05, 0.05, 0.05, 0.05, 0.05, 0.001):
+        sizes.append(pace.size)
+        pace.took(pace.size, pace.size * each)
+    assert sizes == [32, 64, 128, 256, 256, 128, 64, 32, 32, 32, 32, 32]
+    assert pace.size == 64
+    pace.took(5, 0.001)
+    assert pace.size == 64, "a rest says nothing"
+    assert while_reading.Pace(256, 256).size == 256, "a graphics card is kept busy"
+    assert while_reading.Pace(32, 8).size == 8
 
 
 def test_of_some_hundred_files_only_what_is_new_is_decoded_and_embedded(

@@ -44,6 +44,7 @@ from .image_cache import IN_MEMORY as IN_MEMORY
 from .image_cache import SEEN_ONCE as SEEN_ONCE
 from .image_cache import Fitted as Fitted
 from .image_cache import ImageCache as ImageCache
+from .image_facts import ImageFacts as ImageFacts
 from .importing import ImportSummary as ImportSummary
 from .importing import import_drawings as import_drawings
 from .opening import open_collection as open_collection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,8 @@ _LOOK: Final = 0.25
 
 
 Read = tuple[ImageFacts, NDArray[np.uint8] | None]
+Taking = Callable[[str, ImageFacts, NDArray[np.uint8] | None], Work[None]]
+"""What is done with a drawing as soon as it is read: its path, what was found out, its picture where it was decoded."""
 
 
 def scan(
@@ -65,6 +67,7 @@ def scan(
     cache: Path | None = None,
     fitting: Fitting | None = None,
     duplicates: bool = True,
+    taking: Taking | None = None,
 ) -> Work[Collection]:
     """Reads a folder of drawings.
 
@@ -75,6 +78,7 @@ def scan(
         cache: SQLite file that remembers unchanged images; made where missing, done without where it cannot be used.
         fitting: Takes pictures that had to be decoded; those that the cache remembers do not come by.
         duplicates: Whether near-duplicates are looked for, which of many drawings takes longer than all else.
+        taking: What is done with each drawing as soon as it is read; those that need not be decoded come first.
 
     Returns:
         The collection, its items ordered by path.
@@ -92,7 +96,7 @@ def scan(
     left_out = trainers.without_masks(found.images)
     of_eagle = eagle.take(folder, found.images, found.side_files, problems)
     of_sheets = sheets.take(folder, found.side_files, problems)
-    readings = yield from _readings(folder, found, problems, control, cache, fitting)
+    readings = yield from _readings(folder, found, problems, control, cache, fitting, taking)
     if not readings:
         raise _nothing(folder, found, problems)
     paths = sorted(readings)
@@ -193,6 +197,7 @@ def _readings(
     control: Control,
     cache: Path | None,
     fitting: Fitting | None,
+    taking: Taking | None,
 ) -> Work[dict[str, ImageFacts]]:
     known = ScanCache(cache, folder)
     results: dict[str, ImageFacts] = {}
@@ -213,6 +218,9 @@ def _readings(
             results[path] = facts
             known.put(path, found.images[path], facts)
         fresh = [path for path in fresh if path not in moved]
+        if taking is not None:
+            for path, facts in results.items():
+                yield from taking(path, facts, None)
         reused, countdown = len(results), Countdown(len(fresh))
         for done, (path, future) in enumerate(decoded(folder, fresh, control, fitting, gone), start=1):
             try:
@@ -223,6 +231,9 @@ def _readings(
             except image_gate.ImageProblem as problem:
                 problems.append(Problem(path, problem.reason))
                 yield ProblemFound(path=path, reason=problem.reason)
+            else:
+                if taking is not None:
+                    yield from taking(path, results[path], picture)
             now = time.monotonic()
             if now - shown_at >= EVERY:
                 shown_at = now

@@ -1,6 +1,7 @@
 """The answering side of a watcher: questions come through a socket in the home and are answered while drawings are embedded.
 
-Nobody but its user can open the socket; nothing listens on a network. Questions are answered in a thread of their own. What
+Nobody but its user can open the socket; nothing listens on a network. Each question is answered in a thread of its own: one
+that has to wait holds no other one up. What
 only the watcher's own thread may do, such as using the loaded model, that thread is asked for, and does between two batches.
 """
 
@@ -14,7 +15,7 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -38,9 +39,13 @@ _PATH: Final = 100
 _PATIENCE: Final = 30.0
 _FIRST: Final = 20.0
 """Seconds that a question waits for the first look through the folder; who asks waits longer."""
-SOON: Final = 2.0
+SOON: Final = 1.5
 """Seconds that a question waits for what is new in the folder; embedding that may take hours."""
 _OFTEN: Final = 0.2
+_SAYS: Final = 2.0
+"""Seconds within which who asks says what; a stop waits so long at most."""
+_AT_ONCE: Final = 8
+"""Questions that are answered at a time."""
 
 
 class Question(Record):
@@ -189,7 +194,7 @@ class Known(Protocol):
 
 
 class Answers:
-    """Answers questions in a thread of its own until it is ended.
+    """Answers questions in threads of its own until it is ended.
 
     Args:
         listener: Where they come in.
@@ -201,15 +206,18 @@ class Answers:
         self._listener = listener
         self._known = known
         self._end = threading.Event()
+        self._counting = threading.Lock()
+        self._answering = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="answer")
         self._thread = threading.Thread(target=self._run, name="answers", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        """Ends the thread, within a moment."""
+        """Ends the threads, within a moment."""
         self._end.set()
         self._known.errands.end()
         self._known.ready.set()
         self._thread.join()
+        self._answering.shutdown()
 
     def _run(self) -> None:
         while not self._end.is_set():
@@ -217,19 +225,23 @@ class Answers:
                 line, _address = self._listener.accept()
             except OSError:
                 continue  # nobody asks, which is told every moment
-            with line, contextlib.suppress(OSError):
-                line.settimeout(SOON)  # who asks and then says nothing holds nobody up for long
-                with line.makefile("rb") as stream:
-                    asked = stream.readline(_LONGEST)
-                try:
-                    answer = self._answer(asked) if asked else None
-                except CancelledError:
-                    return  # the watcher ends
-                except Exception:
-                    log.exception("a question could not be answered")
-                    answer = None  # who asked then searches without a watcher
-                if answer is not None:
-                    line.sendall(answer.model_dump_json(by_alias=True).encode() + b"\n")
+            self._answering.submit(self._serve, line)
+
+    def _serve(self, line: socket.socket) -> None:
+        """Hears one question and answers it."""
+        with line, contextlib.suppress(OSError):
+            line.settimeout(_SAYS)
+            with line.makefile("rb") as stream:
+                asked = stream.readline(_LONGEST)
+            try:
+                answer = self._answer(asked) if asked and not self._end.is_set() else None
+            except CancelledError:
+                return  # the watcher ends
+            except Exception:
+                log.exception("a question could not be answered")
+                answer = None  # who asked then searches without a watcher
+            if answer is not None:
+                line.sendall(answer.model_dump_json(by_alias=True).encode() + b"\n")
 
     def _answer(self, line: bytes) -> _Answer:
         """What is said to one question."""
@@ -247,7 +259,8 @@ class Answers:
             found = self._found(query, asked.top)
         except UserError as error:
             return _Answer(error=error.message, hint=error.hint)
-        self.count += found is not None
+        with self._counting:
+            self.count += found is not None
         return _Answer(found=found) if found else _Answer(error=_("There is no drawing in the folder yet."))
 
     def _found(self, query: Query, top: int) -> SearchResult | None:

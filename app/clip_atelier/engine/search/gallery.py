@@ -50,14 +50,13 @@ from clip_atelier.engine.search.large_gallery import LargeVectors
 from clip_atelier.engine.search.loaded_model import LoadedModel, load_model
 from clip_atelier.engine.search.model_ref import ModelRef
 from clip_atelier.engine.search.results import IndexSummary
+from clip_atelier.engine.search.while_reading import Pace, Telling, WhileReading
 from clip_atelier.engine.storage import BlobCache
 
 Vectors = NDArray[np.float32]
 
-# Images embedded, and stored, at a time: what a crash or a stop can cost at most.
+# Images embedded, and stored, at a time: what a crash or a stop can cost at most. Fewer while somebody may ask, see `Pace`.
 BATCH: Final = 256
-_TELL_EVERY: Final = 5.0
-"""Seconds between two times that is told what is known so far."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +139,7 @@ def open_gallery(
     control: Control,
     parts: bool = False,
     soon: Callable[[Gallery], object] | None = None,
+    early: bool = False,
 ) -> Work[Gallery]:
     """Scans a folder and embeds what the embedding store does not know yet, in every space of the model.
 
@@ -150,6 +150,7 @@ def open_gallery(
         control: Stop and pause.
         parts: Whether the spaces that the run's parts need are among them.
         soon: Takes what is known so far while many images are being embedded, every now and then.
+        early: Whether it takes that while the folder is read already, before captions and pairs are known.
     """
     with contextlib.ExitStack() as ending:
 
@@ -160,7 +161,7 @@ def open_gallery(
             ending.callback(opened.close)
             return opened
 
-        return (yield from _gallery(folder, loaded, loaded.spaces(parts), home, cache, control, soon))
+        return (yield from _gallery(folder, loaded, loaded.spaces(parts), home, cache, control, soon, early))
 
 
 def _gallery(
@@ -171,13 +172,10 @@ def _gallery(
     cache: Callable[[], BlobCache],
     control: Control,
     soon: Callable[[Gallery], object] | None,
+    early: bool,
 ) -> Work[Gallery]:
     began = time.monotonic()
     fitted = Fitted(cache, loaded.model.frame, loaded.data.image_fit)
-    found = yield from scan(folder, loaded.data, control, scan_cache_file(home), fitted, duplicates=False)
-    fitted.flush()
-    yield Phase(name="index", title=_("Embedding the images"))
-    digests = [item.digest for item in found.items]
     with EmbeddingStore(home / "index" / "index.sqlite") as store:
         if store.replaced:
             yield Notice(
@@ -188,31 +186,63 @@ def _gallery(
         model = loaded.model
         if store.knows_only_others(model.fingerprint):
             store.adopt(weights.former_fingerprint(model.folder), model.fingerprint)
+        pace = Pace(model.device.batch if soon is not None else BATCH, BATCH)
+        known = functools.partial(_of_known, loaded, spaces, store, began, home, control)
+        reading = None
+        if soon is not None and early:
+            look_at = functools.partial(_look_at, loaded, store, control)
+            reading = WhileReading(folder, loaded, spaces, store, cache, pace, look_at)
+            reading.telling = Telling(functools.partial(_tell_early, folder, reading, known, soon))
+        found = yield from scan(
+            folder,
+            loaded.data,
+            control,
+            scan_cache_file(home),
+            fitted,
+            duplicates=False,
+            taking=reading.take if reading is not None else None,
+        )
+        fitted.flush()
+        yield Phase(name="index", title=_("Embedding the images"))
+        digests = [item.digest for item in found.items]
         missing = {space: store.missing(space, digests) for space in spaces}
         wanted = {space: {digests[i] for i in places} for space, places in missing.items()}
         new = set().union(*wanted.values())
-        if new:
+        if reading is not None:
+            new |= reading.added
+        if any(missing.values()):
             new_items = [found.items[i] for i in sorted(set().union(*missing.values()))]
-            work = _embed(found.root, new_items, loaded, wanted, store, cache(), control)
-            if soon is not None and len(new) > BATCH and len(found.items) < large_gallery.LARGE:
-                known = functools.partial(_of_known, found, loaded, spaces, store, new, began, home, control)
-                work = _telling(work, lambda: soon(drive(known())))
+            work = _embed(found.root, new_items, loaded, wanted, store, cache(), control, pace)
+            if soon is not None and len(new_items) > pace.size and len(found.items) < large_gallery.LARGE:
+                work = _telling(work, Telling(lambda: soon(drive(known(found, new)))))
             yield from work
         for space in spaces:
             if not space.is_base:
                 store.forget_strengths(space)
-        return (yield from _of_known(found, loaded, spaces, store, new, began, home, control))
+        return (yield from known(found, new))
+
+
+def _tell_early(
+    root: Path,
+    reading: WhileReading,
+    known: Callable[[Collection, Set[str]], Work[Gallery]],
+    soon: Callable[[Gallery], object],
+) -> None:
+    """Tells what is known of a folder that is still being read."""
+    if len(reading.items) < large_gallery.LARGE:
+        items = tuple(sorted(reading.items, key=lambda item: item.path))
+        soon(drive(known(Collection(root=root, items=items, caption_source="filename"), reading.added)))
 
 
 def _of_known(
-    found: Collection,
     loaded: LoadedModel,
     spaces: Sequence[Space],
     store: EmbeddingStore,
-    new: Set[str],
     began: float,
     home: Path,
     control: Control,
+    found: Collection,
+    new: Set[str],
 ) -> Work[Gallery]:
     """The images whose embeddings are there; what changed between the scan and now could not be embedded and is left out.
 
@@ -265,15 +295,10 @@ def _loaded(
     return {space.key: store.load(space, digests, dim) for space in spaces}, {}
 
 
-def _telling(work: Work[None], tell: Callable[[], object]) -> Work[None]:
-    """The work, told of at its events; telling takes a tenth of the time at most."""
-    due = time.monotonic()
+def _telling(work: Work[None], telling: Telling) -> Work[None]:
+    """The work, told of at its events."""
     while True:
-        if time.monotonic() >= due:
-            began = time.monotonic()
-            with contextlib.suppress(UserError):  # nothing is known yet
-                tell()
-            due = time.monotonic() + max(_TELL_EVERY, 10 * (time.monotonic() - began))
+        telling.now_and_then()
         try:
             event = next(work)
         except StopIteration:
@@ -299,22 +324,36 @@ def _embed(
     store: EmbeddingStore,
     cache: BlobCache,
     control: Control,
+    pace: Pace,
 ) -> Work[None]:
     """Embeds images in each space that does not know them; `wanted` says by their digests which."""
-    countdown = Countdown(len(items))
-    for start in range(0, len(items), BATCH):
+    countdown, done = Countdown(len(items)), 0
+    while done < len(items):
         control.boundary()
-        part = items[start : start + BATCH]
+        began, part = time.monotonic(), items[done : done + pace.size]
         # A new object for each batch: a large folder's pictures must not pile up in memory.
         pictures = ImageCache(root, part, loaded.model.frame, loaded.data, store=cache)
         bad = set((yield from quiet(pictures.prepare(range(len(part)), control))))
         good = [i for i in range(len(part)) if i not in bad]
-        for strength, spaces in by_strength(wanted).items():
-            needed = [i for i in good if any(part[i].digest in wanted[space] for space in spaces)]
-            if needed:
-                yield from look(pictures, needed, loaded, strength, spaces, store, control)
-        done = start + len(part)
+        yield from _look_at(loaded, store, control, pictures, good, wanted)
+        pace.took(len(part), time.monotonic() - began)
+        done += len(part)
         yield countdown.at(done, part[-1].path)
+
+
+def _look_at(
+    loaded: LoadedModel,
+    store: EmbeddingStore,
+    control: Control,
+    pictures: ImageCache,
+    indices: Sequence[int],
+    wanted: Mapping[Space, set[str]],
+) -> Work[None]:
+    """Embeds prepared pictures in each space that does not know them."""
+    for strength, spaces in by_strength(wanted).items():
+        needed = [i for i in indices if any(pictures.items[i].digest in wanted[space] for space in spaces)]
+        if needed:
+            yield from look(pictures, needed, loaded, strength, spaces, store, control)
 
 
 def by_strength(spaces: Iterable[Space]) -> dict[float, list[Space]]:

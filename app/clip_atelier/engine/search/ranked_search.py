@@ -268,6 +268,7 @@ def open_search(
     control: Control,
     opened: LoadedModel | None = None,
     soon: Callable[[Search], object] | None = None,
+    early: bool = False,
 ) -> Work[Search]:
     """Opens a folder for searching; embeds what is new.
 
@@ -278,6 +279,7 @@ def open_search(
         control: Stop and pause.
         opened: The model, where it is opened already.
         soon: Takes a search in what is known so far while many images are being embedded, every now and then.
+        early: Whether it takes that while the folder is read already, before captions and pairs are known.
 
     Raises:
         UserError: no such folder, run or model, or no readable image.
@@ -287,7 +289,9 @@ def open_search(
     reopen = partial(load_model, model_ref, models)
     loaded = opened if opened is not None else reopen()
     tell = None if soon is None else lambda known: soon(_search_in(known, loaded, reopen))
-    gallery = yield from open_gallery(folder, loaded, models.home, control, parts=True, soon=tell)
+    gallery = yield from open_gallery(
+        folder, loaded, models.home, control, parts=True, soon=tell, early=early
+    )
     found = _search_in(gallery, loaded, reopen)
     if len(gallery.items) > nearest_graph.BEYOND and gallery.large:
         yield from graphs.prepare(found.base, gallery, loaded, loaded.base.key, 0.0, control)

@@ -126,8 +126,9 @@ class _Watch:
         from clip_atelier.engine.search.ranked_search import open_search
 
         try:
+            early = self.search is None  # else what is known answers better, with captions and pairs
             work = open_search(
-                self.folder, self.model_ref, self.models, self.control, self._model(), self._know
+                self.folder, self.model_ref, self.models, self.control, self._model(), self._know, early
             )
             self.search = yield from self._attending(work)
         except WorkError as error:
