@@ -76,12 +76,16 @@ def without_lines(page: Image.Image) -> Image.Image:
     small = page.copy()
     small.thumbnail((1200, 1200), Image.Resampling.BOX)
     dark = darkness(small)
-    lines = _lying(dark) | _lying(dark.T).T
+    lying, standing = _lying(dark), _lying(dark.T)
+    lines, printed = np.zeros(dark.shape, bool), 0.0
+    for found, where in ((lying, lambda one: one), (standing, np.transpose)):
+        if found is not None:
+            lines |= where(found[0])
+            printed = max(printed, found[1])
     if not lines.any():
         return page
-    printed = float(np.quantile(dark[lines & (dark > _SEEN)], 0.75))
     level = 1.5 * printed
-    gone = lines & ~_crossing((dark > printed) & ~lines, max(small.size) // _GAP)
+    gone = lines & ~_crossing((dark > level) & ~lines, max(small.size) // _GAP)
     mask = Image.fromarray(gone * np.uint8(255)).resize(page.size, Image.Resampling.BILINEAR)
     result = page.copy()
     white = Image.new("RGB", page.size, (255, 255, 255))
@@ -112,43 +116,52 @@ def darkness(page: Image.Image) -> npt.NDArray[np.float32]:
     return found
 
 
-def _draw_through(lines: npt.NDArray[np.bool_], y: npt.NDArray[np.intp], x: npt.NDArray[np.intp]) -> None:
+def _draw_through(
+    lines: npt.NDArray[np.bool_], y: npt.NDArray[np.intp], x: npt.NDArray[np.intp], slope: float
+) -> None:
     """Marks the straight line through some pixels from one side of the page to the other."""
-    slope, start = np.polyfit(x, y, 1)
     across = np.arange(lines.shape[1])
-    at = np.rint(start + slope * across).astype(int)
+    at = np.rint(y.mean() + slope * (across - x.mean())).astype(int)
     seen = (at >= 0) & (at < lines.shape[0])
     lines[at[seen], across[seen]] = True
 
 
-def _lying(dark: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """The pixels of printed lines from left to right, which may lean a little."""
+def _lying(dark: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.bool_], float] | None:
+    """The pixels of printed lines from left to right, which may lean a little, and how dark they are; None without lines."""
     from scipy import ndimage
 
     width = dark.shape[1]
     reach = max(width // 24, 8)
-    # A line is darker than what is above and below it, all along; between ink it is seen again.
-    around = ndimage.minimum_filter1d(dark, 9, axis=0)
-    thin = (dark - around > _SEEN) & (dark < _FAINT)
+    # A line is darker than what is above and below it, all along; what is broader, as a filled shape with its grain, is not.
+    calm = ndimage.uniform_filter1d(dark, 5, axis=1)
+    thin = (calm - ndimage.grey_opening(calm, (9, 1)) > _SEEN) & (calm < _FAINT)
     long = ndimage.uniform_filter1d(thin.astype(np.float32), reach, axis=1) > 0.6
     long |= ndimage.binary_dilation(long, np.ones((3, 1), bool)) & thin
     joined = ndimage.binary_closing(long, np.ones((3, 2 * reach), bool))
     labels, _count = ndimage.label(joined, np.ones((3, 3), bool))
-    lines = np.zeros(dark.shape, bool)
-    faint = np.zeros(dark.shape, bool)
-    rows = 0
+    pieces = []
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
         own = labels[place] == number
         over = float(own.any(0).sum()) / width
         if own.shape[0] < max(0.035 * width, 8) and over > _ALSO:
-            faint[place] |= own
-            if over > _OVER:
-                lines[place] |= own
-                y, x = np.nonzero(own)
-                _draw_through(lines, y + place[0].start, x + place[1].start)
-                rows += 1
-    if rows < _FEWEST:
-        return np.zeros(dark.shape, bool)
-    lines |= faint
+            y, x = np.nonzero(own)
+            shade = calm[place][own & thin[place]]
+            pieces.append(
+                (over, y + place[0].start, x + place[1].start, float(np.median(shade)) if len(shade) else 1.0)
+            )
+    sure = [piece for piece in pieces if piece[0] > _OVER]
+    if len(sure) < _FEWEST:
+        return None
+    printed = float(np.quantile([shade for *_rest, shade in sure], 0.75))
+    # Printed lines run alike: what ink hides most of one is seen at a short piece of it.
+    middles = np.array([y.mean() for _over, y, _x, _shade in sure])
+    slopes = np.array([np.polyfit(x, y, 1)[0] for _over, y, x, _shade in sure])
+    turn, start = np.polyfit(middles, slopes, 1)
+    lines = np.zeros(dark.shape, bool)
+    for over, y, x, shade in pieces:
+        if shade <= 1.5 * printed:
+            lines[y, x] = True
+            slope = np.polyfit(x, y, 1)[0] if over > _OVER else start + turn * y.mean()
+            _draw_through(lines, y, x, float(slope))
     result: npt.NDArray[np.bool_] = ndimage.binary_dilation(lines, np.ones((3, 2 * reach + 1), bool))
-    return result
+    return result, printed
