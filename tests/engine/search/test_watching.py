@@ -304,16 +304,18 @@ def test_answers_need_not_wait_until_the_whole_folder_is_read(
         monkeypatch.setattr(room, "SOON", 0.05)
     monkeypatch.setattr(answering, "_FIRST", 60)
     files = sorted(path.relative_to(tiny_collection).as_posix() for path in tiny_collection.rglob("*.png"))
-    last, go, decode = files[-1], threading.Event(), image_gate.decode
+    last, begun, go, decode = files[-1], threading.Event(), threading.Event(), image_gate.decode
 
     def waits(path: Path, *arguments: Any) -> Any:
         if path == tiny_collection / last:
+            begun.set()
             assert go.wait(60)
         return decode(path, *arguments)
 
     monkeypatch.setattr(image_gate, "decode", waits)
     watcher = Watcher(tiny_collection, short, tiny_clip, wait=False)
     try:
+        assert begun.wait(60)
         found = asked(short, tiny_collection, tiny_clip)
     finally:
         go.set()
