@@ -149,8 +149,8 @@ def contender(
         neighbours = nearest_graph.opened(place, *rows.shape)
         exact = VectorSearch(rows, codes_of(rows))
         drawn = Drawn(len(rows))
-        words = drawn.words(64, np.random.default_rng(17))
-        sample = np.linspace(0, len(rows) - 1, 64).astype(int).tolist()
+        words = drawn.words(192, np.random.default_rng(17))
+        sample = np.linspace(0, len(rows) - 1, 192).astype(int).tolist()
         reach = nearest_graph.measured(
             neighbours, words, sample, rows, lambda query, top, out: exact.top(query, top, out)[0]
         )
