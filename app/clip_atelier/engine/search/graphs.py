@@ -37,7 +37,9 @@ from clip_atelier.engine.search.vectors import VectorSearch
 GRAPH: Final = "graph"
 _REACH: Final = "reach.json"
 _OLD: Final = ("graph.usearch", "reach.json")  # of a graph that compared all numbers
-_ASKED: Final = 192  # words, and pictures, that a graph is measured with: with 64 the shares were off by 0.02 by luck
+_ASKED: Final = (
+    192  # words, and pictures, that a graph is measured with: with 64 the shares were off by 0.02 by luck
+)
 
 
 def prepare(
