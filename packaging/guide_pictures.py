@@ -39,13 +39,12 @@ def main() -> int:
         # The preset that gains measurably on the sample; "Find what helps" takes many times as long.
         train = [*command, "train", str(SAMPLE), "--preset", "attention", "--home", str(home), "--quiet"]
         subprocess.run(train, check=True)
-        for language in ("en", "ko"):
-            take = [
-                sys.executable, str(ROOT / "packaging" / "screenshots.py"), str(taken), "--home", str(home), "--folder",
-                str(SAMPLE), "--picture", str(SKETCH), "--measure", "--pages", ",".join(dict.fromkeys(name.partition("-")[0] for name in KEPT)), "--languages", language,
-                "--themes", "light",
-            ]  # fmt: skip
-            subprocess.run(take, check=True)
+        pages = dict.fromkeys(name.partition("-")[0] for name in KEPT)
+        take = [
+            sys.executable, str(ROOT / "packaging" / "screenshots.py"), str(taken), "--home", str(home), "--folder", str(SAMPLE),
+            "--picture", str(SKETCH), "--measure", "--pages", ",".join(pages), "--themes", "light",
+        ]  # fmt: skip
+        subprocess.run(take, check=True)
         for shown, name in KEPT.items():
             for language in ("en", "ko"):
                 with Image.open(taken / f"{shown}-{language}-light.png") as picture:

@@ -1,8 +1,9 @@
 """Walks the real window through first run, captions, training, verdict, search, drag out, table and map, and looks at it.
 
     python tests/tour.py OUT [--scales 1,1.5,2] [--sizes 1280x720,1920x1080,960x540] [--languages en,ko]
-                             [--themes light,dark] [--pairs 40] [--windows]
+                             [--themes light,dark] [--pairs 40] [--windows] [--only 1280x720-en-light,1280x720-ko-dark]
 
+With --only not every size is seen in every language and theme, but these are.
 With --windows the dialogs, menus and questions are opened too, each at the first of the sizes.
 
 Every scale has a process of its own. Each step is seen in every size, language and theme: a picture is saved in OUT, and
@@ -44,6 +45,7 @@ def main() -> int:
     parser.add_argument("--sizes", default="1280x720,1920x1080,960x540", help="of the window, before scaling")
     parser.add_argument("--languages", default="en,ko")
     parser.add_argument("--themes", default="light,dark")
+    parser.add_argument("--only", default="", help="sizes, languages and themes together, as 960x540-ko-dark")
     parser.add_argument("--pairs", type=int, default=40, help="how much of the sample is trained on")
     parser.add_argument("--windows", action="store_true", help="opens dialogs, menus and questions too")
     options = parser.parse_args()
@@ -217,9 +219,9 @@ class Tour:
     def see(self, step: str) -> None:
         """The window as it is now, in every size, language and theme."""
         options = self.options
-        for size, language, choice in product(
-            options.sizes.split(","), options.languages.split(","), options.themes.split(",")
-        ):
+        every = product(options.sizes.split(","), options.languages.split(","), options.themes.split(","))
+        only = [tuple(one.split("-")) for one in options.only.split(",") if one]
+        for size, language, choice in only or every:
             width, height = (int(number) for number in size.split("x"))
             self.window.resize(width, height)
             self.window.set_language(language)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clip_atelier.gui.matching import letters, ranked, score
+from clip_atelier.gui.matching import finder, letters, ranked, score
 
 NAMES = [
     "Collection", "Settings", "Training", "Find and replace…", "Learning rate", "Batch size", "학습", "학습 기록", "설정",
@@ -36,3 +36,28 @@ def test_what_is_not_there_is_not_found() -> None:
 def test_syllables_come_apart_whole() -> None:
     assert letters("닭 왜") == ("ㄷㅏㄹㄱ ㅇㅗㅐ", [True, False, False, False, False, True, False, False])
     assert score("", "anything") > float("-inf")
+
+
+@pytest.mark.parametrize("typed", ["ㄱ", "고", "공", "고야", "고양", "고양ㅇ", "고양이"])
+def test_a_word_is_found_at_each_key_that_it_is_typed_by(typed: str) -> None:
+    assert finder(typed, unfinished=True)("그 고양이")
+    assert not finder(typed, unfinished=True)("나비")
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [("ㄷ", "닭"), ("달", "닭"), ("닭", "닭이"), ("닭", "달과"), ("구", "궈"), ("까", "깎다"), ("ね", "ねこ"), ("a", "Abc"), ("없", "업소")],
+)  # fmt: skip
+def test_more_may_come_of_the_last_syllable(typed: str, text: str) -> None:
+    assert finder(typed, unfinished=True)(text)
+
+
+def test_a_finished_syllable_stands_for_itself() -> None:
+    assert not finder("고")("공")
+    assert finder("달", unfinished=True)("다람쥐")
+    assert not finder("달", unfinished=True)("다리미"[:1])
+    assert not finder("달")("다람쥐")
+    assert finder("FOX")("a red fox")
+    assert finder("")("anything")
+    assert finder("고", unfinished=True)("고")
+    assert not finder("공ㄱ", unfinished=True)("고양")

@@ -8,12 +8,13 @@ from functools import cache, partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QContextMenuEvent
-from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QMenu, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QLabel, QMenu, QScrollArea, QVBoxLayout, QWidget
 
 from clip_atelier.engine.core import N_, Record, _, i18n, paths, read_json
 from clip_atelier.gui import theme
+from clip_atelier.gui.matching import finder
 from clip_atelier.gui.widgets.layout import column
-from clip_atelier.gui.widgets.text import Button, Label, SpokenName
+from clip_atelier.gui.widgets.text import Button, Field, Label
 
 
 class Word(Record):
@@ -102,11 +103,10 @@ class Glossary(QDialog):
         self.setWindowTitle(_("Glossary"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(560, 640)
-        self.filter = QLineEdit()
-        self.filter.setPlaceholderText(_("Find a word"))
+        self.filter = Field(N_("Find a word"))
         self.filter.setClearButtonEnabled(True)
-        SpokenName(self.filter, N_("Find a word"))
-        self.filter.textChanged.connect(self._narrow)
+        self.filter.textChanged.connect(lambda _text: self._narrow())
+        self.filter.composed.connect(self._narrow)
         self.entries: list[tuple[Word, QWidget]] = []
         inside = QVBoxLayout()
         inside.setSpacing(theme.L)
@@ -136,10 +136,10 @@ class Glossary(QDialog):
         entry.setLayout(column(name, meaning, gap=theme.XS))
         return entry
 
-    def _narrow(self, text: str) -> None:
-        wanted = text.casefold().strip()
+    def _narrow(self) -> None:
+        stands_in = finder(self.filter.seen.strip(), unfinished=self.filter.at_end)
         for word, entry in self.entries:
-            entry.setVisible(wanted in " ".join(word.model_dump().values()).casefold())
+            entry.setVisible(stands_in(" ".join(word.model_dump().values())))
 
     def show_only(self, wanted: Sequence[Word]) -> None:
         """Shows some words until others are looked for; all where there are none."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 
 _FIRST = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
 _MIDDLE = (
@@ -121,3 +122,37 @@ def ranked(wanted: str, names: Iterable[tuple[str, ...]]) -> list[int]:
         if close >= 0.75:
             alike.append((-close, index))
     return [index for _close, index in sorted(alike)]
+
+
+def finder(wanted: str, *, unfinished: bool = False) -> Callable[[str], bool]:
+    """Tells of a text whether `wanted` stands in it, in capital letters or small ones.
+
+    Args:
+        wanted: What is typed.
+        unfinished: Whether more may come of the last syllable: 고 stands in 공 and in 과, and 공 in 고양이, as they are typed.
+    """
+    plain = wanted.casefold()
+    if not unfinished or not plain:
+        return lambda text: plain in text.casefold()
+    found = re.compile(re.escape(plain[:-1]) + _begun(plain[-1])).search
+    return lambda text: found(text.casefold()) is not None
+
+
+def _begun(sign: str) -> str:
+    """A pattern of what a syllable can become."""
+    typed = letters(sign)[0]
+    if typed[0] not in _FIRST:
+        return re.escape(sign)
+    whole = [other for other in _block(typed[0]) if letters(other)[0].startswith(typed)]
+    ways = [f"[{sign}{''.join(whole)}]"]
+    if _FROM <= ord(sign) <= _TO and (last := _LAST[(ord(sign) - _FROM) % 28]):
+        # The last consonant may turn out to be the first one of the next syllable.
+        open_one = chr(ord(sign) - _LAST.index(last) + _LAST.index(last[:-1]))
+        ways.append(f"{open_one}[{''.join(_block(last[-1]))}]")
+    return f"(?:{'|'.join(ways)})"
+
+
+def _block(first: str) -> list[str]:
+    """All syllables that begin with a consonant; none where none does."""
+    at = _FIRST.find(first)
+    return [chr(_FROM + at * 588 + n) for n in range(588)] if at >= 0 else []

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QInputMethodEvent, QKeyEvent, QPainter
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, QSize, Qt
+from PySide6.QtGui import QColor, QKeyEvent, QPainter
 from PySide6.QtWidgets import QDialog, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from clip_atelier.engine import settings
@@ -199,21 +199,6 @@ class _Lines(QStyledItemDelegate):
         painter.restore()
 
 
-class _Line(Field):
-    """Tells what is typed, with the syllable that an input method has not finished yet."""
-
-    typed = Signal(str)
-
-    def __init__(self) -> None:
-        super().__init__(N_("Type what you look for"))
-        self.textChanged.connect(self.typed)
-
-    def inputMethodEvent(self, event: QInputMethodEvent) -> None:
-        super().inputMethodEvent(event)
-        at = self.cursorPosition()
-        self.typed.emit(self.text()[:at] + event.preeditString() + self.text()[at:])
-
-
 class Palette(QDialog):
     """The line and what it finds. Arrows move, Enter does it, Escape leaves."""
 
@@ -223,7 +208,7 @@ class Palette(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(620, 460)
         self._entries = entries(window)
-        self.line = _Line()
+        self.line = Field(N_("Type what you look for"))
         self.model = _Found()
         self.list = QListView()
         self.list.setModel(self.model)
@@ -237,7 +222,8 @@ class Palette(QDialog):
         layout.setStretch(1, 1)
         layout.setContentsMargins(theme.L, theme.L, theme.L, theme.M)
         self.setLayout(layout)
-        self.line.typed.connect(self.look_for)
+        self.line.textChanged.connect(lambda _text: self.look_for(self.line.seen))
+        self.line.composed.connect(lambda: self.look_for(self.line.seen))
         self.line.returnPressed.connect(self.choose)
         self.list.activated.connect(lambda _index: self.choose())
         self.list.clicked.connect(lambda _index: self.choose())

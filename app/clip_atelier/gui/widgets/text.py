@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtGui import QKeySequence, QPalette
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QInputMethodEvent, QKeySequence, QPalette
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QSizePolicy, QWidget
 
 from clip_atelier.engine.core import _
@@ -186,18 +186,64 @@ class Button(QPushButton):
 
 
 class Field(QLineEdit):
-    """A line to type in, with a translated placeholder."""
+    """A line to type in, with a translated placeholder.
+
+    `text()` lacks the syllable that an input method has not finished; the last one of a Korean word is unfinished until
+    the next key, so that who looks while one types looks at `seen`.
+    """
+
+    composed = Signal()  # another unfinished syllable
 
     def __init__(self, placeholder: str = "") -> None:
         super().__init__()
+        self.unfinished = ""
+        self._composing = False  # whether a change of the text comes from an input method
+        self.textChanged.connect(lambda _text: self._on_changed())
         self._message = Message(placeholder)
         self.setClearButtonEnabled(False)
         self.retranslate()
+
+    def _on_changed(self) -> None:
+        if not self._composing:  # text that is set ends what was begun
+            self.unfinished = ""
+
+    def inputMethodEvent(self, event: QInputMethodEvent) -> None:
+        before, self.unfinished = self.unfinished, event.preeditString()
+        self._composing = True
+        super().inputMethodEvent(event)
+        self._composing = False
+        if before != self.unfinished:
+            self.composed.emit()
+
+    @property
+    def seen(self) -> str:
+        """The text with the syllable that is not finished."""
+        at = self.cursorPosition()
+        return self.text()[:at] + self.unfinished + self.text()[at:]
+
+    @property
+    def whole(self) -> str:
+        """The text with the unfinished syllable where it can be read as it is: what a model can be asked for."""
+        return self.seen if all("가" <= sign <= "힣" for sign in self.unfinished) else self.text()
+
+    @property
+    def at_end(self) -> bool:
+        """Whether an unfinished syllable is the last one, so that more of it may come."""
+        return bool(self.unfinished) and self.cursorPosition() == len(self.text())
 
     def retranslate(self) -> None:
         """Says its placeholder in the current language, to screen readers too."""
         self.setPlaceholderText(str(self._message))
         self.setAccessibleName(str(self._message))
+
+
+def finish_composing() -> None:
+    """Has an input method hand over the syllable that it has not finished, where what is typed is wanted now.
+
+    Where the focus leaves a field Qt does so by itself; it stays where a window closes, where rows are read anew, and on
+    macOS where a button is pressed.
+    """
+    QGuiApplication.inputMethod().commit()
 
 
 class SpokenName(QObject):

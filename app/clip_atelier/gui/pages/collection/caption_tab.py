@@ -225,9 +225,9 @@ class CaptionTab(QWidget):
     def start_saving(self) -> None:
         """Writes the captions into the folder."""
         captions = self.table.captions
+        self.table.commit()
         if captions.root is None or not captions.edits:
             return
-        self.table.commit()
         edits = captions.edits
         job = Job("save", partial(jobs.save_captions, captions.root, *captions.to_save()))
         job.done.connect(partial(self._on_saved, edits))

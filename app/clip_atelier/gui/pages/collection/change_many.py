@@ -12,7 +12,7 @@ from clip_atelier.gui import theme
 from clip_atelier.gui.pages.collection.caption_model import CaptionModel, Told
 from clip_atelier.gui.parts.plain_table import fill_table, plain_table
 from clip_atelier.gui.widgets.layout import card, column, row
-from clip_atelier.gui.widgets.text import Button, Field, Label, SpokenName
+from clip_atelier.gui.widgets.text import Button, Field, Label, SpokenName, finish_composing
 
 _SHOWN = 100  # changes that the preview lists
 _WAIT_MS = 120
@@ -64,8 +64,11 @@ class _ChangeMany(QDialog):
         self.look()
 
     def later(self) -> None:
-        """Looks again once typing pauses."""
-        self.do.setEnabled(False)
+        """Looks again once typing pauses. Who does not wait for that can press Enter: `change` looks first.
+
+        An input method hands over the last syllable when Enter or the button is pressed, which is too late to enable it.
+        """
+        self.do.setEnabled(True)
         self._wait.start()
 
     def values(self, chosen: Sequence[str]) -> Mapping[str, Told]:
@@ -98,6 +101,7 @@ class _ChangeMany(QDialog):
 
     def change(self) -> None:
         """Makes the changes, in one step that can be taken back."""
+        finish_composing()
         if self._wait.isActive():
             self.look()
         if self._changes:
@@ -116,6 +120,7 @@ class FindAndReplace(_ChangeMany):
         self.case = Button(N_("Capital letters matter"), "chip", checkable=True)
         for field in (self.what, self.by):
             field.textChanged.connect(self.later)
+            field.composed.connect(self.later)
         for switch in (self.expression, self.case):
             switch.setAutoDefault(False)
             switch.toggled.connect(self.later)
@@ -128,9 +133,7 @@ class FindAndReplace(_ChangeMany):
         """The captions with the words replaced."""
         from clip_atelier.engine.data import Replacement
 
-        what = Replacement(
-            self.what.text(), self.by.text(), self.expression.isChecked(), self.case.isChecked()
-        )
+        what = Replacement(self.what.seen, self.by.seen, self.expression.isChecked(), self.case.isChecked())
         told = {path: self.captions.told(path) for path in chosen}
         return {path: now._replace(captions=what.of(now.captions)) for path, now in told.items()}
 
@@ -146,6 +149,7 @@ class FillByTemplate(_ChangeMany):
         self.template.setText(template)
         self.add = Button(N_("Keep the captions that are there and add this one"), "chip", checkable=True)
         self.template.textChanged.connect(self.later)
+        self.template.composed.connect(self.later)
         self.add.setAutoDefault(False)
         self.add.toggled.connect(self.later)
         about = Label(
@@ -168,7 +172,7 @@ class FillByTemplate(_ChangeMany):
         found = {}
         for number, path in enumerate(chosen, 1):
             now = self.captions.told(path)
-            filled = fill_template(self.template.text(), path, now.label, number)
+            filled = fill_template(self.template.seen, path, now.label, number)
             if filled:
                 kept = now.captions if self.add.isChecked() else ()
                 found[path] = now._replace(captions=tuple(dict.fromkeys((*kept, filled))))

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.actions import Bound
+from clip_atelier.gui.matching import finder
 from clip_atelier.gui.pages.collection.caption_tab import CaptionTab
 from clip_atelier.gui.pages.collection.folder_watch import FolderWatch
 from clip_atelier.gui.pages.collection.folders import FolderLine
@@ -148,6 +149,7 @@ class CollectionPage(QWidget):
         self._typing.setInterval(150)
         self._typing.timeout.connect(self._on_typed)
         self.filter.textChanged.connect(lambda _text: self._typing.start())
+        self.filter.composed.connect(self._typing.start)
         self.tabs = Tabs(self.filter)
         self.tabs.add("pictures", N_("Pictures"), pictures)
         self.tabs.add("captions", N_("Captions"), self.captions)
@@ -238,17 +240,15 @@ class CollectionPage(QWidget):
         self.twins_view.show_collection(collection)
 
     def _filter(self) -> None:
-        text, collection = self.filter.text(), self.app_model.collection
+        collection, typed = self.app_model.collection, self.filter.seen
         if collection is None:
             return
-        wanted = text.casefold()
+        stands_in = finder(typed, unfinished=self.filter.at_end)
         told = self.captions.table.captions.told
         shown = [
             index
             for index, item in enumerate(collection.items)
-            if not wanted
-            or wanted in item.path.casefold()
-            or any(wanted in c.casefold() for c in told(item.path).captions)
+            if not typed or stands_in(item.path) or any(map(stands_in, told(item.path).captions))
         ]
         if self._only is not None:
             shown = [index for index in shown if collection.items[index].path in self._only]

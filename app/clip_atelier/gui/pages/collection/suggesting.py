@@ -117,7 +117,8 @@ class SuggestCaptions(QDialog):
         # Not while one types a caption of one's own.
         shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
         shortcut.activated.connect(do)
-        self.own.textChanged.connect(lambda text: shortcut.setEnabled(not text))
+        for signal in (self.own.textChanged, self.own.composed):
+            signal.connect(lambda *_text: shortcut.setEnabled(not self.own.seen))
 
     # Asking
 

@@ -17,7 +17,7 @@ from clip_atelier.gui.parts.measurement import Measurement
 from clip_atelier.gui.parts.run_choice import RunChoice
 from clip_atelier.gui.parts.taught_words import how_sure
 from clip_atelier.gui.widgets.layout import column, row
-from clip_atelier.gui.widgets.text import Button, Field, Label, SpokenName
+from clip_atelier.gui.widgets.text import Button, Field, Label, SpokenName, finish_composing
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class TeachDialog(QDialog):
         self.teaching.stop.setAutoDefault(False)
         self.shut.clicked.connect(self.reject)
         self.word.textChanged.connect(lambda _text: self._enable())
+        self.word.composed.connect(self._enable)
         app_model.runs_changed.connect(self._on_runs)
         self._on_runs()
         app_model.read_runs()
@@ -91,10 +92,11 @@ class TeachDialog(QDialog):
         self.setFixedHeight(layout.heightForWidth(_WIDTH))
 
     def _enable(self) -> None:
-        self.teaching.start.setEnabled(bool(self.runs.value() and self.word.text().strip()))
+        self.teaching.start.setEnabled(bool(self.runs.value() and self.word.seen.strip()))
 
     def teach(self) -> None:
         """Has the word taught; the dialog stays to say how sure it is."""
+        finish_composing()
         run, word = str(self.runs.value()), self.word.text().strip()
         if not run or not word or self.teaching.busy:
             return

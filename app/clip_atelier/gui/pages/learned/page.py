@@ -312,6 +312,7 @@ class Words(Section):
         content.setLayout(both)
         self.table.opened.connect(self._search)
         self.filter.textEdited.connect(lambda _text: self._choose())
+        self.filter.composed.connect(self._choose)
         self.way.chosen.connect(lambda _way: self._choose())
 
     def _search(self, word: str) -> None:
@@ -319,7 +320,7 @@ class Words(Section):
         self.app_model.asked_for_words.emit(word)
 
     def _choose(self) -> None:
-        self.table.proxy.choose(self.filter.text(), self.way.value())
+        self.table.proxy.choose(self.filter.seen, self.way.value(), unfinished=self.filter.at_end)
 
     def show_result(self, result: WordChanges) -> None:
         from clip_atelier.engine.evaluation import findings

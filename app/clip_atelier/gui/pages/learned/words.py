@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 
 from clip_atelier.engine.core import N_, _
 from clip_atelier.gui import theme
+from clip_atelier.gui.matching import finder
 from clip_atelier.gui.widgets.text import plain_tooltip
 
 if TYPE_CHECKING:
@@ -106,21 +107,21 @@ class _Proxy(QSortFilterProxyModel):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._text = ""
+        self._stands_in = finder("")
         self._way = "all"
         self.setSortRole(_SORT)
         self.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
 
-    def choose(self, text: str, way: str) -> None:
-        """Shows only such words."""
-        self._text, self._way = text.casefold().strip(), way
+    def choose(self, text: str, way: str, *, unfinished: bool = False) -> None:
+        """Shows only such words; more may come of the last syllable of an unfinished text."""
+        self._stands_in, self._way = finder(text.strip(), unfinished=unfinished), way
         self.invalidate()
 
     def filterAcceptsRow(self, source_row: int, _parent: Index) -> bool:
         model = self.sourceModel()
         word = str(model.index(source_row, _WORD).data(_SORT))
         moved = float(model.index(source_row, _MOVED).data(_SORT))
-        if self._text not in word.casefold():
+        if not self._stands_in(word):
             return False
         return self._way == "all" or (moved > 0 if self._way == "learned" else moved < 0)
 

@@ -139,10 +139,10 @@ class SearchPage(TakesPictures):
 
     def _connect(self) -> None:
         app_model = self.app_model
-        self.words.textEdited.connect(lambda _text: self._soon.start())
         for field in (self.words, self.without):
             field.returnPressed.connect(self.search)
-        self.without.textEdited.connect(lambda _text: self._soon.start())
+            field.textEdited.connect(lambda _text: self._soon.start())
+            field.composed.connect(self._soon.start)
         self.picture.removed.connect(self._soon.start)
         self.gallery.changed.connect(self.narrowing.forget)
         self.gallery.changed.connect(self._soon.start)
@@ -176,11 +176,11 @@ class SearchPage(TakesPictures):
 
     def _asked(self) -> KeptSearch | None:
         """What is asked now; None where that cannot be kept: nothing, or a picture that is no file."""
-        words, drawn = self.words.text().strip(), self.draw.isChecked() and not self.canvas.empty
+        words, drawn = self.words.whole.strip(), self.draw.isChecked() and not self.canvas.empty
         if drawn or self.picture.image is not None or not (words or self.picture.paths):
             return None
         files = tuple(str(file) for file in self.picture.paths)
-        return KeptSearch(words=words, without=self.without.text().strip(), pictures=files)
+        return KeptSearch(words=words, without=self.without.whole.strip(), pictures=files)
 
     def search_again(self, kept: KeptSearch) -> None:
         """Asks what was asked before."""
@@ -236,8 +236,8 @@ class SearchPage(TakesPictures):
         """Searches for what is asked now; an earlier search that still runs is dropped."""
         self._soon.stop()
         app_model = self.app_model
-        words = self.words.text().strip()
-        app_model.state.set_view("search.words", words)
+        words = self.words.whole.strip()
+        app_model.state.set_view("search.words", self.words.text().strip())
         drawn = (
             self.canvas.picture() if self.draw.isChecked() and not self.canvas.empty else self.picture.image
         )
@@ -250,7 +250,7 @@ class SearchPage(TakesPictures):
         wanted = Wanted(
             folder=Path(self.gallery.folder),
             words=words,
-            without=self.without.text(),
+            without=self.without.whole,
             pictures=self.picture.paths,
             pixels=None if drawn is None else pixels(drawn),
             run=run,
@@ -293,7 +293,8 @@ class SearchPage(TakesPictures):
 
     def _on_found(self, found: Found) -> None:
         self.found = found
-        self.saved.remember()
+        if not (self.words.unfinished or self.without.unfinished):
+            self.saved.remember()
         if self.narrowing.offer(found.folders, found.labels):  # what was chosen is no more
             self._soon.start()
         self.message.show_literal("\n".join(found.remarks))
