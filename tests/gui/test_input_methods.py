@@ -20,7 +20,6 @@ from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages.collection.caption_model import CAPTIONS, FILE, LABEL
 from clip_atelier.gui.pages.collection.change_many import FillByTemplate, FindAndReplace
 from clip_atelier.gui.pages.collection.teaching import TeachDialog
-from clip_atelier.gui.pages.search import jobs
 from clip_atelier.gui.widgets import text
 from tiny import draw
 
@@ -205,7 +204,10 @@ def test_whole_syllables_are_searched_for_and_halves_neither_searched_nor_kept(
     tab: Any, window: MainWindow, keys: Hangul, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(jobs, "find", lambda wanted, *_rest: asked.append(wanted.words) or iter(()))
+    monkeypatch.setattr(window.app_model, "warm_up", lambda: None)  # nothing is searched here
+    monkeypatch.setattr(
+        window.app_model.lanes.compute, "replace", lambda job: asked.append(job.make.args[0].words)
+    )
     window.show_page("search")
     page: Any = window.page("search")
     focus(page.words, qtbot)
@@ -222,7 +224,6 @@ def test_whole_syllables_are_searched_for_and_halves_neither_searched_nor_kept(
     typed("우")
     assert [page.words.text(), page.words.seen, page.words.whole] == ["여", "여우", "여우"]
     assert window.app_model.state.view("search.words", "") == "여"
-    qtbot.waitUntil(lambda: not window.app_model.lanes.compute.busy)
     assert asked[-1] == "여우"
     assert "ㅇ" not in "".join(asked)
     keys.commit()

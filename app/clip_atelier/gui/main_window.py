@@ -32,7 +32,7 @@ from clip_atelier.gui.parts.status import Status
 from clip_atelier.gui.undo import Undo
 from clip_atelier.gui.widgets.banners import Banner, Veil
 from clip_atelier.gui.widgets.inputs import Options
-from clip_atelier.gui.widgets.layout import Pages, box, column, row
+from clip_atelier.gui.widgets.layout import LOW, Pages, box, column, row
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Picture, retranslate
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ _RAIL = 204
 _NARROW_RAIL = 92
 _LEAST = (960, 540)  # a screen of 1920×1080 at twice the size; pages that need more scroll
 _ENOUGH = (932, 652)  # for every page
-_LOW = 640  # below this height the rail stands closer together
 _NARROW = 1120  # below this width the rail shows icons only
 _GLOSSARY = N_("Glossary")
 
@@ -346,7 +345,7 @@ class MainWindow(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.rail.set_low(self.height() < _LOW)
+        self.rail.set_low(self.height() < LOW)
         narrow = self.width() < _NARROW
         if narrow != self._narrow:
             self._narrow = narrow

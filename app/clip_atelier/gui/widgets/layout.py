@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -23,6 +23,8 @@ from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.text import SpokenName
 
 Part = QWidget | QLayout | int | None
+LOW = 640
+"""Pixels: in a window that is lower, things stand closer together."""
 
 
 def _fill(layout: QBoxLayout, parts: tuple[Part, ...]) -> None:
@@ -282,6 +284,35 @@ class TwoEnds(QWidget):
         needed = self._left.sizeHint().width() + self._right.sizeHint().width() + theme.L
         way = QBoxLayout.Direction
         self._line.setDirection(way.LeftToRight if needed <= self.width() else way.TopToBottom)
+
+
+class Lowness(QObject):
+    """Whether the window that a widget lies in is a low one: what scrolls in it is not resized with it."""
+
+    changed = Signal(bool)
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.low = False
+        self._widget = widget
+        self._window: QWidget | None = None
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self._widget and event.type() == QEvent.Type.Show:
+            if self._window is not self._widget.window():
+                self._window = self._widget.window()
+                self._window.installEventFilter(self)
+            self._look()
+        elif watched is self._window and event.type() == QEvent.Type.Resize:
+            self._look()
+        return super().eventFilter(watched, event)
+
+    def _look(self) -> None:
+        low = self._window is not None and self._window.height() < LOW
+        if low != self.low:
+            self.low = low
+            self.changed.emit(low)
 
 
 def row_box(*parts: Any) -> QWidget:

@@ -215,6 +215,13 @@ class Field(QLineEdit):
         if before != self.unfinished:
             self.composed.emit()
 
+    def clear(self) -> None:
+        """Nothing stands in it any more, not even half a syllable."""
+        begun, self.unfinished = self.unfinished, ""
+        super().clear()
+        if begun:
+            self.composed.emit()
+
     @property
     def seen(self) -> str:
         """The text with the syllable that is not finished."""

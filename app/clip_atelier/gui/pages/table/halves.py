@@ -8,6 +8,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QWidget
 
+from clip_atelier.gui import theme
+from clip_atelier.gui.widgets.layout import Lowness
+
 if TYPE_CHECKING:
     from clip_atelier.gui.pages.table.view import TableView
     from clip_atelier.gui.state import WindowState
@@ -16,6 +19,21 @@ _SHARE: Final = 0.6
 """Of the height, for the table at the most."""
 _EDGES: Final = 4
 """The frame's lines and margins above and below the table."""
+
+
+def make_room(page: QWidget, title: QWidget) -> None:
+    """In a low window what stands above the table leaves room to its rows; what the page is called, its icon says."""
+
+    def place(low: bool) -> None:
+        title.setVisible(not low)
+        layout, edge = page.layout(), theme.S if low else theme.L
+        assert layout is not None
+        layout.setContentsMargins(theme.XL, edge, theme.XL, edge)
+        layout.setSpacing(theme.S if low else theme.M)
+
+    lowness = Lowness(page)
+    lowness.changed.connect(place)
+    place(lowness.low)
 
 
 class Halves(QSplitter):

@@ -16,7 +16,7 @@ from clip_atelier.gui.jobs import delete_runs
 from clip_atelier.gui.pages.table import heatmap, jobs
 from clip_atelier.gui.pages.table.export import Exports, Written
 from clip_atelier.gui.pages.table.fill import Empty, FillPanel
-from clip_atelier.gui.pages.table.halves import Halves
+from clip_atelier.gui.pages.table.halves import Halves, make_room
 from clip_atelier.gui.pages.table.heatmap import HeatMap
 from clip_atelier.gui.pages.table.jobs import Request, Stand
 from clip_atelier.gui.pages.table.labels import Labels
@@ -106,12 +106,13 @@ class TablePage(QWidget):
         wide.layout().setStretch(0, 1000)  # type: ignore[union-attr]
         for view in (QWidget(), self.empty, full, scrolled(wide)):
             self.stack.addWidget(view)
-        asked = row_box(Label(N_("Table"), "title"), theme.M, self.task, self.measure, None)
+        title = row_box(Label(N_("Table"), "title"), theme.S)
+        asked = row_box(title, self.task, self.measure, None)
         self.top = TwoEnds(asked, row_box(self.columns, self.export, self.fill, None))
-        layout = column(self.top, self.queue, self.written, self.stack, gap=theme.M)
+        layout = column(self.top, self.queue, self.written, self.stack)
         layout.setStretch(3, 1)
-        layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)
+        make_room(self, title)
 
     def _connect(self) -> None:
         app_model = self.app_model
