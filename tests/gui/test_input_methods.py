@@ -101,7 +101,7 @@ def test_filters_follow_the_syllable_that_is_being_typed(
 
 
 def test_typing_begins_a_caption_wherever_the_cursor_is_in_a_row(
-    tab: Any, home: Path, folder: Path, keys: Hangul
+    tab: Any, home: Path, folder: Path, keys: Hangul, qtbot: QtBot
 ) -> None:
     table, captions = tab.table, tab.table.captions
     table.setCurrentIndex(captions.index_of("square.png", FILE))
@@ -117,14 +117,48 @@ def test_typing_begins_a_caption_wherever_the_cursor_is_in_a_row(
     assert captions.told("square.png").captions == ("고양이",), (
         "what stood there is not lost for half a syllable"
     )
-    keys.at("우", "여")
-    assert box.hasFocus(), "from now on the box itself is typed in"
+    keys.at("", "여")
+    keys.at("우")
+    assert table.hasFocus(), "who takes the focus from a syllable ends it"
     table._editor._keep()
     assert captions.told("square.png").captions == ("여",)
+    keys.commit()
+    qtbot.keyClick(table, Qt.Key.Key_Space)
+    assert box.hasFocus(), "from now on the box itself is typed in"
+    keys.at("둘")
     table.commit()
-    assert captions.told("square.png").captions == ("여우",)
+    assert captions.told("square.png").captions == ("여우 둘",)
     tab._keep_draft()
-    assert caption_drafts.read_draft(home, folder)["square.png"].captions == ("여우",)
+    assert caption_drafts.read_draft(home, folder)["square.png"].captions == ("여우 둘",)
+
+
+def test_a_pause_after_a_word_and_a_click_elsewhere_lose_nothing(
+    tab: Any, window: MainWindow, keys: Hangul, qtbot: QtBot
+) -> None:
+    table, captions = tab.table, tab.table.captions
+    page: Any = window.page("collection")
+    table.setCurrentIndex(captions.index_of("square.png", LABEL))
+    keys.at("동")
+    keys.at("", "동")
+    field = table._editor.open
+    qtbot.waitUntil(field.hasFocus)
+    qtbot.keyClicks(field, "2")
+    assert field.text() == "동2"
+    table.commit()
+    assert captions.told("square.png").label == "동2"
+    table.setFocus()
+    table.setCurrentIndex(captions.index_of("circle.png", FILE))
+    keys.at("말")
+    keys.at("", "말")
+    page.filter.setFocus()
+    assert captions.told("circle.png").captions == ("말",)
+    table.setFocus()
+    table.setCurrentIndex(captions.index_of("circle.png", FILE))
+    keys.at("소")
+    there = table.visualRect(captions.index_of("triangle.png", CAPTIONS)).center()
+    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=there)
+    assert captions.told("circle.png").captions == ("소",)
+    assert captions.told("triangle.png").captions == ("마을",)
 
 
 @pytest.mark.parametrize("column", [CAPTIONS, LABEL])
@@ -140,7 +174,10 @@ def test_a_new_file_does_not_take_the_syllable_that_is_being_typed(
     keys.at("우", "여")
     draw("ring", "#d33").convert("RGB").save(folder / "ring.png")
     before = window.app_model.readings
-    window.app_model.rescan()
+    page: Any = window.page("collection")
+    page._on_folder_changed()
+    assert not window.app_model.lanes.reading.busy, "it waits for the syllable"
+    window.app_model.rescan()  # as a key does
     qtbot.waitUntil(lambda: window.app_model.readings > before and not window.app_model.lanes.reading.busy)
     told = captions.told("square.png")
     assert (told.captions if column == CAPTIONS else (told.label,)) == ("여우",)

@@ -110,10 +110,9 @@ class Editor(QStyledItemDelegate):
 
     @property
     def open(self) -> Box | Field | None:
-        """Where anything is being typed. A view that turns to another row closes it without a word."""
-        if self._open is not None and not isValid(self._open):
-            self._open = None
-        return self._open
+        """Where anything is being typed. A view that turns to another row closes it without a word: it is hidden then."""
+        there = self._open is not None and isValid(self._open) and not self._open.isHidden()
+        return self._open if there else None
 
     def keep(self) -> None:
         """Hands over what is being typed, with the syllable that an input method has not finished."""

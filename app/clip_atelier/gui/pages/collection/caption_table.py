@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QInputMethodEvent, QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, QTableView
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
+from PySide6.QtGui import QFocusEvent, QInputMethodEvent, QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QHeaderView, QStyledItemDelegate, QTableView
 
-from clip_atelier.gui.pages.collection.caption_editor import ROW, Editor
+from clip_atelier.gui.pages.collection.caption_editor import ROW, Box, Editor
 from clip_atelier.gui.pages.collection.caption_model import (
     CAPTIONS,
     EDITABLE,
@@ -18,6 +18,7 @@ from clip_atelier.gui.pages.collection.caption_model import (
     CaptionModel,
     Index,
 )
+from clip_atelier.gui.widgets.text import Field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from clip_atelier.gui.parts.pictures import PictureStore
 
 _LITTLE = 640  # pixels
+_CALM_MS = 120  # after a finished syllable, within which the next one has begun where one types on
 _WIDE, _NARROW = (190, 260, 100, 100, 96), (132, 200, 72, 72, 80)  # of the columns
 
 
@@ -42,6 +44,10 @@ class CaptionTable(QTableView):
         self._editor.gone_on.connect(self.go_on)
         self.captions.modelReset.connect(self._editor.forget)
         self.setItemDelegate(self._editor)
+        self._calm = QTimer(self)
+        self._calm.setSingleShot(True)
+        self._calm.setInterval(_CALM_MS)
+        self._calm.timeout.connect(self._on_calm)
         self.setSortingEnabled(True)
         self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
         self.setShowGrid(False)
@@ -145,6 +151,11 @@ class CaptionTable(QTableView):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter opens the captions for typing; so does typing, wherever the cursor is in a row."""
+        waiting = self._waiting
+        if waiting is not None:  # what ends a word that an input method put together is meant for the box
+            self._go_in()
+            QApplication.sendEvent(waiting, event)
+            return
         now = self.currentIndex()
         opens = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
         if now.isValid() and now.column() == FILE and (opens or event.text().strip()):
@@ -156,11 +167,57 @@ class CaptionTable(QTableView):
         super().keyPressEvent(event)
 
     def inputMethodEvent(self, event: QInputMethodEvent) -> None:
-        """So does typing with an input method, which begins with a syllable that is not finished."""
+        """So does typing with an input method, which begins with a syllable that is not finished.
+
+        Whoever takes the focus then ends it, so the table keeps the focus and hands on what comes. Qt does the same, but only
+        up to the first finished syllable, when the next one may have begun already, as in Korean, and would be lost.
+        """
+        waiting = self._waiting
+        if waiting is not None:
+            QApplication.sendEvent(waiting, event)
+            self._calm.start()
+            return
         now = self.currentIndex()
         if now.column() == FILE and (event.preeditString() or event.commitString()):
             self.setCurrentIndex(now.siblingAtColumn(CAPTIONS))
         super().inputMethodEvent(event)
+
+    @property
+    def composing(self) -> bool:
+        """Whether a syllable is being put together, which other rows would end."""
+        return self._editor.open is not None and bool(self._editor.open.unfinished)
+
+    @property
+    def _waiting(self) -> Box | Field | None:
+        """What is open for typing while the table still has the focus."""
+        return self._editor.open if self.hasFocus() else None
+
+    def _on_calm(self) -> None:
+        waiting = self._waiting
+        if waiting is not None and not waiting.unfinished:
+            self._go_in()
+
+    def _go_in(self) -> None:
+        """From now on the box itself is typed in."""
+        waiting = self._waiting
+        super().inputMethodEvent(QInputMethodEvent())  # ends Qt's own waiting
+        if waiting is not None:
+            waiting.setFocus()
+        if isinstance(waiting, Field):
+            waiting.end(False)  # Qt selects all of it, and the next letter would take its place
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if self._waiting is not None:
+            self.commit()
+        super().mousePressEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """What waits for more syllables knows nothing of the focus that it did not have."""
+        super().focusOutEvent(event)
+        waiting = self._editor.open
+        if waiting is not None and QApplication.focusWidget() is not waiting:
+            self._editor.commitData.emit(waiting)
+            self._editor.closeEditor.emit(waiting, QStyledItemDelegate.EndEditHint.NoHint)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)

@@ -274,7 +274,7 @@ class CollectionPage(QWidget):
 
     def _on_folder_changed(self) -> None:
         """Files came, went or changed: only those are read; what is typed and not saved stays."""
-        if self.app_model.lanes.reading.busy:
+        if self.app_model.lanes.reading.busy or self.captions.table.composing:
             self.watch.again()
         elif self.app_model.collection is not None:
             self.app_model.rescan()
