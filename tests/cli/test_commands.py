@@ -187,6 +187,9 @@ def test_search_shows_base_and_adapted(
         ["--text", "a", "--strength", "1"],
     ):
         assert "error" in call("search", tiny_collection, *wrong, "--home", home, code=2)
+    error = call("search", tiny_collection, "--image", "missing.png", "--home", home, code=2)["error"]
+    assert (error["setting"], error["hint"]) == ("image", "Check the path.")
+    assert "missing.png" in error["message"]
 
 
 def test_a_batch_answers_each_line_as_a_search_alone_does(

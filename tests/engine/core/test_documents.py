@@ -52,6 +52,21 @@ def test_what_is_written_is_read(name: str, count: int, values: dict[str, float]
         assert page.parts[key].value == (value if math.isfinite(value) else None)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b'{"name":\n x', "damaged: it cannot be read from line 2, column 2 on."),
+        (b"", "damaged: it cannot be read from line 1, column 1 on."),
+        (b'"\xff\xff"', "damaged: its letters cannot be read."),
+        (b'{"name": NaN}', "damaged"),
+    ],
+)
+def test_what_is_no_json_is_told_in_plain_words(content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / "page.json").write_bytes(content)
+    with pytest.raises(DamagedFile, match=told):
+        read_document(tmp_path / "page.json", Page)
+
+
 def test_names_that_are_no_unicode_keep_their_bytes(tmp_path: Path) -> None:
     odd = os.fsdecode(b"\xff\xed\x95\x9c.png")
     write_document(tmp_path / "page.json", Page(name=odd))

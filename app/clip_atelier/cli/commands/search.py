@@ -59,6 +59,11 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     lines = _lines(args)
     if not args.text.strip() and not args.image and lines is None:
         raise UserError(_("There is nothing to search for."), _("Give --text or --image."))
+    for file in args.image:  # before the model is opened, which takes long
+        if not file.is_file():
+            raise UserError(
+                _("There is no file “{file}”.").format(file=shown(file)), _("Check the path."), "image"
+            )
     if args.top < 1:
         raise UserError(_("--top must be at least 1."))
     looked = model_refs(args)

@@ -104,6 +104,14 @@ def bounded_json(content: bytes | str) -> Any:
         value = json.loads(content, parse_constant=_no_number)
     except RecursionError as error:
         raise ValueError(_("it is nested too deeply.")) from error
+    except json.JSONDecodeError as error:  # says it in the words of the format
+        raise ValueError(
+            _("it cannot be read from line {line}, column {column} on.").format(
+                line=error.lineno, column=error.colno
+            )
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ValueError(_("its letters cannot be read.")) from error
     if _depth(value) > MAX_DEPTH:
         raise ValueError(_("it is nested too deeply."))
     return value
