@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from clip_atelier.engine import settings
+from clip_atelier.engine.runs import Runs
+from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.widgets.layout import Even, TwoEnds, row_box
 from clip_atelier.gui.widgets.text import Button, Label
 
@@ -51,3 +59,23 @@ def test_cards_have_one_width_and_are_spread_evenly(qtbot: QtBot) -> None:
     cards[0].hide()
     shown(sheet, 450, qtbot)
     assert len({card.y() for card in cards[1:]}) == 1
+
+
+def test_in_a_low_window_what_stands_above_the_table_leaves_room_to_its_rows(
+    open_window: Callable[..., MainWindow], home: Path, qtbot: QtBot
+) -> None:
+    for number in range(8):
+        Runs(home).create(f"begun {number}", settings.build({}), home)
+    window = open_window(language="en", theme="light", page="table")
+    page: Any = window.page("table")
+    qtbot.waitUntil(lambda: page._known and not page.app_model.lanes.files.busy)
+    title = page.top.findChildren(Label)[0]
+    qtbot.waitUntil(title.isVisible)
+    above = page.split.mapTo(window, QPoint()).y()
+    window.resize(960, 540)
+    qtbot.waitUntil(lambda: not title.isVisible())
+    qtbot.waitUntil(lambda: page.split.mapTo(window, QPoint()).y() < above)
+    assert page.top.one_line
+    assert page.view.viewport().visibleRegion().boundingRect().height() > 4 * 48, "rows that are seen"
+    window.resize(1280, 800)
+    qtbot.waitUntil(title.isVisible)

@@ -7,13 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QRect, QTimer
 from PySide6.QtWidgets import QWidget
 
 from clip_atelier.engine.core import N_
+from clip_atelier.gui import theme
 from clip_atelier.gui.first_look import first_look, folder_of
 from clip_atelier.gui.jobs import at_once
+from clip_atelier.gui.pages import PAGES
 from clip_atelier.gui.widgets.callout import Callout
+from clip_atelier.gui.widgets.text import Message
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -236,7 +239,11 @@ class Guide(QObject):
         step = self._now()
         on_page = self._app_model.state.get("page") == step.page
         callout.title.say(step.title)
-        callout.text.say(step.text if on_page else N_("The tour goes on here, whenever you like."))
+        if on_page:
+            callout.text.say(step.text)
+        else:
+            title = next(page.title for page in PAGES if page.name == step.page)
+            callout.text.say(N_("The tour goes on at “{page}”, whenever you like."), page=Message(title))
         callout.count.say(N_("Step {step} of {steps}"), step=self.step + 1, steps=_STEPS)
         callout.next.say(step.onward)
         callout.next.setVisible(on_page and self.step != 2)
@@ -246,7 +253,14 @@ class Guide(QObject):
         if on_page:
             callout.point_at(page.landmark(), getattr(page, "beside_landmark", tuple)())
         else:
-            callout.point_at(self._window.rail.buttons[step.page])
+            callout.point_at(self._window.rail.buttons[step.page], spare=self._below_the_pages)
+
+    def _below_the_pages(self) -> QRect:
+        """Where nothing stands in the rail, in the window: who looks at another page needs all of that page."""
+        rail = self._window.rail
+        last, next_one = list(rail.buttons.values())[-1], rail.glossary
+        top, bottom = last.geometry().bottom() + theme.L, next_one.geometry().top() - theme.S
+        return QRect(theme.XS, top, rail.width() - 2 * theme.XS, bottom - top)
 
     def _advance(self) -> None:
         """What was done, by the tour or without it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeySequence, QPainter, QPainterPath, QPaintEvent, QPen, QShortcut
@@ -41,6 +41,7 @@ class Callout(QWidget):
         self._free = tuple(free)
         self._beside: tuple[QWidget, ...] = ()
         self._target: QWidget | None = None
+        self._spare: Callable[[], QRect] | None = None
         self._watched: list[QWidget] = []
         self._tip = QPoint()
         self.title = Label(role="heading", wrap=True)
@@ -67,13 +68,20 @@ class Callout(QWidget):
         self._soon.timeout.connect(self.place)
         self.hide()
 
-    def point_at(self, target: QWidget, beside: Sequence[QWidget] = ()) -> None:
+    def point_at(
+        self,
+        target: QWidget,
+        beside: Sequence[QWidget] = (),
+        spare: Callable[[], QRect] | None = None,
+    ) -> None:
         """Stands beside a control from now on, and follows it.
 
         Args:
             target: The control.
             beside: What belongs to it: it is brought into view as well, and is not lain on where there is another place.
+            spare: A part of the window where nothing is; the note goes there, without an arrow, if it is large enough.
         """
+        self._spare = spare
         if target is not self._target:
             self._target = target
             self._beside = tuple(beside)
@@ -147,8 +155,14 @@ class Callout(QWidget):
             at = QRect(whole.bottomRight(), QSize(1, 1))
         free = [QRect(w.mapTo(self._window, QPoint(0, 0)), w.size()) for w in self._free if w.isVisible()]
         taken = [at, *free, *(self._seen(widget) for widget in self._beside if widget.isVisible())]
-        self.setGeometry(self._best(at, whole, taken))
-        self._tip = _nearest(at, self.body.center())
+        layout = self.layout()
+        assert layout is not None
+        layout.invalidate()
+        layout.activate()  # a button that was hidden while the note was counts no more
+        spare = self._in_spare()
+        self.setGeometry(spare or self._best(at, whole, taken))
+        # From there the arrow would end at what lies between.
+        self._tip = self.body.center() if spare else _nearest(at, self.body.center())
         self.raise_()
         self.show()
         self.update()
@@ -170,6 +184,14 @@ class Callout(QWidget):
         assert layout is not None
         outer = max(width + 2 * _ARROW, layout.totalMinimumSize().width())
         return QSize(outer, layout.totalHeightForWidth(outer))
+
+    def _in_spare(self) -> QRect | None:
+        if self._spare is None:
+            return None
+        room = self._spare().adjusted(-_ARROW, -_ARROW, _ARROW, _ARROW)  # what the arrow needs may reach out of it
+        size = self._size(room.width() - 2 * _ARROW)
+        fits = size.width() <= room.width() and size.height() <= room.height()
+        return QRect(room.topLeft(), size) if fits else None
 
     def _best(self, at: QRect, whole: QRect, taken: Sequence[QRect]) -> QRect:
         """The first place that is whole and free; else the one that hides least."""
