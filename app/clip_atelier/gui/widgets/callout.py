@@ -188,7 +188,9 @@ class Callout(QWidget):
     def _in_spare(self) -> QRect | None:
         if self._spare is None:
             return None
-        room = self._spare().adjusted(-_ARROW, -_ARROW, _ARROW, _ARROW)  # what the arrow needs may reach out of it
+        room = self._spare().adjusted(
+            -_ARROW, -_ARROW, _ARROW, _ARROW
+        )  # what the arrow needs may reach out of it
         size = self._size(room.width() - 2 * _ARROW)
         fits = size.width() <= room.width() and size.height() <= room.height()
         return QRect(room.topLeft(), size) if fits else None
