@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -126,6 +127,23 @@ def _draw_through(
     lines[at[seen], across[seen]] = True
 
 
+def _rows_in(
+    y: npt.NDArray[np.intp], x: npt.NDArray[np.intp], slope: float, fewest: float
+) -> Iterator[npt.NDArray[np.bool_]]:
+    """The pixels of each straight line of this slope among those of a line and of strokes that touch it."""
+    height = np.rint(y - slope * x).astype(int)
+    height -= height.min()
+    left = np.ones(len(y), bool)
+    while left.any():
+        counts = np.convolve(np.bincount(height[left]), np.ones(3, int), "same")
+        peak = int(counts.argmax())
+        at = left & (np.abs(height - peak) <= 1)
+        if len(np.unique(x[at])) < fewest:
+            return
+        yield at
+        left &= np.abs(height - peak) > 3
+
+
 def _lying(dark: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.bool_], float] | None:
     """The pixels of printed lines from left to right, which may lean a little, and how dark they are; None without lines."""
     from scipy import ndimage
@@ -134,32 +152,42 @@ def _lying(dark: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.bool_], float]
     reach = max(width // 24, 8)
     # A line is darker than what is above and below it, all along; what is broader, as a filled shape with its grain, is not.
     calm = ndimage.uniform_filter1d(dark, 5, axis=1)
-    thin = (calm - ndimage.grey_opening(calm, (9, 1)) > _SEEN) & (calm < _FAINT)
+    thin = calm - ndimage.grey_opening(calm, (9, 1)) > _SEEN
+    thin &= ndimage.maximum_filter1d(dark, 5, axis=1) < _FAINT  # nor is ink that calming made faint
     long = ndimage.uniform_filter1d(thin.astype(np.float32), reach, axis=1) > 0.6
     long |= ndimage.binary_dilation(long, np.ones((3, 1), bool)) & thin
     joined = ndimage.binary_closing(long, np.ones((3, 2 * reach), bool))
     labels, _count = ndimage.label(joined, np.ones((3, 3), bool))
     pieces = []
+    mixed = []
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
         own = labels[place] == number
         over = float(own.any(0).sum()) / width
-        if own.shape[0] < max(0.035 * width, 8) and over > _ALSO:
+        if over <= _ALSO:
+            continue
+        if own.shape[0] >= max(0.035 * width, 8):
+            y, x = np.nonzero(own & thin[place])
+            mixed.append((y + place[0].start, x + place[1].start))
+        else:
             y, x = np.nonzero(own)
-            shade = calm[place][own & thin[place]]
-            pieces.append(
-                (over, y + place[0].start, x + place[1].start, float(np.median(shade)) if len(shade) else 1.0)
-            )
+            shades = dark[place][own & thin[place]]
+            if len(shades):
+                pieces.append((over, y + place[0].start, x + place[1].start, shades))
     sure = [piece for piece in pieces if piece[0] > _OVER]
     if len(sure) < _FEWEST:
         return None
-    printed = float(np.quantile([shade for *_rest, shade in sure], 0.75))
+    printed = float(np.quantile(np.concatenate([shades for *_rest, shades in sure]), 0.75))
     # Printed lines run alike: what ink hides most of one is seen at a short piece of it.
-    middles = np.array([y.mean() for _over, y, _x, _shade in sure])
-    slopes = np.array([np.polyfit(x, y, 1)[0] for _over, y, x, _shade in sure])
+    middles = np.array([y.mean() for _over, y, _x, _shades in sure])
+    slopes = np.array([np.polyfit(x, y, 1)[0] for _over, y, x, _shades in sure])
     turn, start = np.polyfit(middles, slopes, 1)
+    for y, x in mixed:
+        for at in _rows_in(y, x, float(start + turn * y.mean()), _OVER * width):
+            over = len(np.unique(x[at])) / width
+            pieces.append((over, y[at], x[at], dark[y[at], x[at]]))
     lines = np.zeros(dark.shape, bool)
-    for over, y, x, shade in pieces:
-        if shade <= 1.5 * printed:
+    for over, y, x, shades in pieces:
+        if np.median(shades) <= 1.5 * printed:
             lines[y, x] = True
             slope = np.polyfit(x, y, 1)[0] if over > _OVER else start + turn * y.mean()
             _draw_through(lines, y, x, float(slope))
