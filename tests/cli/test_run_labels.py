@@ -26,6 +26,15 @@ def two(home: Path, tmp_path: Path) -> list[str]:
     ]
 
 
+def test_the_list_names_a_model_as_such_and_after_what_is_varied(
+    home: Path, tmp_path: Path, said: Callable[..., str]
+) -> None:
+    chosen = settings.build({"model.name": "mine", "lora.r": 4, "lora.lora_dropout": 0.2})
+    Runs(home).create("", chosen, tmp_path)
+    line = said("runs").splitlines()[-1]
+    assert line.endswith("r=4 lora_alpha=16 target_modules=q_proj+v_proj model.name=mine lora_dropout=0.2")
+
+
 def digest(home: Path, run: str) -> str:
     return hashlib.sha256((home / "runs" / run / "run.json").read_bytes()).hexdigest()
 

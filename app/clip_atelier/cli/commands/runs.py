@@ -184,10 +184,11 @@ def _list(rows: list[RunSummary]) -> str:
 
 
 def changed(values: Mapping[str, Any]) -> str:
-    """The settings that tell runs apart, on one line."""
+    """The settings that tell runs apart, on one line; those of LoRA by their short names, as PEFT has them."""
     defaults = settings.flat(Settings())
-    told = [name for name in values if name in _ALWAYS or values[name] != defaults.get(name)]
-    return " ".join(f"{name.partition('.')[2]}={written(values[name])}" for name in told)
+    told = [name for name in _ALWAYS if name in values]
+    told += [name for name in values if name not in _ALWAYS and values[name] != defaults.get(name)]
+    return " ".join(f"{name.removeprefix('lora.')}={written(values[name])}" for name in told)
 
 
 COMMAND = Command(
