@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
 if TYPE_CHECKING:
     from clip_atelier.gui.main_window import MainWindow
 
+_PATIENCE = 1800.0  # seconds, for measuring on a busy machine: what is half done is no picture
+
 
 def main() -> int:
     """Takes the pictures."""
@@ -124,15 +126,15 @@ def measure(shell: MainWindow, settle: Callable[[float], None]) -> None:
     page = shell.page("map")
     assert isinstance(page, MapPage)
     page.draw_map()
-    settle(240)
+    settle(_PATIENCE)
     shell.show_page("learned")
     page = shell.page("learned")
     assert isinstance(page, LearnedPage)
-    for name in page.tabs.names:
+    for name, section in (("strengths", page.strengths), ("words", page.words)):
         page.tabs.choose(name)
         settle(20)
-        (page.words if name == "words" else page.strengths).measure()
-        settle(240)
+        section.measure()
+        settle(_PATIENCE)
 
 
 if __name__ == "__main__":
