@@ -72,3 +72,5 @@ def test_a_large_folder_is_asked_about_in_part_with_its_pairs_whole(home: Path, 
     assert 4 <= result.images <= 8 < result.of
     assert "sketch_to_artwork" in result.models[0].questions
     assert model_comparison._evenly([0, 0, 1, 1, 2, 2, 3, 3], 4) == [0, 1, 6, 7]
+    # A large group at either end is no reason to ask more than was said.
+    assert len(model_comparison._evenly([0, 1, 2, 3, 4, 5, 6, 6, 6], 4)) <= 4

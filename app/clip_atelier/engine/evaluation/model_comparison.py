@@ -187,11 +187,15 @@ def _evenly(groups: Sequence[int], most: int) -> list[int]:
     members: dict[int, list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(group, []).append(index)
-    share = min(1.0, most / max(1, len(groups)))
-    wanted = max(2, int(len(members) * share))
-    chosen = np.linspace(0, len(members) - 1, min(wanted, len(members))).round().astype(int)
     every = list(members.values())
-    return sorted(index for place in np.unique(chosen) for index in every[place])
+    wanted = min(len(every), max(2, int(len(every) * min(1.0, most / max(1, len(groups))))))
+    while True:
+        places = np.unique(np.linspace(0, len(every) - 1, wanted).round().astype(int))
+        found = sorted(index for place in places for index in every[place])
+        # Groups differ in size: fewer of them where those that fell to the lot are large.
+        if len(found) <= most or wanted <= 2:
+            return found
+        wanted -= 1
 
 
 def _must_ask(questions: EvaluationSet, folder: Path) -> None:
