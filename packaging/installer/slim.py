@@ -35,6 +35,7 @@ EXCLUDED_MODULES: Final = (
 KEPT_TRANSFORMERS: Final = (
     "auto", "clip", "metaclip_2", "siglip", "siglip2", "chinese_clip", "altclip",
     "bert", "xlm_roberta", "roberta", "gemma",  # the tokenizers that some of these name
+    "aimv2", "align", "gte", "diffusion_gemma",  # the library asks these first for the same tokenizers, and stops where one is missing
     "bloom",  # PEFT looks at Bloom when it is imported
     "encoder_decoder", "timm_wrapper", "timm_backbone",
 )  # fmt: skip

@@ -116,3 +116,21 @@ assert used <= set({slim.SKIMAGE!r}), used
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_asked_first_for_a_tokenizer_is_kept() -> None:
+    """The library imports the first module that names a tokenizer, and stops where it is missing."""
+    from importlib import import_module
+
+    from transformers.models.auto.configuration_auto import model_type_to_module_name
+    from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
+
+    from clip_atelier import selftest_reach
+
+    for tokenizer in selftest_reach._TOKENIZERS:
+        for kind, named in TOKENIZER_MAPPING_NAMES.items():
+            if named == tokenizer:
+                module = model_type_to_module_name(kind)
+                assert module in slim.KEPT_TRANSFORMERS, f"{tokenizer} is looked for in {module}"
+                if hasattr(import_module(f"transformers.models.{module}"), tokenizer):
+                    break  # here it is found
