@@ -103,6 +103,7 @@ def test_saved_parts_score_the_same_and_the_dial_at_nothing_is_the_base(tmp_path
     variants = {PLAIN: embedded, VIEWS: embedded}
     answers = measured(items, images, texts)
     parts = FittedParts.fit(variants, answers, Threshold(1.5, 30), 0.0, [item.digest for item in items])
+    assert all(model.learned.features.temperature for model in parts.word_models.values())
     parts.save(tmp_path)
     again = FittedParts.read(tmp_path)
     assert again is not None

@@ -122,6 +122,7 @@ def test_the_exported_file_gives_the_programs_scores_for_every_question_of_a_run
     code = runpy.run_path(str(tmp_path / "again_search.py"))
 
     parts, roles = one.parts, [item.role for item in one.collection.items]
+    assert all(model.learned.features.temperature for model in parts.word_models.values())
     sides = [[n for n, role in enumerate(roles) if role == side] for side in ("sketch", "artwork")]
     asked, dials = "a red ring", (1.0, 0.6, 0.0)
     every = one.seen(

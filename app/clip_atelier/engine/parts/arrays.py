@@ -10,6 +10,8 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 EPSILON = 1e-9
+SAME = 1e-8
+"""Embeddings of one drawing differ by less, whatever batch they were computed in."""
 
 
 def unit(vectors: ArrayLike) -> FloatArray:

@@ -63,7 +63,12 @@ class SettingRecord(Record):
 
 
 class WordModelRecord(Record):
-    """What a word model holds beside its arrays (`words.N.…` in the tensor file)."""
+    """What a word model holds beside its arrays (`words.N.…` in the tensor file).
+
+    Attributes:
+        gamma: Of the Gaussian kernel of its features.
+        temperature: Of the nearest drawings' votes, which are further features; 0 in runs that take none.
+    """
 
     lora: float
     views: bool
@@ -71,6 +76,7 @@ class WordModelRecord(Record):
     bank_strings: tuple[Text, ...]
     bank_roles: tuple[str, ...] | None
     gamma: float
+    temperature: float = 0.0
     words: tuple[Text, ...]
     captions: tuple[tuple[Text, ...], ...]
     ignored: tuple[Text, ...]
@@ -304,7 +310,7 @@ def _weights(setting: Setting) -> tuple[str, ...]:
 
 
 _LEARNED = ("meaning", "text_mean", "word_vectors", "whole_vectors")
-_FEATURES = ("landmarks", "whitener", "mean")
+_FEATURES = ("landmarks", "whitener", "mean", "votes")
 _BANK = ("mean", "text_mean", "bank_texts", "bank_images")
 
 
@@ -323,6 +329,7 @@ def _word_record(
         bank_strings=model.bank_strings,
         bank_roles=model.bank_roles,
         gamma=model.learned.features.gamma,
+        temperature=model.learned.features.temperature,
         words=tuple(model.learned.words),
         captions=tuple(model.learned.whole),
         ignored=tuple(sorted(model.learned.ignored)),
@@ -332,8 +339,11 @@ def _word_record(
 
 def _word_model(arrays: Mapping[str, Any], name: str, about: WordModelRecord) -> WordModel:
     """Reads what `_word_record` wrote."""
+    stored = {key: arrays.get(f"{name}.features.{key}") for key in _FEATURES}  # older runs have no votes
     features = ImageFeatures(
-        gamma=about.gamma, **{key: arrays[f"{name}.features.{key}"] for key in _FEATURES}
+        gamma=about.gamma,
+        temperature=about.temperature,
+        **{key: value for key, value in stored.items() if value is not None},
     )
     words = LearnedWords(
         features=features,

@@ -5,6 +5,8 @@ what all captions share counts little), the words in it that several drawings sh
 least three drawings share it (a class name, for example). Kernel ridge regression predicts these features from a
 drawing. The inner product of the prediction with a caption's own features is linear in the drawing's kernel
 features, so every caption, and every word, is one vector there; a centred feature space takes the place of a bias.
+Repeated captions also get the votes of the drawings nearest to the one that is asked about, which are further features:
+what a regression smooths away in folders of a hundred drawings, the nearest ones still tell (`docs/decisions/0023`).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from clip_atelier.engine.parts.arrays import EPSILON, FloatArray, IntArray, spread, unit
+from clip_atelier.engine.parts.arrays import EPSILON, SAME, FloatArray, IntArray, spread, unit
 from clip_atelier.engine.parts.embedded import Embedded, tokenize
 
 MAX_LANDMARKS = 512
@@ -24,6 +26,8 @@ TEXT_RIDGE = 1.0
 COMMON = 0.7  # a word of more than this share of the drawings says nothing ("a drawing of")
 MIN_WORD = 2
 MIN_CAPTION = 3
+TEMPERATURE = 0.03  # of the nearest drawings' votes for repeated captions
+VOTES = 0.5  # spread of the votes beside that of all else that was learned
 PARTICLES = frozenset(
     "은 는 이 가 을 를 의 에 에서 에게 에게서 께 께서 한테 로 으로 와 과 랑 이랑 하고 도 만 까지 부터 처럼 보다 마다 "
     "야 아 여 이여 나 이나 든 이든 라 이라 라는 이라는 네 이네".split()
@@ -40,20 +44,21 @@ class ImageFeatures:
         whitener: Shape [L, p].
         mean: Mean feature of the training drawings, shape [p].
         gamma: The kernel is exp(-gamma * squared distance / 2).
+        temperature: Of the votes, 0 where none are taken.
+        votes: Mean votes of the training drawings, shape [L]; of shape [0] where none are taken.
     """
 
     landmarks: FloatArray
     whitener: FloatArray
     mean: FloatArray
     gamma: float
+    temperature: float = 0.0
+    votes: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def fit(cls, images: FloatArray, limit: int = MAX_LANDMARKS, seed: int = 0) -> ImageFeatures:
         """Build features on training drawings of shape [N, d], with at most `limit` landmarks."""
-        n = len(images)
-        chosen = np.arange(n)
-        if n > limit:
-            chosen = np.sort(np.random.default_rng(seed).choice(n, limit, replace=False))
+        chosen = landmarks_of(len(images), limit, seed)
         variance = float(((images - images.mean(axis=0)) ** 2).sum(axis=1).mean())
         gamma = BANDWIDTH / max(variance, EPSILON)
         landmarks = images[chosen]
@@ -64,9 +69,39 @@ class ImageFeatures:
         scale = np.sqrt(variance / max(float(features.var(axis=0).sum()), EPSILON))
         return cls(landmarks, whitener * scale, features.mean(axis=0) * scale, gamma)
 
+    def voting(self, images: FloatArray) -> ImageFeatures:
+        """The same with the votes of the landmarks as further features, less their mean over drawings of shape [N, d]."""
+        mean = _votes(images, self.landmarks, TEMPERATURE).mean(axis=0)
+        return replace(self, temperature=TEMPERATURE, votes=mean)
+
     def transform(self, images: FloatArray) -> FloatArray:
-        """Features of unit embeddings of shape [n, d], shape [n, p]."""
-        return np.asarray(_kernel(images, self.landmarks, self.gamma) @ self.whitener - self.mean)
+        """Features of unit embeddings of shape [n, d]: shape [n, p], or [n, p + L] where votes are taken."""
+        features = np.asarray(_kernel(images, self.landmarks, self.gamma) @ self.whitener - self.mean)
+        if not self.temperature:
+            return features
+        votes = _votes(images, self.landmarks, self.temperature) - self.votes
+        return np.concatenate([features, votes], axis=1)
+
+
+def landmarks_of(count: int, limit: int = MAX_LANDMARKS, seed: int = 0) -> IntArray:
+    """Which of so many training drawings are landmarks."""
+    if count <= limit:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, limit, replace=False))
+
+
+def _votes(images: FloatArray, landmarks: FloatArray, temperature: float) -> FloatArray:
+    """What each landmark of shape [L, d] has to say about drawings of shape [n, d]: nearly all is said by the nearest.
+
+    A drawing says nothing about itself: what it is called is what is to be found.
+
+    Returns:
+        Rows of sum 1, or of 0 where nothing else is there, shape [n, L].
+    """
+    alike = images @ landmarks.T
+    alike[alike > 1.0 - SAME] = -np.inf
+    found = np.exp((alike - np.maximum(alike.max(axis=1, keepdims=True), -1.0)) / temperature)
+    return np.asarray(found / np.maximum(found.sum(axis=1, keepdims=True), EPSILON))
 
 
 def _kernel(a: FloatArray, b: FloatArray, gamma: float) -> FloatArray:
@@ -134,10 +169,46 @@ class LearnedWords:
         named = _members(strings, relevance, ignored)
         whole, whole_vectors = _learn_whole(named, solve)
         model = cls(features, meaning, mean, words, word_vectors, whole, whole_vectors, ignored, (1.0, 1.0))
+        if whole and 2 * len(whole) >= len(named):  # a folder of classes, not of captions of which some are alike
+            model = model._voting(collection.texts[own], strings, images[train], [named[key] for key in whole])
+            phi = model.features.transform(images[train])
         by_meaning, by_words = model.vectors(collection.texts[own], strings)
         goal = spread(collection.texts[own] @ images[train].T)
         scales = (goal / spread(by_meaning @ phi.T), goal / spread((by_meaning + by_words) @ phi.T))
-        return cls(features, meaning, mean, words, word_vectors, whole, whole_vectors, ignored, scales)
+        return replace(model, scales=scales)
+
+    def _voting(
+        self, texts: FloatArray, strings: Sequence[str], images: FloatArray, members: Sequence[FloatArray]
+    ) -> LearnedWords:
+        """The same where the nearest drawings vote for the repeated captions.
+
+        The more drawings a caption has, the more votes it gets; dividing by the root of their number was best between
+        leaving that as it is and making all captions alike.
+
+        Args:
+            texts: Unit embeddings of the captions, shape [M, d].
+            strings: They.
+            images: Unit embeddings of the training drawings, shape [N, d].
+            members: For each repeated caption, 1 for the training drawings that have it and 0 for the others, shape [N].
+        """
+        phi = self.features.transform(images)
+        by_meaning, by_words = self.vectors(texts, strings)
+        features = self.features.voting(images)
+        held = np.stack(members)
+        held = held[:, landmarks_of(len(images))] / np.sqrt(held.sum(axis=1, keepdims=True))  # [R, L]
+        said = held @ features.transform(images)[:, phi.shape[1] :].T
+        held *= VOTES * spread((by_meaning + by_words) @ phi.T) / spread(said)
+
+        def wide(vectors: FloatArray) -> FloatArray:
+            return np.pad(vectors, ((0, 0), (0, held.shape[1])))
+
+        return replace(
+            self,
+            features=features,
+            meaning=wide(self.meaning),
+            word_vectors=wide(self.word_vectors),
+            whole_vectors=np.concatenate([self.whole_vectors, held], axis=1),
+        )
 
     def vectors(self, texts: FloatArray, strings: Sequence[str]) -> tuple[FloatArray, FloatArray]:
         """Vectors of captions, known or new: what the meaning and what the words contribute.
@@ -177,7 +248,9 @@ class LearnedWords:
             held: name -> 1 for each of these drawings that it names and 0 for the others, shape [N].
             loud: Spread of a name's scores on these drawings; that of a caption that was learned from.
         """
-        solve = _ridge_operator(phi)
+        own = self.features.whitener.shape[1]  # votes are taken for captions alone
+        solve = np.zeros((phi.shape[1], len(phi)))
+        solve[:own] = _ridge_operator(phi[:, :own])
         found = {}
         for name, members in held.items():
             vector = unit(members - members.mean()) @ solve.T

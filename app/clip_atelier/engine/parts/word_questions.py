@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from clip_atelier.engine.parts.arrays import BoolArray, FloatArray, IntArray, spread, top_mean, unit
+from clip_atelier.engine.parts.arrays import SAME, BoolArray, FloatArray, IntArray, spread, top_mean, unit
 from clip_atelier.engine.parts.embedded import Embedded
 from clip_atelier.engine.parts.learned_words import LearnedWords
 from clip_atelier.engine.parts.questions import IMAGE_TO_TEXT, TEXT_TO_IMAGE
@@ -18,8 +18,6 @@ NEIGHBOURS = 10
 MAX_BANK = 512
 TAUGHT = 2.5
 """Weight of the learned score for a caption that names what the user taught, where a run keeps none otherwise."""
-SAME = 1e-8
-"""Embeddings of one drawing differ by less, whatever batch they were computed in."""
 
 
 @dataclass(frozen=True)

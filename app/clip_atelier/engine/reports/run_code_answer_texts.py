@@ -149,7 +149,15 @@ class WordModel:
         marks = self.arrays["features.landmarks"]
         apart = (centred**2).sum(axis=1)[:, None] + (marks**2).sum(axis=1) - 2 * centred @ marks.T
         kernel = np.exp(-0.5 * self.about["gamma"] * np.maximum(apart, 0.0))
-        return images, means, kernel @ self.arrays["features.whitener"] - self.arrays["features.mean"]
+        features = kernel @ self.arrays["features.whitener"] - self.arrays["features.mean"]
+        if self.about["temperature"]:
+            # The nearest drawings vote for captions that many have; a drawing says nothing about itself.
+            alike = centred @ marks.T
+            alike[alike > 1.0 - 1e-8] = -np.inf
+            votes = np.exp((alike - np.maximum(alike.max(axis=1, keepdims=True), -1.0)) / self.about["temperature"])
+            votes = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1e-9)
+            features = np.concatenate([features, votes - self.arrays["features.votes"]], axis=1)
+        return images, means, features
 
     def captions(self, texts, strings):
         """Captions of unit embeddings [M, d]: these, and what their meaning and their words are among kernel features."""
