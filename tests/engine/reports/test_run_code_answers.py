@@ -23,6 +23,7 @@ from clip_atelier.engine.parts import (
     Variant,
     distinct_captions,
     embedded_variants,
+    learned_words,
     teaching,
 )
 from clip_atelier.engine.parts.picture_head import PictureHead, PictureSetting
@@ -110,9 +111,12 @@ def by_file(found: list[tuple[float, Any]]) -> dict[Any, float]:
     return {answer: score for score, answer in found}
 
 
+@pytest.mark.parametrize("voted", [False, True])
 def test_the_exported_file_gives_the_programs_scores_for_every_question_of_a_run_with_all_parts(
-    kept: Callable[..., Kept], tmp_path: Path
+    kept: Callable[..., Kept], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, voted: bool
 ) -> None:
+    if voted:
+        monkeypatch.setattr(learned_words, "MIN_CAPTION", 2)  # a caption of a pair is a class
     one = kept()
     files, said = exported(one, tmp_path / "again.py")
     names = {"again_search.py", "update.safetensors", "parts.json", "parts.safetensors"}
@@ -122,7 +126,7 @@ def test_the_exported_file_gives_the_programs_scores_for_every_question_of_a_run
     code = runpy.run_path(str(tmp_path / "again_search.py"))
 
     parts, roles = one.parts, [item.role for item in one.collection.items]
-    assert all(model.learned.features.temperature for model in parts.word_models.values())
+    assert all(bool(model.learned.features.temperature) is voted for model in parts.word_models.values())
     sides = [[n for n, role in enumerate(roles) if role == side] for side in ("sketch", "artwork")]
     asked, dials = "a red ring", (1.0, 0.6, 0.0)
     every = one.seen(
