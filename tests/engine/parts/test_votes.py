@@ -76,7 +76,9 @@ def test_a_drawing_has_no_say_about_itself() -> None:
     train, _test = split(collection)
     features = WordModel.fit(collection, train).learned.features
     own = features.whitener.shape[1]
-    votes: FloatArray = features.transform(unit(collection.images[train].astype(np.float32)))[:, own:] + features.votes
+    votes: FloatArray = (
+        features.transform(unit(collection.images[train].astype(np.float32)))[:, own:] + features.votes
+    )
     np.testing.assert_allclose(votes.sum(axis=1), 1.0, atol=1e-6)
     exact = features.transform(collection.images[train])[:, own:] + features.votes
     np.testing.assert_array_equal(np.diag(exact), 0.0)
@@ -88,7 +90,9 @@ def test_parts_of_a_run_that_took_no_votes_are_read_as_they_were(
     without_votes(monkeypatch)
     collection = scattered()
     train, _test = split(collection)
-    parts = FittedParts(0.0, {"image_to_text": LOUD}, {PLAIN: WordModel.fit(collection, train)}, {}, Threshold(1.0, 30))
+    parts = FittedParts(
+        0.0, {"image_to_text": LOUD}, {PLAIN: WordModel.fit(collection, train)}, {}, Threshold(1.0, 30)
+    )
     parts.save(tmp_path)
     arrays, about = tmp_path / "parts.safetensors", tmp_path / "parts.json"
     told = json.loads(about.read_text())
@@ -100,6 +104,7 @@ def test_parts_of_a_run_that_took_no_votes_are_read_as_they_were(
     again = FittedParts.read(tmp_path)
     assert again is not None
     one, other = (
-        p.word_scores("image_to_text", collection.texts, collection.strings, collection.images) for p in (parts, again)
+        p.word_scores("image_to_text", collection.texts, collection.strings, collection.images)
+        for p in (parts, again)
     )
     np.testing.assert_allclose(one, other, atol=1e-12)

@@ -169,8 +169,12 @@ class LearnedWords:
         named = _members(strings, relevance, ignored)
         whole, whole_vectors = _learn_whole(named, solve)
         model = cls(features, meaning, mean, words, word_vectors, whole, whole_vectors, ignored, (1.0, 1.0))
-        if whole and 2 * len(whole) >= len(named):  # a folder of classes, not of captions of which some are alike
-            model = model._voting(collection.texts[own], strings, images[train], [named[key] for key in whole])
+        if whole and 2 * len(whole) >= len(
+            named
+        ):  # a folder of classes, not of captions of which some are alike
+            model = model._voting(
+                collection.texts[own], strings, images[train], [named[key] for key in whole]
+            )
             phi = model.features.transform(images[train])
         by_meaning, by_words = model.vectors(collection.texts[own], strings)
         goal = spread(collection.texts[own] @ images[train].T)
