@@ -33,6 +33,9 @@ def _give_libraries_back() -> None:
         os.environ.pop("LD_LIBRARY_PATH", None)
     else:
         os.environ["LD_LIBRARY_PATH"] = before
+    # A process of our own, such as the one that trains, would take it that it inherited the path that was just given back,
+    # and not find what the lent libraries need; so it begins as if nobody had started it.
+    os.environ["PYINSTALLER_RESET_ENVIRONMENT"] = "1"
 
 
 _lend_libraries()
