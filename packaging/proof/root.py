@@ -62,10 +62,34 @@ def base(folder: Path, mirror: str = "") -> Path:
     return folder
 
 
+def remove(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> None:
+    """Removes what a proof before left behind.
+
+    A proof that was killed leaves this machine's own /dev mounted in it: removed with the folder, its devices would be gone.
+
+    Args:
+        folder: The root of that proof.
+        mounts: What is mounted, as the kernel lists it.
+
+    Raises:
+        SystemExit: something is mounted there and stays so; nothing is removed.
+    """
+
+    def mounted() -> list[str]:
+        places = [line.split()[1].encode().decode("unicode_escape") for line in mounts.read_text().splitlines()]
+        return [place for place in places if Path(place).is_relative_to(folder)]
+
+    for place in reversed(mounted()):
+        subprocess.run(["umount", place], check=False)
+    if left := mounted():
+        raise SystemExit(f"{', '.join(left)} is still mounted: unmount it, then prove again")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def fresh_root(base: Path, folder: Path) -> Iterator[Root]:
     """A copy of the base with a user, /proc, /dev and the X server's socket."""
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
     subprocess.run(["cp", "-a", base, folder], check=True)
     mounts = [
         ("proc", "proc", ["-t", "proc"]),
