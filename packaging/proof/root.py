@@ -76,7 +76,9 @@ def remove(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> None:
     """
 
     def mounted() -> list[str]:
-        places = [line.split()[1].encode().decode("unicode_escape") for line in mounts.read_text().splitlines()]
+        places = [
+            line.split()[1].encode().decode("unicode_escape") for line in mounts.read_text().splitlines()
+        ]
         return [place for place in places if Path(place).is_relative_to(folder)]
 
     for place in reversed(mounted()):

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "packaging"))
 
-from proof import root  # noqa: E402
+from proof import root
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="proofs are for Linux")
 
