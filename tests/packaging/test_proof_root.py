@@ -15,11 +15,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="proofs are for 
 
 
 def test_a_root_with_something_mounted_is_not_removed(tmp_path: Path) -> None:
-    folder = tmp_path / "deb"
+    folder = tmp_path / "증명 deb"
     (folder / "dev").mkdir(parents=True)
     (folder / "dev" / "null").touch()
     mounts = tmp_path / "mounts"
-    mounts.write_text(f"devtmpfs {folder}/dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\n")
+    written = str(folder).replace(" ", "\\040")
+    mounts.write_text(f"devtmpfs {written}/dev devtmpfs rw 0 0\nproc /proc proc rw 0 0\n", encoding="utf-8")
     with pytest.raises(SystemExit, match="still mounted"):
         root.remove(folder, mounts)
     assert (folder / "dev" / "null").exists()
