@@ -78,7 +78,9 @@ def remove(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> None:
 
     def mounted() -> list[str]:
         written = [line.split()[1] for line in mounts.read_text(encoding="utf-8").splitlines()]
-        places = [re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), place) for place in written]  # spaces
+        places = [
+            re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), place) for place in written
+        ]  # spaces
         return [place for place in places if Path(place).is_relative_to(folder)]
 
     for place in reversed(mounted()):
