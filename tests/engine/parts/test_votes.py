@@ -54,7 +54,7 @@ def found(collection: Embedded) -> float:
 
 
 def without_votes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LearnedWords, "_voting", lambda self, *_given: self)
+    monkeypatch.setattr(LearnedWords, "_voting", lambda self, *given: (self, given[-1]))
 
 
 def test_votes_find_classes_that_are_scattered(monkeypatch: pytest.MonkeyPatch) -> None:

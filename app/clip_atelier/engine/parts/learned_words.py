@@ -69,11 +69,6 @@ class ImageFeatures:
         scale = np.sqrt(variance / max(float(features.var(axis=0).sum()), EPSILON))
         return cls(landmarks, whitener * scale, features.mean(axis=0) * scale, gamma)
 
-    def voting(self, images: FloatArray) -> ImageFeatures:
-        """The same with the votes of the landmarks as further features, less their mean over drawings of shape [N, d]."""
-        mean = _votes(images, self.landmarks, TEMPERATURE).mean(axis=0)
-        return replace(self, temperature=TEMPERATURE, votes=mean)
-
     def transform(self, images: FloatArray) -> FloatArray:
         """Features of unit embeddings of shape [n, d]: shape [n, p], or [n, p + L] where votes are taken."""
         features = np.asarray(_kernel(images, self.landmarks, self.gamma) @ self.whitener - self.mean)
@@ -172,18 +167,21 @@ class LearnedWords:
         if whole and 2 * len(whole) >= len(
             named
         ):  # a folder of classes, not of captions of which some are alike
-            model = model._voting(
-                collection.texts[own], strings, images[train], [named[key] for key in whole]
-            )
-            phi = model.features.transform(images[train])
+            members = [named[key] for key in whole]
+            model, phi = model._voting(collection.texts[own], strings, images[train], members, phi)
         by_meaning, by_words = model.vectors(collection.texts[own], strings)
         goal = spread(collection.texts[own] @ images[train].T)
         scales = (goal / spread(by_meaning @ phi.T), goal / spread((by_meaning + by_words) @ phi.T))
         return replace(model, scales=scales)
 
     def _voting(
-        self, texts: FloatArray, strings: Sequence[str], images: FloatArray, members: Sequence[FloatArray]
-    ) -> LearnedWords:
+        self,
+        texts: FloatArray,
+        strings: Sequence[str],
+        images: FloatArray,
+        members: Sequence[FloatArray],
+        phi: FloatArray,
+    ) -> tuple[LearnedWords, FloatArray]:
         """The same where the nearest drawings vote for the repeated captions.
 
         The more drawings a caption has, the more votes it gets; dividing by the root of their number was best between
@@ -194,25 +192,30 @@ class LearnedWords:
             strings: They.
             images: Unit embeddings of the training drawings, shape [N, d].
             members: For each repeated caption, 1 for the training drawings that have it and 0 for the others, shape [N].
+            phi: Features of the training drawings, shape [N, p].
+
+        Returns:
+            The words, and the features with the votes, shape [N, p + L].
         """
-        phi = self.features.transform(images)
         by_meaning, by_words = self.vectors(texts, strings)
-        features = self.features.voting(images)
+        votes = _votes(images, self.features.landmarks, TEMPERATURE)
+        features = replace(self.features, temperature=TEMPERATURE, votes=votes.mean(axis=0))
+        votes = votes - features.votes
         held = np.stack(members)
         held = held[:, landmarks_of(len(images))] / np.sqrt(held.sum(axis=1, keepdims=True))  # [R, L]
-        said = held @ features.transform(images)[:, phi.shape[1] :].T
-        held *= VOTES * spread((by_meaning + by_words) @ phi.T) / spread(said)
+        held *= VOTES * spread((by_meaning + by_words) @ phi.T) / spread(held @ votes.T)
 
         def wide(vectors: FloatArray) -> FloatArray:
             return np.pad(vectors, ((0, 0), (0, held.shape[1])))
 
-        return replace(
+        found = replace(
             self,
             features=features,
             meaning=wide(self.meaning),
             word_vectors=wide(self.word_vectors),
             whole_vectors=np.concatenate([self.whole_vectors, held], axis=1),
         )
+        return found, np.concatenate([phi, votes], axis=1)
 
     def vectors(self, texts: FloatArray, strings: Sequence[str]) -> tuple[FloatArray, FloatArray]:
         """Vectors of captions, known or new: what the meaning and what the words contribute.
