@@ -49,7 +49,7 @@ def main() -> int:
     )
     parser.add_argument("--only", choices=tuple(LANGUAGES))
     parser.add_argument(
-        "--presets", default="projection,attention", help="what the main job trains, one after the other"
+        "--presets", default="attention", help="what the main job trains after the tour, one after the other"
     )
     args = parser.parse_args()
     if os.geteuid() != 0:

@@ -1,4 +1,4 @@
-"""The main job of an installed program, done with mouse and keyboard: the sample, a preset, a training, two searches.
+"""The main job of an installed program, done with mouse and keyboard: the tour on the sample, another training, searches.
 
 Nothing inside the program is called. It is found by what it shows, worked on through the X server, and judged by what
 it shows and by the files it leaves in its user's home.
@@ -18,11 +18,16 @@ from proof.sitting import Sitting
 _LONG = 1800.0  # seconds for a training on a busy machine
 _QUERIES = ("cherry blossom", "벚꽃")
 _FIRST = 5  # results whose names go into the report
-_KEY = "sketch_to_artwork/R@1"
-_OPENING = {
-    "gain": "The adaptation helped.",
-    "loss": "The adaptation made retrieval worse.",
-    "no measurable difference": "Nothing measurable was gained.",
+_TITLES = {
+    "text_to_image": "Words → image",
+    "image_to_text": "Image → words",
+    "sketch_to_artwork": "Sketch → artwork",
+    "artwork_to_sketch": "Artwork → sketch",
+}
+_VERDICTS = {
+    "gain": "helped",
+    "loss": "made it worse",
+    "no measurable difference": "no difference found",
 }
 
 
@@ -35,12 +40,15 @@ def do(now: Sitting, presets: tuple[str, ...]) -> dict[str, Any]:
     """
     said, screen, began = now.say, now.screen, time.monotonic()
     facts: dict[str, Any] = {}
-    screen.click(said("Try the sample collection"))
-    screen.find(said("Choose settings"), "push button")
+    screen.click(said("Show me around"))
+    screen.click(said("Open the sample"), "push button")
+    facts["the tour"] = _train(now, said("Train"), "tour")
     facts["small pictures"] = _small_pictures(now)
-    for number, preset in enumerate(presets):
-        screen.click(said("Settings" if number else "Choose settings"))
-        facts[preset] = _train(now, preset)
+    for preset in presets:
+        screen.click(said("Settings"))
+        screen.click(said(preset.capitalize()))
+        screen.picture(now.file(f"settings-{preset}"))
+        facts[preset] = _train(now, said("Train with these settings"), preset)
     screen.click(said("Search with it"), "push button")
     facts["search"] = {words: _search(now, words) for words in _QUERIES}
     facts["seconds"] = round(time.monotonic() - began)
@@ -48,7 +56,8 @@ def do(now: Sitting, presets: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _small_pictures(now: Sitting) -> int:
-    """Waits until every picture of the grid that is on the screen is drawn; how many that are."""
+    """Goes to the drawings and waits until every small picture on the screen is drawn; how many that are."""
+    now.screen.click(now.say("Collection"))
 
     def drawn() -> int:
         tiles = _whole_tiles(now.screen.all())
@@ -70,21 +79,18 @@ def _whole_tiles(everything: list[Seen]) -> list[tuple[int, int, int, int]]:
     return [s.box for s in everything if s.role == "list item" and s.box[1] + s.box[3] <= bottom]
 
 
-def _train(now: Sitting, preset: str) -> dict[str, Any]:
-    """Chooses a preset, presses the button, waits for the files of the end, and reads the row that is shown."""
+def _train(now: Sitting, button: str, name: str) -> dict[str, Any]:
+    """Presses the button, waits for the files of the end, and reads the answers that are shown."""
     said, screen, began = now.say, now.screen, time.monotonic()
     before = _runs(now)
-    screen.click(said(preset.capitalize()))
-    screen.picture(now.file(f"settings-{preset}"))
-    screen.click(said("Train with these settings"), "push button")
+    screen.click(button, "push button")
     screen.find(said("Stop"), "push button")
     (run,) = wait_for(lambda: _runs(now) - before, "the new run's folder")
-    wait_for((run / "checkpoints").is_dir, "the first checkpoint", _LONG)
-    screen.picture(now.file(f"training-{preset}"), still=False)
+    screen.picture(now.file(f"training-{name}"), still=False)
     wait_for(lambda: _ended(run), "the end of the training", _LONG)
     screen.find(said("Search with it"), "push button")
-    screen.picture(now.file(f"result-{preset}"))
-    return {**_judge(now, preset, run), "seconds": round(time.monotonic() - began)}
+    screen.picture(now.file(f"result-{name}"))
+    return {**_judge(now, name, run), "seconds": round(time.monotonic() - began)}
 
 
 def _runs(now: Sitting) -> set[Path]:
@@ -101,32 +107,40 @@ def _ended(run: Path) -> bool:
     return bool(last["kind"] == "finished")
 
 
-def _judge(now: Sitting, preset: str, run: Path) -> dict[str, Any]:
-    """The run's files say it is done, with base and adapted rows and a verdict; the window says the same."""
+def _judge(now: Sitting, name: str, run: Path) -> dict[str, Any]:
+    """The run's files say it is done, with base and adapted for each question and a verdict; the window says the same."""
     result = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
     settings = json.loads((run / "run.json").read_text(encoding="utf-8"))["settings"]
     assert result["status"] == "done", result["status"]
     assert result["base_untouched"] is True
     assert result["base"].keys() == result["adapted"].keys() == result["difference"].keys()
-    assert ("visual_projection" in settings["lora.target_modules"]) is (preset == "projection"), settings
+    assert ("visual_projection" in settings["lora.target_modules"]) is (name != "attention"), settings
     assert (run / "adapter" / "adapter_model.safetensors").stat().st_size > 0
-    change = result["difference"][_KEY]
-    expected = [
-        f"{result['base'][_KEY]:.3f}", f"{result['adapted'][_KEY]:.3f}",
-        f"{change['value']:+.3f}  ({change['low']:+.3f} … {change['high']:+.3f})",
-    ]  # fmt: skip
     names = [s.name for s in now.screen.all() if s.role == "label"]
-    head, title = now.say("Difference (95 % interval)"), now.say("Sketch → artwork")
-    assert head in names, f"the window shows no table of results: {names}"
-    at = names.index(title, names.index(head))
-    row = names[at + 1 : at + 5]
-    assert row[1:] == expected, f"the window shows {row}, the run says {expected}"
-    verdict = now.say(_OPENING[result["verdict"]])
-    assert verdict in names, f"the window does not say “{verdict}”"
-    return {
-        "run": run.name, "steps": result["steps"], "base R@1": row[1], "adapted R@1": row[2], "difference": row[3],
-        "the window says": verdict,
-    }  # fmt: skip
+    measure = result["primary_metric"].rpartition("/")[2] if result["folds"] else "R@1"
+    head = now.say("Base → adapted")
+    assert head in names, f"the window shows no answers: {names}"
+    answers, shown = names[names.index(head) :], {}
+    for task, question in result["questions"].items():
+        title, change = now.say(_TITLES[task]), result["difference"][f"{task}/{measure}"]
+        assert title in answers, f"the window shows no answer to “{title}”: {answers}"
+        at = answers.index(title)
+        before, after = (result[side][f"{task}/{measure}"] for side in ("base", "adapted"))
+        expected = [
+            f"{before:.3f} → {after:.3f}",
+            " ".join(_signed(change[part]) if part else "…" for part in ("value", "low", "", "high")),
+            now.say(_VERDICTS[question["verdict"]]),
+        ]  # fmt: skip
+        row = [one.replace("(", "").replace(")", "") for one in answers[at + 3 : at + 6]]
+        assert row == expected, f"the window shows {row}, the run says {expected}"
+        shown[task] = expected
+    assert shown, "the run answers no question"
+    return {"run": run.name, "steps": result["steps"], "measure": measure, "the window says": shown}
+
+
+def _signed(value: float) -> str:
+    """A difference as the window writes it."""
+    return f"{value:+.3f}" if round(value, 3) else "0.000"
 
 
 def _search(now: Sitting, words: str) -> dict[str, Any]:

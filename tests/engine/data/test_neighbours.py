@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from clip_atelier.engine.core import UserError
-from clip_atelier.engine.data import Collection, export_captions
+from clip_atelier.engine.data import Collection, embedded_texts, export_captions
 
 Scan = Callable[..., Collection]
 Draw = Callable[..., Path]
@@ -87,6 +88,20 @@ def test_xmp_inside(kind: str, draw: Draw, scanned: Scan, tmp_path: Path) -> Non
         image.save(tmp_path / f"a.{kind}", **more)  # type: ignore[arg-type]
     shutil.rmtree(tmp_path / "x")
     assert said(scanned()) == {f"a.{kind}": ("a red cat", KOREAN)}
+
+
+def test_words_behind_the_picture_of_a_png_are_found_without_decoding_it(tmp_path: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("Title", KOREAN)
+    Image.linear_gradient("L").save(tmp_path / "a.png", pnginfo=info)
+    whole, behind = (tmp_path / "a.png").read_bytes(), io.BytesIO()
+    PngImagePlugin.putchunk(behind, b"tEXt", b"Description\0a red cat")
+    end = whole.rindex(b"IEND") - 4
+    whole = whole[:end] + behind.getvalue() + whole[end:]
+    assert embedded_texts.captions(io.BytesIO(whole)) == ("a red cat", KOREAN)
+    at = whole.index(b"IDAT") + 4
+    broken = whole[:at] + bytes(byte ^ 0xFF for byte in whole[at : at + 20]) + whole[at + 20 :]
+    assert embedded_texts.captions(io.BytesIO(broken)) == ("a red cat", KOREAN)
 
 
 def test_iptc_inside(draw: Draw, scanned: Scan, tmp_path: Path) -> None:

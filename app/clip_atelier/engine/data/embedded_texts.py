@@ -6,11 +6,12 @@ Only what stands in the file's head is looked at, by Pillow; nothing is decoded 
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from PIL import ExifTags, ImageFile, IptcImagePlugin
+from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
 from clip_atelier.engine.data import heic, image_gate, xmp
 from clip_atelier.engine.data.text_encoding import UnreadableText, decoded
@@ -28,6 +29,11 @@ _NO_CAPTION: Final = re.compile(
 )
 """What cameras and programs write by themselves: it says nothing of the drawing."""
 _PNG: Final = ("Description", "Title")
+_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_WORDED: Final = frozenset((b"IHDR", b"eXIf", b"tEXt", b"zTXt", b"iTXt"))
+"""Chunks of a PNG that say what it is or hold words. They may stand behind its picture."""
+_LONGEST_CHUNK: Final = 8_000_000
+_NO_PICTURE: Final = b"\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82"
 
 
 def captions(file: BinaryIO) -> tuple[str, ...]:
@@ -40,12 +46,27 @@ def captions(file: BinaryIO) -> tuple[str, ...]:
     # Damaged metadata says nothing, and is no fault of the drawing; Pillow promises no single kind of error.
     with contextlib.suppress(*image_gate.DAMAGE, heic.NoDecoder):
         file.seek(0)
-        with image_gate.opened(file) as image:
+        with image_gate.opened(_without_picture(file)) as image:
             for texts in _told(image):
                 found = tuple(dict.fromkeys(text for text in map(_cleaned, texts) if text))
                 if found:
                     break
     return found
+
+
+def _without_picture(file: BinaryIO) -> BinaryIO:
+    """Only the words of a PNG. Pillow would decode the whole picture to see whether any stand behind it."""
+    if file.read(len(_SIGNATURE)) != _SIGNATURE:
+        file.seek(0)
+        return file
+    kept = [_SIGNATURE]
+    while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+        length = int.from_bytes(head[:4], "big") + 4  # with its checksum
+        if head[4:] in _WORDED and length <= _LONGEST_CHUNK:
+            kept += head, file.read(length)
+        else:
+            file.seek(length, io.SEEK_CUR)
+    return io.BytesIO(b"".join((*kept, _NO_PICTURE)))
 
 
 def _cleaned(text: str) -> str:
@@ -62,7 +83,7 @@ def _told(image: ImageFile.ImageFile) -> Iterator[tuple[str, ...]]:
     with contextlib.suppress(SyntaxError, ValueError, KeyError, TypeError):
         iptc = IptcImagePlugin.getiptcinfo(image) or {}
     yield tuple(_letters(iptc.get(_IPTC_CAPTION)))
-    exif = image.getexif()
+    exif = Image.Image.getexif(image)  # that of PNG files would decode the picture
     yield tuple(_letters(exif.get(ExifTags.Base.ImageDescription)))
     yield tuple(_wide(exif.get(_XP_COMMENT)))
     yield tuple(_comment(exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)))
