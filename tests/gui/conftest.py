@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hands import LONG
+from hands import LONG, Hangul
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -16,6 +17,7 @@ from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.state import WindowState
 from clip_atelier.gui.theme import Theme
+from clip_atelier.gui.widgets import text
 from clip_atelier.gui.workers import Lanes
 
 
@@ -89,3 +91,11 @@ def open_window(home: Path, qtbot: QtBot, theme_of_tests: Theme) -> Iterator[Cal
 @pytest.fixture
 def window(open_window: Callable[..., MainWindow]) -> MainWindow:
     return open_window(language="en", theme="light")
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> Hangul:
+    """An input method for Korean."""
+    made = Hangul()
+    monkeypatch.setattr(text, "QGuiApplication", SimpleNamespace(inputMethod=lambda: made))
+    return made

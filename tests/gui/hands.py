@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QInputMethodEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
 LONG = 120_000  # milliseconds; the first import of torch on a busy machine takes long
@@ -24,3 +24,24 @@ def drop(widget: QWidget, *paths: Path) -> bool:
     let_go = QDropEvent(at, actions, data, buttons, keys)
     QApplication.sendEvent(widget, let_go)
     return let_go.isAccepted()
+
+
+class Hangul:
+    """What an input method does to the widget with the focus; asked for it, it finishes the syllable that it is at."""
+
+    def __init__(self) -> None:
+        self.unfinished = ""
+
+    def at(self, unfinished: str, finished: str = "") -> None:
+        """The syllable that is being put together, after another one was finished."""
+        self.unfinished = unfinished
+        event = QInputMethodEvent(unfinished, [])
+        event.setCommitString(finished)
+        widget = QApplication.focusWidget()
+        assert widget is not None
+        QApplication.sendEvent(widget, event)
+
+    def commit(self) -> None:
+        """Qt's own name."""
+        if self.unfinished:
+            self.at("", self.unfinished)

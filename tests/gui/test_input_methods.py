@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hands import Hangul
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QInputMethodEvent
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 from test_captions import opened
 
@@ -20,36 +19,7 @@ from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages.collection.caption_model import CAPTIONS, FILE, LABEL
 from clip_atelier.gui.pages.collection.change_many import FillByTemplate, FindAndReplace
 from clip_atelier.gui.pages.collection.teaching import TeachDialog
-from clip_atelier.gui.widgets import text
 from tiny import draw
-
-
-class Hangul:
-    """What an input method does to the widget with the focus; asked for it, it finishes the syllable that it is at."""
-
-    def __init__(self) -> None:
-        self.unfinished = ""
-
-    def at(self, unfinished: str, finished: str = "") -> None:
-        """The syllable that is being put together, after another one was finished."""
-        self.unfinished = unfinished
-        event = QInputMethodEvent(unfinished, [])
-        event.setCommitString(finished)
-        widget = QApplication.focusWidget()
-        assert widget is not None
-        QApplication.sendEvent(widget, event)
-
-    def commit(self) -> None:
-        """Qt's own name."""
-        if self.unfinished:
-            self.at("", self.unfinished)
-
-
-@pytest.fixture
-def keys(monkeypatch: pytest.MonkeyPatch) -> Hangul:
-    made = Hangul()
-    monkeypatch.setattr(text, "QGuiApplication", SimpleNamespace(inputMethod=lambda: made))
-    return made
 
 
 @pytest.fixture

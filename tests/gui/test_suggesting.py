@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hands import LONG
+from hands import LONG, Hangul
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 from test_captions import opened, saved
@@ -136,3 +136,62 @@ def test_sure_ones_are_taken_all_at_once_and_a_fault_offers_suggestions(tab: Any
     assert "9" in dialog.sure.text()
     assert dialog.many.isHidden()
     dialog.shut.click()
+
+
+def test_a_caption_of_ones_own_is_whole_and_its_own_drawings(
+    tab: Any, keys: Hangul, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captions = tab.table.captions
+    monkeypatch.setattr(
+        SuggestCaptions, "look", lambda _dialog: None
+    )  # what is suggested does not matter here
+    qtbot.keyClick(tab.table, Qt.Key.Key_G, Qt.KeyboardModifier.ControlModifier)
+    dialog = tab.findChildren(SuggestCaptions)[-1]
+    drawings = tuple(Suggestion(path=name, captions=("a", "b")) for name in NAMES)
+    dialog._on_found(
+        Suggestions(folder="x", words=9, tried=20, first=18, among=20, count=5, drawings=drawings)
+    )
+
+    def told(name: str) -> str:
+        return " · ".join(captions.told(name).captions)
+
+    # Enter gives the syllable that it finishes, and the next drawing begins anew.
+    dialog.own.setFocus()
+    qtbot.waitUntil(dialog.own.hasFocus)
+    keys.at("여")
+    keys.at("우", "여")
+    qtbot.keyClick(dialog.own, Qt.Key.Key_Return)
+    assert told(NAMES[0]) == "여우"
+    assert (dialog.current, dialog.own.seen) == (drawings[1], "")
+
+    # What was begun is not given to another drawing, and is there when one comes back. The buttons take no focus, as on
+    # macOS: nothing but the dialog finishes the syllable.
+    for button in (dialog.skip, dialog.shut):
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    keys.at("곰")
+    qtbot.mouseClick(dialog.skip, LEFT)
+    assert (dialog.current, dialog.own.seen) == (drawings[2], "")
+    qtbot.mouseClick(dialog.back, LEFT)
+    assert dialog.own.text() == "곰"
+    assert told(NAMES[1]) == "IMG_1001"
+    # A suggestion taken instead ends it.
+    qtbot.mouseClick(dialog.takers[1], LEFT)
+    qtbot.mouseClick(dialog.back, LEFT)
+    assert dialog.own.seen == ""
+    assert told(NAMES[1]) == "b"
+
+    # Escape gives up what is typed before it gives up the dialog.
+    dialog.own.setFocus()
+    qtbot.waitUntil(dialog.own.hasFocus)
+    keys.at("새")
+    qtbot.keyClick(dialog.own, Qt.Key.Key_Escape)
+    assert dialog.isVisible()
+    assert dialog.own.seen == ""
+    # Closing gives what is typed, but no half of a syllable.
+    keys.at("올")
+    keys.at("빼", "올")
+    keys.at("ㅁ", "빼미")
+    qtbot.mouseClick(dialog.shut, LEFT)
+    assert told(NAMES[1]) == "올빼미"
+    captions.steps.undo()
+    assert told(NAMES[1]) == "b"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hands import Hangul
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialogButtonBox, QMenu
 from pytestqt.qtbot import QtBot
@@ -126,3 +127,37 @@ def test_the_table_is_as_high_as_its_rows_until_its_edge_is_moved(
     again = open_window(page="table").page("table")
     settle(again, qtbot)
     assert again.split.sizes() == moved
+
+
+def test_a_korean_name_and_note_are_saved_with_their_last_syllable(
+    page: Any, keys: Hangul, qtbot: QtBot
+) -> None:
+    path = page.app_model.home / "runs" / page.view.table.rows[0].run
+    menu(page, 0)["Name, note and colour…"].trigger()
+    dialog = page.labels.dialog
+    dialog.name.setFocus()
+    qtbot.waitUntil(dialog.name.hasFocus)
+    dialog.name.selectAll()
+    keys.at("붓")
+    keys.commit()  # as the system does where the focus leaves
+    dialog.note.setFocus()
+    qtbot.waitUntil(dialog.note.hasFocus)
+    keys.at("먹", "마른 ")
+    dialog.tag.set_value("green")
+    # On macOS a pressed button takes no focus, so that nothing finishes the syllable.
+    save = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Save)
+    save.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    qtbot.mouseClick(save, LEFT)
+    qtbot.waitUntil(lambda: label_of(path).tag == "green", timeout=10_000)
+    assert (label_of(path).name, label_of(path).note) == ("붓", "마른 먹")
+    settle(page, qtbot)
+
+    # Enter in the name saves too.
+    menu(page, 0)["Name, note and colour…"].trigger()
+    dialog = page.labels.dialog
+    dialog.name.setFocus()
+    qtbot.waitUntil(dialog.name.hasFocus)
+    dialog.name.end(False)
+    keys.at("펜")
+    qtbot.keyClick(dialog.name, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: label_of(path).name == "붓펜", timeout=10_000)

@@ -122,3 +122,19 @@ def test_where_the_untouched_model_is_kept_everything_says_so(
     record.feed([Finished(status="done", result=found.as_json())])
     curves.draw(record)
     assert _best(curves) == [(0.0, 0.2)]
+
+
+def test_where_everything_was_found_before_it_says_that_nothing_could_be_gained(sheet: Result) -> None:
+    found = result((WORDS, 0.0, 0.0, 0.0), (PICTURES, 0.0, 0.0, 0.0))
+    every = dict.fromkeys(found.base, 1.0)
+    sheet.show_result(found.model_copy(update={"base": every, "adapted": every}))
+    assert sheet.verdict.text().startswith("The untouched model already finds every one of these drawings.")
+    shown = [label.text() for label in sheet.questions.findChildren(QLabel)]
+    words = "Right at first place for all 200, without the adaptation too: nothing is left to gain here."
+    assert shown.count(words) == 2
+    # One question with room for more is an answer as any other, and so is a loss.
+    sheet.show_result(found.model_copy(update={"adapted": every, "base": {**every, f"{WORDS}/R@1": 0.9}}))
+    assert sheet.verdict.text() == "No difference found that chance could not explain."
+    worse = result((WORDS, -0.1, -0.2, -0.01), (PICTURES, 0.0, 0.0, 0.0))
+    sheet.show_result(worse.model_copy(update={"base": every, "adapted": {**every, f"{WORDS}/R@1": 0.9}}))
+    assert sheet.verdict.text() == "Made worse: Words → image."

@@ -93,6 +93,12 @@ def verdicts(result: TrainResult) -> dict[str, str]:
     return found
 
 
+def all_found(result: TrainResult) -> bool:
+    """Whether the untouched model has the right answer first for every query of every question: none can gain."""
+    first = [value for key, value in result.base.items() if key.endswith(f"/{_FIRST}")]
+    return bool(first) and all(value == 1.0 for value in first)
+
+
 def in_words(result: TrainResult, task: str) -> str:
     """How many queries of a question were right at first place before and after, as a sentence."""
     before, after = result.base.get(f"{task}/{_FIRST}"), result.adapted.get(f"{task}/{_FIRST}")
@@ -100,6 +106,10 @@ def in_words(result: TrainResult, task: str) -> str:
     if before is None or after is None or count is None:
         return ""
     was, now = round(before * count), round(after * count)
+    if was == now == count:
+        return _("Right at first place for all {count}, without the adaptation too: nothing is left to gain here.").format(
+            count=f"{count:,}"
+        )  # fmt: skip
     if was == now:
         return _("Right at first place for {now} of {count}, as before.").format(
             now=f"{now:,}", count=f"{count:,}"

@@ -11,7 +11,7 @@ from clip_atelier.engine.parts import names
 from clip_atelier.engine.runs import TrainResult
 from clip_atelier.gui import theme
 from clip_atelier.gui.parts.kept import untouched_kept
-from clip_atelier.gui.parts.question_lines import QuestionLines, verdicts
+from clip_atelier.gui.parts.question_lines import QuestionLines, all_found, verdicts
 from clip_atelier.gui.widgets.inputs import Choice
 from clip_atelier.gui.widgets.layout import column, row
 from clip_atelier.gui.widgets.text import Label, SpokenName, plain_tooltip
@@ -22,6 +22,9 @@ _ALL = {
     "no measurable difference": N_("No difference found that chance could not explain."),
     "too few to measure": N_("Too few drawings to measure: add drawings, or look at the results by eye."),
 }
+_ALL_FOUND = N_(
+    "The untouched model already finds every one of these drawings. Try others, or more of them at once."
+)
 _NOTHING = TrainResult()
 
 
@@ -83,7 +86,8 @@ class Result(QWidget):
         result, metric = self._result, self.measure.value()
         word = result.verdict
         words = verdicts(result)
-        self.verdict.show_literal(_opening(words, word))
+        found = all_found(result) and set(words.values()) == {"no measurable difference"}
+        self.verdict.show_literal(_(_ALL_FOUND) if found else _opening(words, word))
         only = set(words.values()) & {"gain", "loss"}  # a gain that another question pays for is not green
         self.verdict.set_role(f"heading-{only.pop()}" if len(only) == 1 else "heading")
         summary = result.summary or price(result.difference, result.primary_metric)

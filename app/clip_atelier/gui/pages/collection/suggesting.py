@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QWidget
 
 from clip_atelier.engine.core import N_, UserError, _, paths
@@ -17,7 +17,7 @@ from clip_atelier.gui.pages.collection.suggestion_table import ManySuggestions
 from clip_atelier.gui.parts.large_pictures import LargePicture
 from clip_atelier.gui.parts.measurement import Measurement
 from clip_atelier.gui.widgets.layout import column, row
-from clip_atelier.gui.widgets.text import Button, ElidedLabel, Field, Label
+from clip_atelier.gui.widgets.text import Button, ElidedLabel, Field, Label, finish_composing
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ class SuggestCaptions(QDialog):
         self.found: Suggestions | None = None
         self.at = 0
         self._wanted = tuple(wanted)
+        self._begun: dict[
+            str, str
+        ] = {}  # captions of the user's own that were typed and not given yet, by drawing
         self._job: Job | None = None
         self.setWindowTitle(_("Suggestions for captions"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -256,10 +259,12 @@ class SuggestCaptions(QDialog):
         """Gives the drawing one of its suggestions and goes on to the next."""
         one = self.current
         if one is not None and number < len(one.captions):
+            self.own.clear()  # chosen instead of what was begun
             self._give({one.path: one.captions[number]})
             self._go(1)
 
     def _take_own(self) -> None:
+        finish_composing()
         one, words = self.current, self.own.text().strip()
         if one is not None and words:
             self.own.clear()
@@ -287,13 +292,29 @@ class SuggestCaptions(QDialog):
 
     def _go(self, steps: int) -> None:
         count = len(self.found.drawings) if self.found is not None else 0
+        # What was begun belongs to its drawing: it is not given to the next one, and is there when one comes back.
+        finish_composing()
+        if self.current is not None:
+            self._begun[self.current.path] = self.own.text()
         self.at = min(max(self.at + steps, 0), count)
+        self.own.clear()
+        self.own.setText(self._begun.pop(self.current.path, "") if self.current is not None else "")
         self._draw()
         if self.current is not None and not self.own.hasFocus():
             self.takers[0].setFocus()
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.own.hasFocus() and self.own.seen:
+            self.own.clear()  # first what is typed is given up, then the dialog
+        else:
+            super().keyPressEvent(event)
+
     def done(self, result: int) -> None:
-        """Closing stops what is still looked at."""
+        """Closing gives the drawing the caption that is typed, as leaving a caption does, and stops what is still looked at."""
+        one, words = self.current, self.own.whole.strip()
+        self.own.clear()
+        if one is not None and words:
+            self._give({one.path: words})
         self.captions.steps.indexChanged.disconnect(self._draw)
         if self._job is not None and not self._job.over:
             self._job.done.disconnect()

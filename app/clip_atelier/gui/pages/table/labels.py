@@ -17,7 +17,7 @@ from clip_atelier.gui.parts.plain_table import fill_table, plain_table
 from clip_atelier.gui.parts.table_model import run_title, told_apart
 from clip_atelier.gui.widgets.inputs import Choice
 from clip_atelier.gui.widgets.layout import column
-from clip_atelier.gui.widgets.text import Field, Label, SpokenName
+from clip_atelier.gui.widgets.text import Field, Label, SpokenName, finish_composing
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ class LabelDialog(QDialog):
         layout.setContentsMargins(theme.L, theme.L, theme.L, theme.L)
         self.setLayout(layout)
         self.resize(440, 340)
+
+    def accept(self) -> None:
+        """Saved is what is seen, with the syllable that an input method is still at."""
+        finish_composing()
+        super().accept()
 
     @property
     def changes(self) -> dict[str, Any]:
