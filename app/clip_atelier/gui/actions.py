@@ -83,6 +83,7 @@ _ALL = (
     Action("report-problem", N_("Report a problem…")),
     Action("leave", N_("Close the program"), ("Ctrl+Q",)),
     Action("collection.pages", N_("Photographed pages…"), ("Ctrl+Shift+O",), "collection"),
+    Action("collection.new", N_("New collection of several folders…"), (), "collection"),
     Action("collection.add-folder", N_("Add a folder to this collection…"), (), "collection"),
     Action("collection.folders", N_("Folders of this collection…"), (), "collection"),
     Action("captions.undo", N_("Undo"), (_Standard.Undo,), "collection", focused=True),

@@ -14,7 +14,7 @@ import tiny
 from clip_atelier.cli.main import main
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, Event, Step, UserError, drive
-from clip_atelier.engine.data import add_folder, locate_folder
+from clip_atelier.engine.data import add_folder, locate_folder, new_collection
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.parts import run_evaluation
 from clip_atelier.engine.reports import export
@@ -143,3 +143,24 @@ def test_the_commands_tell_the_same(made: Made, moved: Path, capsys: pytest.Capt
     assert answered("scan", made.root)["images"] == 24
     assert main(["folders", "add", str(made.root), str(moved), "--home", str(made.home)]) == 2
     assert "in the collection already" in capsys.readouterr().err
+
+
+def test_a_run_on_two_folders_is_the_run_on_one_folder_with_the_same_drawings(
+    tmp_path: Path, tiny_clip: Path
+) -> None:
+    whole = tiny.pairs(tmp_path / "whole")
+    places = tmp_path / "디스크 1" / "sketches", tmp_path / "disk two" / "artworks"
+    for place in places:
+        shutil.copytree(whole / place.name, place)
+    home = tmp_path / "home"
+    chosen = settings.build(tiny.quick(tiny_clip))
+    both = new_collection(home, "여우 책", places)
+    kept = []
+    for folder in (whole, both):
+        result = drive(train(Plan(folder, chosen, home), Models(home), Control()))
+        run = Runs(home).open(result.run)
+        assert run.record.data is not None
+        kept.append((run.record.data, (run.path / "adapter" / "adapter_model.safetensors").read_bytes()))
+    (data, weights), (data_of_both, weights_of_both) = kept
+    assert data_of_both == data
+    assert weights_of_both == weights

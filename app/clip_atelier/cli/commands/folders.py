@@ -14,6 +14,21 @@ from clip_atelier.engine.core import N_, _, paths
 def _arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", title=_("commands"), metavar=_("COMMAND"), required=True)
     listed = what.add_parser("list", help=_("list the further folders of a collection"))
+    new = what.add_parser(
+        "new",
+        help=_("make a collection of folders that lie anywhere; nothing is written into them"),
+    )
+    add_common(new)
+    new.add_argument("name", metavar=_("NAME"), help=_("what the collection is called"))
+    new.add_argument(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar=_("FOLDER"),
+        help=_(
+            "a folder of drawings; those of sketches and of artworks make pairs, by the names of their files"
+        ),
+    )
     add = what.add_parser(
         "add", help=_("make a folder that lies elsewhere part of a collection; nothing in it is changed")
     )
@@ -41,7 +56,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
     from clip_atelier.engine import data
 
-    if args.what == "add":
+    folder = args.folder if args.what != "new" else data.new_collection(session.home, args.name, args.folders)
+    if args.what == "new":
+        said = _("The collection is made. Open it, train on it and search in it as “{folder}”.").format(
+            folder=paths.shown(folder)
+        )
+    elif args.what == "add":
         added = data.add_folder(args.folder, args.other, args.name)
         said = _("“{folder}” is part of the collection now; its drawings are called “{name}/…”.").format(
             folder=paths.shown(added.folder), name=paths.shown(added.name)
@@ -58,13 +78,13 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         ).format(folder=paths.shown(former.folder), name=paths.shown(former.name))
     else:
         said = ""
-    kept = data.further_folders_of(args.folder)
+    kept = data.further_folders_of(folder)
     rows = [
         (paths.shown(one.name), paths.shown(one.folder), "" if one.there else _("not there")) for one in kept
     ]
     document = {
         "schema": 1,
-        "folder": str(args.folder.absolute()),
+        "folder": str(folder.absolute()),
         "folders": [{"name": one.name, "folder": one.folder, "there": one.there} for one in kept],
     }
     text = said or (

@@ -1,11 +1,27 @@
-"""Changes the list of a collection's further folders: added, at another place now, taken out and put back."""
+"""Changes the list of a collection's further folders: added, at another place now, taken out and put back.
+
+Where none of several folders is to be the first one, their list lies in the home: a collection without drawings of its own,
+for which nothing is written into any of them.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from clip_atelier.engine.core import DamagedFile, UserError, _, paths, read_document, shown, write_document
+from clip_atelier.engine.core import (
+    DamagedFile,
+    UserError,
+    WorkError,
+    _,
+    cannot_write,
+    paths,
+    read_document,
+    shown,
+    write_document,
+)
 from clip_atelier.engine.data import further_folders
 from clip_atelier.engine.data.further_folders import (
     FILE,
@@ -15,6 +31,7 @@ from clip_atelier.engine.data.further_folders import (
     name_fault,
 )
 from clip_atelier.engine.data.names import folded, nfc
+from clip_atelier.engine.storage import packs
 
 
 def add_folder(root: Path, other: Path, name: str = "") -> FurtherFolder:
@@ -36,6 +53,13 @@ def add_folder(root: Path, other: Path, name: str = "") -> FurtherFolder:
             "folder",
         )
     kept = _kept(root)
+    added = _as_further(root, other, name, kept)
+    _write(root, (*kept, added))
+    return added
+
+
+def _as_further(root: Path, other: Path, name: str, kept: tuple[FurtherFolder, ...]) -> FurtherFolder:
+    """A folder under a name of its own, once nothing speaks against it; see `add_folder`."""
     target = _checked(root, other, kept)
     if len(kept) >= further_folders.MOST:
         raise UserError(
@@ -58,9 +82,60 @@ def add_folder(root: Path, other: Path, name: str = "") -> FurtherFolder:
             )
     else:
         name = _free_name(target, taken)
-    added = FurtherFolder(name=name, folder=str(target))
-    _write(root, (*kept, added))
-    return added
+    return FurtherFolder(name=name, folder=str(target))
+
+
+def collections_of(home: Path) -> Path:
+    """Where a home keeps the collections that `new_collection` made."""
+    return home / "collections"
+
+
+def new_collection(home: Path, name: str, folders: Sequence[Path]) -> Path:
+    """Makes a collection of folders that lie anywhere; nothing is written into them.
+
+    Args:
+        home: Keeps the list of its folders.
+        name: What it is called.
+        folders: Each is called by its own name in it, or by one like it.
+
+    Returns:
+        The folder to open it with.
+
+    Raises:
+        UserError: the name is taken or no name, or see `add_folder`; nothing was made.
+        WorkError: the list cannot be written.
+    """
+    name = nfc(name.strip())
+    if not packs.is_plain(name):
+        raise UserError(
+            _("A collection cannot be called “{name}”.").format(name=shown(name)),
+            name_fault(name) or _("Choose another name."),
+            "name",
+        )
+    if not folders:
+        raise UserError(_("A collection needs a folder."), _("Name one, or several."), "folder")
+    root = collections_of(home) / name
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise UserError(
+            _("There is a collection called “{name}” already.").format(name=shown(name)),
+            _("Choose another name."),
+            "name",
+        )
+    kept: tuple[FurtherFolder, ...] = ()
+    for folder in folders:
+        kept = (*kept, _as_further(root, folder, "", kept))
+    made = not root.exists()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _write(root, kept, hint="")
+    except OSError as error:
+        raise cannot_write(root, error) from error
+    except WorkError:
+        if made:
+            with contextlib.suppress(OSError):
+                root.rmdir()
+        raise
+    return root
 
 
 def can_be_added(root: Path, other: Path) -> bool:
@@ -223,12 +298,14 @@ def _free_name(target: Path, taken: set[str]) -> str:
     return name
 
 
-def _write(root: Path, folders: tuple[FurtherFolder, ...]) -> None:
+def _write(root: Path, folders: tuple[FurtherFolder, ...], hint: str | None = None) -> None:
     try:
-        write_document(root / FILE, FurtherFolders(folders=folders), hint=_hint())
+        write_document(root / FILE, FurtherFolders(folders=folders), hint=_hint() if hint is None else hint)
     finally:
         further_folders.forget()  # a collection may be known by several spellings of its path
 
 
 def _hint() -> str:
-    return _("Free some space or change the folder's permissions; nothing was changed.")
+    return _(
+        "Free some space or change the folder's permissions, or make a new collection of both folders; nothing was changed."
+    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from clip_atelier.engine.core import UserError, _
+from clip_atelier.engine.core import UserError, _, shown
 from clip_atelier.engine.data.caption_tables import CaptionRow
 from clip_atelier.engine.data.names import folded, stem
 from clip_atelier.engine.data.records import Role
@@ -36,8 +36,36 @@ class PairSide:
     role: Role
 
 
+@dataclass(frozen=True)
+class OwnFolder:
+    """The folder that a collection was opened with, where it has further ones: it is one of several then, with a name of its own.
+
+    Attributes:
+        name: As its parent folder has it.
+        further: Names of the further folders.
+    """
+
+    name: str = ""
+    further: Set[str] = frozenset()
+
+    def holds(self, path: str) -> bool:
+        """Whether a drawing lies in it, and not in a further folder."""
+        return bool(self.further) and path.partition("/")[0] not in self.further
+
+
+ALONE: Final = OwnFolder()
+"""A collection of one folder."""
+_MOST_ALIKE: Final = 0.5
+"""Share of the smaller folder's drawings from which on equal names are no accident."""
+_FEWEST_ALIKE: Final = 3
+
+
 def find_pairs(
-    paths: Sequence[str], entries: Mapping[str, CaptionRow], data: DataSettings, notes: list[str]
+    paths: Sequence[str],
+    entries: Mapping[str, CaptionRow],
+    data: DataSettings,
+    notes: list[str],
+    own: OwnFolder = ALONE,
 ) -> dict[str, PairSide]:
     """Pairs by the `pair` column where there is one, else by equal names in two folders.
 
@@ -46,6 +74,7 @@ def find_pairs(
         entries: What the tables say.
         data: The user's choice of folders.
         notes: Gets remarks on images without a partner.
+        own: The folder that the collection was opened with, where it has further ones.
 
     Returns:
         path -> place, for images that have a partner only.
@@ -53,10 +82,11 @@ def find_pairs(
     Raises:
         UserError: a chosen folder holds no images.
     """
-    roles = {path: _role(path, data) for path in paths}
+    own = _chosen_by_name(own, paths, data)
+    roles = {path: _role(path, data, own) for path in paths}
     for name in ("sketches", "artworks"):
         chosen = str(getattr(data, name))
-        if chosen and not any(_is_below(path, chosen) for path in paths):
+        if chosen and not any(_is_below(path, chosen, own) for path in paths):
             raise UserError(
                 _("There are no images in a sub-folder “{folder}”.").format(folder=chosen),
                 _("Choose a sub-folder of the collection, or leave the setting empty."),
@@ -100,13 +130,24 @@ def _by_folder(roles: Mapping[str, tuple[Role, str]]) -> dict[str, list[tuple[st
     return members
 
 
-def _role(path: str, data: DataSettings) -> tuple[Role, str]:
+def _chosen_by_name(own: OwnFolder, paths: Sequence[str], data: DataSettings) -> OwnFolder:
+    """The own folder without its name where a chosen sub-folder of it is called the same: that one is meant then."""
+    chosen = {_folder(str(name)) for name in (data.sketches, data.artworks) if name}
+    begin = folded(own.name) + "/"
+    if own.further and begin in chosen and any(folded(path).startswith(begin) for path in paths):
+        return OwnFolder("", own.further)
+    return own
+
+
+def _role(path: str, data: DataSettings, own: OwnFolder = ALONE) -> tuple[Role, str]:
     """The role that the image's folder gives, and the key that its partner in the other folder has as well."""
     choices: tuple[tuple[Literal["sketch", "artwork"], str], ...] = (
         ("sketch", data.sketches),
         ("artwork", data.artworks),
     )
     for role, chosen in choices:
+        if chosen and _is_own(chosen, own) and own.holds(path):
+            return role, folded(stem(path))
         if chosen and _is_below(path, chosen):
             rest = folded(path)[len(_folder(chosen)) :]
             parent = posixpath.dirname(_folder(chosen).rstrip("/"))
@@ -118,7 +159,30 @@ def _role(path: str, data: DataSettings) -> tuple[Role, str]:
         named = _named(parts[position])
         if (named == "sketch" and not data.sketches) or (named == "artwork" and not data.artworks):
             return named, folded(stem("/".join(parts[:position] + parts[position + 1 :])))
+    if own.holds(path):
+        named = _named(own.name)
+        if (named == "sketch" and not data.sketches) or (named == "artwork" and not data.artworks):
+            return named, folded(stem(path))
     return "", ""
+
+
+def like_named(paths: Sequence[str], own: OwnFolder) -> str:
+    """A remark where two folders of a collection hold drawings of the same names, as sketches and their artworks do; else ""."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for path in paths:
+        first, _slash, rest = path.partition("/")
+        folder = "" if own.holds(path) else first
+        names[folder].add(folded(stem(rest if folder else path)))
+    alike = Counter(
+        {(one, other): len(names[one] & names[other]) for one in names for other in names if one < other}
+    )
+    for (one, other), count in alike.most_common(1):
+        if count >= max(_FEWEST_ALIKE, _MOST_ALIKE * min(len(names[one]), len(names[other]))):
+            return _(
+                "“{one}” and “{other}” have {count} drawings of the same names. If they are sketches and their artworks, write these "
+                "two names into the settings “Folder of sketches” and “Folder of artworks”: they become pairs then."
+            ).format(one=shown(one or own.name), other=shown(other), count=f"{count:,}")
+    return ""
 
 
 def is_role_folder(folder: str, data: DataSettings) -> bool:
@@ -138,5 +202,9 @@ def _folder(chosen: str) -> str:
     return folded(chosen.replace("\\", "/").strip("/").removeprefix("./")) + "/"
 
 
-def _is_below(path: str, chosen: str) -> bool:
-    return folded(path).startswith(_folder(chosen))
+def _is_below(path: str, chosen: str, own: OwnFolder = ALONE) -> bool:
+    return folded(path).startswith(_folder(chosen)) or (_is_own(chosen, own) and own.holds(path))
+
+
+def _is_own(chosen: str, own: OwnFolder) -> bool:
+    return bool(own.further and own.name) and _folder(chosen) == folded(own.name) + "/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Set
@@ -39,10 +40,10 @@ from clip_atelier.engine.data import (
 from clip_atelier.engine.data.caption_tables import CaptionRow
 from clip_atelier.engine.data.caption_text import CaptionReader
 from clip_atelier.engine.data.duplicates import near_duplicates
-from clip_atelier.engine.data.further_folders import located
+from clip_atelier.engine.data.further_folders import located, not_there
 from clip_atelier.engine.data.image_facts import Fitting, ImageFacts, read
 from clip_atelier.engine.data.names import Lookup, nfc
-from clip_atelier.engine.data.pairs import find_pairs
+from clip_atelier.engine.data.pairs import OwnFolder, find_pairs, like_named
 from clip_atelier.engine.data.records import Collection, Item, Problem, SplitName
 from clip_atelier.engine.data.scan_cache import Gone, ScanCache
 from clip_atelier.engine.data.walk import Found, walk
@@ -111,8 +112,9 @@ def scan(
         entries[path] = caption_tables.merged(entries[path], entry) if path in entries else entry
     entries = {path: entry for path, entry in entries.items() if path in readings}
     problems += _twins(paths)
-    places = find_pairs(paths, entries, data, notes)
     further = {one.name for one in found.further}
+    own = OwnFolder(Path(os.path.abspath(folder)).name, further)
+    places = find_pairs(paths, entries, data, notes, own)
     inside = {path: reading.told for path, reading in readings.items()}
     words = captions.find_words(
         folder,
@@ -154,6 +156,14 @@ def scan(
         )
     for problem in problems[reported:]:
         yield ProblemFound(path=problem.path, reason=problem.reason)
+    remarks = [*reader.remarks()]
+    if (
+        further
+        and not places
+        and not (data.sketches or data.artworks)
+        and (alike_named := like_named(paths, own))
+    ):
+        remarks.append(alike_named)
     collection = Collection(
         root=folder,
         items=tuple(items),
@@ -161,7 +171,7 @@ def scan(
         problems=tuple(sorted(problems, key=lambda problem: problem.path)),
         duplicates=tuple(tuple(paths[i] for i in group) for group in alike),
         notes=tuple(notes),
-        remarks=tuple(reader.remarks()),
+        remarks=tuple(remarks),
         further=found.further,
         absent=found.absent,
     )
@@ -314,6 +324,13 @@ def _unreadable(found: Found) -> list[str]:
 
 
 def _nothing(folder: Path, found: Found, problems: list[Problem]) -> UserError:
+    if found.absent:
+        hint = _(
+            "Connect their drives, say where they are now (`clip-atelier folders locate`), or take them out."
+        )
+        return not_there(
+            [f"{one.name} ({one.folder})" for one in found.further if one.name in found.absent], hint
+        )
     message = _("“{folder}” has no images that can be read.").format(folder=shown(folder))
     first = [f"{shown(problem.path)}: {problem.reason}" for problem in problems[:3]] + _unreadable(found)
     return UserError(

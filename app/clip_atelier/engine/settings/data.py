@@ -87,7 +87,8 @@ class DataSettings(Block):
             "Sub-folder that holds the sketches of sketch and artwork pairs. Empty: recognised by its name."
         ),
         detail=N_(
-            "Files with the same name in both folders form a pair. Recognised: sketches, lineart, drawings and the like."
+            "Files with the same name in both folders form a pair. Recognised: sketches, lineart, drawings and the like. "
+            "In a collection of several folders it may be one of them, by its name."
         ),
         advanced=True,
     )
@@ -99,7 +100,8 @@ class DataSettings(Block):
             "Sub-folder that holds the finished artworks of the pairs. Empty: recognised by its name."
         ),
         detail=N_(
-            "Files with the same name in both folders form a pair. Recognised: artworks, color, photos and the like."
+            "Files with the same name in both folders form a pair. Recognised: artworks, color, photos and the like. "
+            "In a collection of several folders it may be one of them, by its name."
         ),
         advanced=True,
     )

@@ -152,11 +152,7 @@ def _read(kind: Kind, path: Path, archive: zipfile.ZipFile) -> Pack:
         )
     entries = tuple(_entries(kind, path, manifest.get("files")))
     name, about = manifest.get("name"), {key: manifest.get(key) for key in kind.about}
-    if (
-        not isinstance(name, str)
-        or not _is_plain(name)
-        or not all(isinstance(v, str) for v in about.values())
-    ):
+    if not isinstance(name, str) or not is_plain(name) or not all(isinstance(v, str) for v in about.values()):
         raise damaged(path, MANIFEST)
     pack = Pack(path, name, {key: str(value) for key, value in about.items()}, entries)
     _must_match(pack, members, len(archive.infolist()))
@@ -185,10 +181,10 @@ def _entries(kind: Kind, path: Path, files: Any) -> Iterator[PackMember]:
 
 def _may_lie(kind: Kind, name: str) -> bool:
     parts = name.split("/")
-    return len(parts) <= kind.depth + 1 and all(map(_is_plain, parts)) and parts[-1].endswith(kind.kinds)
+    return len(parts) <= kind.depth + 1 and all(map(is_plain, parts)) and parts[-1].endswith(kind.kinds)
 
 
-def _is_plain(name: str) -> bool:
+def is_plain(name: str) -> bool:
     """A name that stays in its folder on every system, and can be written on each."""
     return (
         _NAME.fullmatch(name) is not None

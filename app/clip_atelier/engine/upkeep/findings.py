@@ -14,7 +14,7 @@ class Finding(Record):
 
     Attributes:
         path: Below the home, with slashes.
-        kind: "run", "model", "cache", "index", "settings", "grid", "queue", "searches", "measurement" or "pack".
+        kind: "run", "model", "cache", "index", "settings", "grid", "queue", "searches", "collection", "measurement" or "pack".
         reason: What is wrong, in words.
         remedy: What `repair` does about it, in words.
         repaired: Whether it was made whole again.

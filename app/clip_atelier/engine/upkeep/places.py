@@ -26,7 +26,7 @@ from clip_atelier.engine.core import (
     read_json,
     seal_fault,
 )
-from clip_atelier.engine.data import CaptionDraft, backup_fault, scan_cache_fault
+from clip_atelier.engine.data import CaptionDraft, FurtherFolders, backup_fault, scan_cache_fault
 from clip_atelier.engine.experiments import StoredGrid, TrainingQueue
 from clip_atelier.engine.models import MODEL, weights
 from clip_atelier.engine.parts import FittedParts, taught
@@ -70,6 +70,11 @@ def _document(kind: type[Record]) -> Callable[[Path], None]:
         _must(path, seal_fault(path))
 
     return check
+
+
+def _folders(path: Path) -> None:
+    """Without its seal: people may mend it in a text editor."""
+    read_document(path, FurtherFolders)
 
 
 def _run(path: Path) -> None:
@@ -235,6 +240,12 @@ PLACES = (
     Place("runs/*/taught.safetensors", "run", _tensors, N_("set aside; teach the words again")),
     Place("runs/*/folds/*/*.npz", "run", _arrays, N_("set aside; the fold is trained again on resuming")),
     Place("models/*", "model", _model, N_("set aside; add the model again from where it came from")),
+    Place(
+        "collections/*/collection-folders.json",
+        "collection",
+        _folders,
+        N_("set aside; add the folders to the collection again, under their names"),
+    ),
     Place("drafts/captions/*.json", "captions", _document(CaptionDraft), _FROM_COPY),
     Place("backups/captions/*/*", "captions", _backup, N_("set aside; the other dates stay")),
     Place(

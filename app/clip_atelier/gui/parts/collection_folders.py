@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from clip_atelier.engine.core import _, paths
 from clip_atelier.gui.jobs import at_once
+from clip_atelier.gui.parts.new_collection import NewCollection
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -20,19 +21,25 @@ if TYPE_CHECKING:
 
 
 def taken_as_further(app_model: AppModel, found: Sequence[Path], parent: QWidget) -> bool:
-    """Asks what is to become of folders that were dropped while a collection is open; whether that was all to be done.
+    """Asks what is to become of folders that were dropped; whether that was all to be done.
 
-    Nothing is asked of what could not be added: the folder that is open, one in it or one around it.
+    Nothing is asked of one that could not be added to the open collection: the folder that is open, one in it or one around it.
+    Several are never opened one without the others.
     """
     from clip_atelier.engine.data import can_be_added
 
     root = app_model.state.folder
-    folders = [path for path in found if path.is_dir()] if root and found[0].is_dir() else []
-    if not folders or not can_be_added(Path(root), folders[0]):
+    folders = [path for path in found if path.is_dir()] if found[0].is_dir() else []
+    if not folders or (len(folders) == 1 and not (root and can_be_added(Path(root), folders[0]))):
         return False
-    answer = _asked(folders, Path(root), parent)
+    answer = "open"
+    if root and can_be_added(Path(root), folders[0]):
+        answer = _asked(folders, Path(root), parent)
     if answer == "add":
         add(app_model, folders)
+    elif answer == "open" and len(folders) > 1:
+        NewCollection(app_model, folders, parent).open()
+        return True
     return answer != "open"
 
 
@@ -42,23 +49,40 @@ def _asked(folders: Sequence[Path], root: Path, parent: QWidget) -> str:
     question.setIcon(QMessageBox.Icon.NoIcon)
     names = ", ".join(f"“{paths.shown(folder.name)}”" for folder in folders[:3])
     question.setText(
-        _("Add {names} to the collection “{collection}”, or open it by itself?").format(
-            names=names if len(folders) <= 3 else f"{names} …", collection=paths.shown(root.name)
-        )
+        (
+            _("Add {names} to the collection “{collection}”, or open it by itself?")
+            if len(folders) == 1
+            else _("Add {names} to the collection “{collection}”, or make a collection of them?")
+        ).format(names=names if len(folders) <= 3 else f"{names} …", collection=paths.shown(root.name))
     )
     question.setInformativeText(
         _(
-            "Added, its drawings are learned and searched together with those that are open. It stays where it is."
-        )
+            "Added, its drawings are learned and searched together with those that are open. It stays where it is; which folders "
+            "belong together is noted in a small file in “{collection}”."
+        ).format(collection=paths.shown(root.name))
     )
     add_it = question.addButton(_("Add to the collection"), QMessageBox.ButtonRole.AcceptRole)
-    open_it = question.addButton(_("Open by itself"), QMessageBox.ButtonRole.ActionRole)
+    alone = _("Open by itself") if len(folders) == 1 else _("Make a collection of them")
+    open_it = question.addButton(alone, QMessageBox.ButtonRole.ActionRole)
     question.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole)
     question.setDefaultButton(open_it)
     question.exec()
     if question.clickedButton() is add_it:
         return "add"
     return "open" if question.clickedButton() is open_it else ""
+
+
+def place_for_new(app_model: AppModel) -> Path | None:
+    """The folder that new drawings of the open collection go into; None where none is open.
+
+    That is its own one, but where the program keeps a list in its home: there the first of the user's folders that is there.
+    """
+    from clip_atelier.engine.data import collections_of
+
+    collection = app_model.collection
+    if collection is None or not collection.root.is_relative_to(collections_of(app_model.home)):
+        return collection.root if collection is not None else None
+    return next((one.path for one in collection.further if one.there), None)
 
 
 def ask_for_folder(app_model: AppModel, parent: QWidget) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from clip_atelier.gui.app_model import AppModel
 
 _NAMED = 6
-_WARNED = 3
+MOST_MISSING = 3
+"""Folders that are not there, of which each is told by itself."""
 
 
 class FolderLine(QWidget):
@@ -29,6 +30,7 @@ class FolderLine(QWidget):
         super().__init__()
         self._app_model = app_model
         self._shown: tuple[FolderRead, ...] = ()
+        self._own = 0
         self.names = ElidedLabel(role="muted")
         self.all = Button(N_("Folders…"), "quiet", "folder")
         self.all.clicked.connect(self.show_all)
@@ -43,8 +45,9 @@ class FolderLine(QWidget):
     def show_collection(self, collection: Collection) -> None:
         """Shows the folders of a collection; the same ones keep their buttons, so that the focus stays."""
         now = collection.folders_read()
-        if now != self._shown:
-            self._shown = now
+        own = len(collection.items) - sum(one.images for one in now)
+        if (now, own) != (self._shown, self._own):
+            self._shown, self._own = now, own
             self._fill()
 
     def retranslate(self) -> None:
@@ -55,11 +58,16 @@ class FolderLine(QWidget):
         there = [one for one in self._shown if one.there]
         named = " · ".join(f"{paths.shown(one.name)} ({one.images:,})" for one in there[:_NAMED])
         more = " …" if len(there) > _NAMED else ""
-        self.names.say(N_("With drawings of further folders: {names}"), names=named + more)
+        words = (
+            N_("With drawings of further folders: {names}")
+            if self._own
+            else N_("Drawings of several folders: {names}")
+        )
+        self.names.say(words, names=named + more)
         self.first.setVisible(bool(there))
         clear(self.warnings)
-        for one in [one for one in self._shown if not one.there][:_WARNED]:
-            self.warnings.addWidget(_Warning(self._app_model, one))
+        for one in [one for one in self._shown if not one.there][:MOST_MISSING]:
+            self.warnings.addWidget(Missing(self._app_model, one.name, one.folder))
         self.setVisible(bool(self._shown))
 
     def show_all(self) -> None:
@@ -67,22 +75,22 @@ class FolderLine(QWidget):
         Folders(self._app_model, self.window()).open()
 
 
-class _Warning(QWidget):
+class Missing(QWidget):
     """One folder that is not there, and what puts it right."""
 
-    def __init__(self, app_model: AppModel, one: FolderRead) -> None:
+    def __init__(self, app_model: AppModel, name: str, folder: str) -> None:
         super().__init__()
         words = Label(
             N_("“{name}” is not there: {folder}. Its captions are kept."),
             "warning",
             wrap=True,
-            name=paths.shown(one.name),
-            folder=paths.shown(one.folder),
+            name=paths.shown(name),
+            folder=paths.shown(folder),
         )
         self.where = Button(N_("Say where it is…"), "plain")
         self.out = Button(N_("Take out"), "quiet")
-        self.where.clicked.connect(lambda: collection_folders.ask_where(app_model, one.name, self.window()))
-        self.out.clicked.connect(partial(collection_folders.take_out, app_model, one.name))
+        self.where.clicked.connect(lambda: collection_folders.ask_where(app_model, name, self.window()))
+        self.out.clicked.connect(partial(collection_folders.take_out, app_model, name))
         layout = row(Picture("triangle-alert", 16, "warning"), words, self.where, self.out, gap=theme.S)
         layout.setStretch(1, 1)
         self.setLayout(layout)
@@ -131,7 +139,8 @@ class Folders(QDialog):
         clear(self.lines)
         folders = collection.folders_read()
         own = len(collection.items) - sum(one.images for one in folders)
-        self.lines.addWidget(self._line(collection.root.name, str(collection.root), own, there=True))
+        if own or not folders:  # one that the program keeps a list for has no drawings of its own
+            self.lines.addWidget(self._line(collection.root.name, str(collection.root), own, there=True))
         for one in folders:
             self.lines.addWidget(self._line(one.name, one.folder, one.images, there=one.there, further=True))
 

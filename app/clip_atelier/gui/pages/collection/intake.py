@@ -17,6 +17,7 @@ from clip_atelier.gui import theme
 from clip_atelier.gui.pages.collection import intake_jobs
 from clip_atelier.gui.pages.collection.intake_jobs import Shown
 from clip_atelier.gui.pages.collection.intake_parts import THUMB, LookedAt, icon_of
+from clip_atelier.gui.parts.collection_folders import place_for_new
 from clip_atelier.gui.parts.measurement import Measurement
 from clip_atelier.gui.widgets.layout import box, column, row
 from clip_atelier.gui.widgets.page_sheet import PageSheet
@@ -43,7 +44,7 @@ class IntakeDialog(QDialog):
         self.sheets: list[LookedAt] = []
         self.number = 0
         self._jobs: list[Job] = []
-        root = app_model.collection.root if app_model.collection is not None else None
+        root = place_for_new(app_model)
         self.into = (root or (sources[0] if sources[0].is_dir() else sources[0].parent)) / FOLDER
         self.setWindowTitle(_("Photographed pages"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -6,11 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clip_atelier.engine.core import Control, Work
+from clip_atelier.engine.core import Control, UserError, Work
 from clip_atelier.gui.jobs import at_once
 
 if TYPE_CHECKING:
-    from clip_atelier.engine.data import Backup, Captioned, Collection, ColumnEdit, SavedCaptions
+    from clip_atelier.engine.data import (
+        Backup,
+        Captioned,
+        Collection,
+        ColumnEdit,
+        FurtherFolder,
+        SavedCaptions,
+    )
     from clip_atelier.engine.parts import TaughtList
     from clip_atelier.engine.search import Suggestions
     from clip_atelier.gui.workers import Tools
@@ -30,6 +37,19 @@ def save_captions(
     from clip_atelier.engine.data import save_captions as save
 
     return at_once(lambda: save(root, edits, tools.home, columns))
+
+
+def folders_not_there(root: Path, _tools: Tools, _control: Control) -> Work[list[FurtherFolder]]:
+    """The further folders of a collection that are missing; none where its list cannot be read, which the reading has told."""
+    from clip_atelier.engine.data import further_folders_of
+
+    def missing() -> list[FurtherFolder]:
+        try:
+            return [one for one in further_folders_of(root) if not one.there]
+        except UserError:
+            return []
+
+    return at_once(missing)
 
 
 def backups(root: Path) -> Make:

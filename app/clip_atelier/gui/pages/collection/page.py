@@ -29,6 +29,7 @@ from clip_atelier.gui.pages.collection.teaching import FEWEST, TeachDialog
 from clip_atelier.gui.pages.collection.troubles import Problems, Twins
 from clip_atelier.gui.parts.collection_folders import ask_for_folder
 from clip_atelier.gui.parts.language_warning import LanguageWarning
+from clip_atelier.gui.parts.new_collection import NewCollection
 from clip_atelier.gui.parts.picture_detail import Detail
 from clip_atelier.gui.parts.pictures import Tile, TileView
 from clip_atelier.gui.widgets.layout import column, row
@@ -72,6 +73,7 @@ class CollectionPage(QWidget):
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.XL)
         self.setLayout(layout)
         Bound("collection.pages", self, self.ask_for_pages)
+        Bound("collection.new", self, self._new_collection)
         Bound(
             "collection.add-folder", self, self._add_folder, usable=lambda: app_model.collection is not None
         )
@@ -79,6 +81,7 @@ class CollectionPage(QWidget):
             "collection.folders", self, self.folders.show_all, usable=lambda: app_model.collection is not None
         )
         self.welcome.pages.clicked.connect(self.ask_for_pages)
+        self.welcome.several.clicked.connect(self._new_collection)
         app_model.collection_changed.connect(self.refresh)
         self.refresh()
 
@@ -320,6 +323,9 @@ class CollectionPage(QWidget):
     def _add_folder(self) -> None:
         ask_for_folder(self.app_model, self)
 
+    def _new_collection(self) -> None:
+        NewCollection(self.app_model, parent=self).open()
+
     def _read_again(self) -> None:
         self.app_model.store.clear()
         self.app_model.rescan()
@@ -330,6 +336,7 @@ class CollectionPage(QWidget):
         if self.app_model.collection is not None:
             self.menu.addAction(_("Add a folder to this collection…"), self._add_folder)
             self.menu.addAction(_("Folders of this collection…"), self.folders.show_all)
+        self.menu.addAction(_("New collection of several folders…"), self._new_collection)
         self.menu.addAction(_("Try the sample collection"), self.app_model.open_sample)
         self.menu.addAction(_("Photographed pages…"), self.ask_for_pages)
         recent = [f for f in self.app_model.state.get("recent") if f != self.app_model.state.folder]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -11,11 +13,15 @@ from PySide6.QtWidgets import QProgressBar, QWidget
 
 from clip_atelier.engine.core import N_, Event, ProblemFound, Progress, UserError, paths
 from clip_atelier.gui import theme
+from clip_atelier.gui.pages.collection import jobs
+from clip_atelier.gui.pages.collection.folders import MOST_MISSING, Missing
 from clip_atelier.gui.parts.beginning import FolderButtons
 from clip_atelier.gui.widgets.layout import box, clear, column, row
 from clip_atelier.gui.widgets.text import Button, Label, Picture
+from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
+    from clip_atelier.engine.data import FurtherFolder
     from clip_atelier.gui.app_model import AppModel
 
 
@@ -29,6 +35,7 @@ class Welcome(QWidget):
         self.open, self.sample = self.buttons.open, self.buttons.sample
         self.around = Button(N_("Show me around"), "quiet", "chevron-right")
         self.around.clicked.connect(app_model.guide_wanted)
+        self.several = Button(N_("Several folders…"), "quiet", "folder")
         self.pages = Button(N_("Photographed pages…"), "quiet", "image")
         title = Label(N_("Drop a folder of drawings here"), "display")
         text = Label(
@@ -49,7 +56,7 @@ class Welcome(QWidget):
             column(
                 None,
                 row(None, Picture("images", 56, "strong_line"), None), theme.M, title, row(None, text, None), theme.L,
-                row(None, self.buttons, None), row(None, self.pages, self.around, None), theme.XL, row(None, self.recent_box, None),
+                row(None, self.buttons, None), row(None, self.several, self.pages, self.around, None), theme.XL, row(None, self.recent_box, None),
                 None, gap=theme.S,
             )
         )  # fmt: skip
@@ -117,10 +124,14 @@ class Reading(QWidget):
 
 
 class Failed(QWidget):
-    """The folder could not be read: why, and what to do."""
+    """The folder could not be read: why, and what to do. Folders of it that are not there are found again from here too."""
 
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
+        self._app_model = app_model
+        self.missing = column(gap=theme.S)
+        self.missing_box = box(self.missing)
+        self.missing_box.setFixedWidth(720)
         self.message = Label(role="title", wrap=True)
         self.hint = Label(role="muted", wrap=True)
         again = Button(N_("Try again"), "plain", "refresh-cw")
@@ -133,15 +144,24 @@ class Failed(QWidget):
         self.setLayout(
             column(
                 None, row(None, Picture("triangle-alert", 40, "warning"), None), row(None, self.message, None),
-                row(None, self.hint, None), theme.M, row(None, again, other, None), None,
+                row(None, self.hint, None), row(None, self.missing_box, None), theme.M, row(None, again, other, None), None,
             )
         )  # fmt: skip
 
     def tell(self, error: Exception) -> None:
         """Shows the reason."""
+        clear(self.missing)
+        job = Job("folders", partial(jobs.folders_not_there, Path(self._app_model.state.folder)))
+        job.done.connect(self._on_missing)
+        self._app_model.lanes.files.submit(job)
         if isinstance(error, UserError):
             self.message.show_literal(error.message)
             self.hint.show_literal(error.hint)
         else:
             self.message.say(N_("The folder could not be read."))
             self.hint.show_literal(f"{type(error).__name__}: {error}")
+
+    def _on_missing(self, missing: Sequence[FurtherFolder]) -> None:
+        clear(self.missing)
+        for one in missing[:MOST_MISSING]:
+            self.missing.addWidget(Missing(self._app_model, one.name, one.folder))
