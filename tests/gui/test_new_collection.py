@@ -97,6 +97,7 @@ def test_two_folders_dropped_together_are_one_collection_after_a_restart_too(
     for folder in folders:
         folder.rename(folder.with_name("away"))
     again = open_window(language="en")
+    again.app_model.rescan()  # as the program does when it starts
     page = again.page("collection")
     qtbot.waitUntil(lambda: page.stack.currentWidget() is page.failed and page.failed.missing.count() == 2)
     assert "sketches" in page.failed.message.text()

@@ -27,6 +27,7 @@ _KINDS = {
     "model": N_("Model"),
     "table": N_("Table"),
     "captions": N_("Captions"),
+    "collection": N_("Collection"),
     "drawings": N_("Drawings"),
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -158,16 +157,6 @@ def test_a_new_collection_is_made_whole_or_not_at_all(
     assert new_collection(home, "left", apart).is_dir()
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="needs a folder that cannot be written")
-def test_where_the_first_folder_cannot_be_written_a_new_collection_is_named_as_the_way(
-    apart: tuple[Path, Path], home: Path
-) -> None:
-    apart[0].chmod(0o500)
-    with pytest.raises(UserError, match="make a new collection of both"):
-        add_folder(*apart)
-    apart[0].chmod(0o700)
-
-
 def test_folders_that_are_all_gone_are_named_with_the_remedy(
     apart: tuple[Path, Path], home: Path, scanned: Scan, tmp_path: Path
 ) -> None:
@@ -197,6 +186,15 @@ def test_the_command_makes_one_and_the_others_take_it(
         {"name": folder.name, "folder": str(folder), "there": True} for folder in apart
     ]
     assert answered("scan", root)["pairs"] == len(NAMES) - 1
+    assert answered("folders", "list", root)["folders"] == made["folders"]
+    # Deleted, the list is in the trash and the folders are as they were; put back, all is as before.
+    assert answered("folders", "list")["collections"] == [{"name": "여우 책", "folder": root}]
+    before = [tree(folder) for folder in apart]
+    assert answered("folders", "delete", "여우 책")["collections"] == []
+    assert main(["folders", "delete", "여우 책", "--home", str(home)]) == 2
+    assert "folders new" in capsys.readouterr().err
+    assert [tree(folder) for folder in apart] == before
+    answered("trash", "restore", "여우 책")
     assert answered("folders", "list", root)["folders"] == made["folders"]
     verified = answered("verify")
     assert not verified["findings"]

@@ -13,22 +13,20 @@ from clip_atelier.engine.core import N_, _, paths
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", title=_("commands"), metavar=_("COMMAND"), required=True)
-    listed = what.add_parser("list", help=_("list the further folders of a collection"))
-    new = what.add_parser(
-        "new",
-        help=_("make a collection of folders that lie anywhere; nothing is written into them"),
-    )
-    add_common(new)
-    new.add_argument("name", metavar=_("NAME"), help=_("what the collection is called"))
-    new.add_argument(
-        "folders",
-        type=Path,
-        nargs="+",
-        metavar=_("FOLDER"),
+    listed = what.add_parser(
+        "list",
         help=_(
-            "a folder of drawings; those of sketches and of artworks make pairs, by the names of their files"
+            "list the further folders of a collection, or, without one, the collections made with `folders new`"
         ),
     )
+    new = what.add_parser(
+        "new", help=_("make a collection of folders that lie anywhere; nothing is written into them")
+    )
+    delete = what.add_parser(
+        "delete",
+        help=_("put a collection made with `folders new` into the trash; its folders stay as they are"),
+    )
+    _home_arguments(new, delete)
     add = what.add_parser(
         "add", help=_("make a folder that lies elsewhere part of a collection; nothing in it is changed")
     )
@@ -39,7 +37,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     for one in (listed, add, locate, remove):
         add_common(one)
         one.add_argument(
-            "folder", type=Path, metavar=_("FOLDER"), help=_("the folder that the collection was opened with")
+            "folder",
+            type=Path,
+            nargs="?" if one is listed else None,
+            metavar=_("FOLDER"),
+            help=_("the folder that the collection was opened with"),
         )
     for one in (locate, remove):
         one.add_argument("name", metavar=_("NAME"), help=_("its name, as `folders list` shows it"))
@@ -53,9 +55,44 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _home_arguments(new: argparse.ArgumentParser, delete: argparse.ArgumentParser) -> None:
+    for one in (new, delete):
+        add_common(one)
+        one.add_argument("name", metavar=_("NAME"), help=_("what the collection is called"))
+    new.add_argument(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar=_("FOLDER"),
+        help=_(
+            "a folder of drawings; those of sketches and of artworks make pairs, by the names of their files"
+        ),
+    )
+
+
+def _collections(home: Path, said: str = "") -> Outcome:
+    from clip_atelier.engine import data
+
+    kept = data.kept_collections(home)
+    rows = [(paths.shown(root.name), paths.shown(root)) for root in kept]
+    document = {"schema": 1, "collections": [{"name": root.name, "folder": str(root)} for root in kept]}
+    listed = (
+        table((_("name"), _("folder")), rows) if rows else _("No collection was made with `folders new`.")
+    )
+    return Outcome(document, said or listed)
+
+
 def _run(args: argparse.Namespace, session: Session) -> Outcome:
     from clip_atelier.engine import data
 
+    if args.what == "delete":
+        gone = data.delete_collection(session.home, args.name)
+        said = _(
+            "“{name}” is in the trash; `trash restore` brings it back. Its folders are as they were."
+        ).format(name=paths.shown(gone.name))
+        return _collections(session.home, said)
+    if args.what == "list" and args.folder is None:
+        return _collections(session.home)
     folder = args.folder if args.what != "new" else data.new_collection(session.home, args.name, args.folders)
     if args.what == "new":
         said = _("The collection is made. Open it, train on it and search in it as “{folder}”.").format(

@@ -29,7 +29,9 @@ from .caption_saving import table_of as table_of
 from .folder_list import add_folder as add_folder
 from .folder_list import can_be_added as can_be_added
 from .folder_list import collections_of as collections_of
+from .folder_list import delete_collection as delete_collection
 from .folder_list import further_folders_of as further_folders_of
+from .folder_list import kept_collections as kept_collections
 from .folder_list import locate_folder as locate_folder
 from .folder_list import new_collection as new_collection
 from .folder_list import put_back as put_back

@@ -31,7 +31,7 @@ from clip_atelier.engine.data.further_folders import (
     name_fault,
 )
 from clip_atelier.engine.data.names import folded, nfc
-from clip_atelier.engine.storage import packs
+from clip_atelier.engine.storage import Trash, TrashEntry, packs
 
 
 def add_folder(root: Path, other: Path, name: str = "") -> FurtherFolder:
@@ -90,6 +90,37 @@ def collections_of(home: Path) -> Path:
     return home / "collections"
 
 
+def kept_collections(home: Path) -> list[Path]:
+    """The collections of a home, by name; each is the folder to open it with."""
+    try:
+        return sorted(one for one in collections_of(home).iterdir() if (one / FILE).is_file())
+    except OSError:
+        return []
+
+
+def delete_collection(home: Path, name: str) -> TrashEntry:
+    """Puts the list of a collection of a home into the trash; its folders stay as they are.
+
+    Raises:
+        UserError: there is none of this name.
+        WorkError: it cannot be moved.
+    """
+    for root in kept_collections(home):
+        if folded(root.name) == folded(name):
+            try:
+                return Trash(home).put("collection", root.name, root)
+            finally:
+                further_folders.forget()
+    names = ", ".join(shown(root.name) for root in kept_collections(home))
+    raise UserError(
+        _("There is no collection called “{name}”.").format(name=shown(name)),
+        _("There are these: {names}").format(names=names)
+        if names
+        else _("None was made with `folders new`."),
+        "name",
+    )
+
+
 def new_collection(home: Path, name: str, folders: Sequence[Path]) -> Path:
     """Makes a collection of folders that lie anywhere; nothing is written into them.
 
@@ -118,7 +149,7 @@ def new_collection(home: Path, name: str, folders: Sequence[Path]) -> Path:
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise UserError(
             _("There is a collection called “{name}” already.").format(name=shown(name)),
-            _("Choose another name."),
+            _("Choose another name, or open that one."),
             "name",
         )
     kept: tuple[FurtherFolder, ...] = ()

@@ -42,7 +42,7 @@ class DeletedThing(Record):
     """What about.json says of a thing in the trash.
 
     Attributes:
-        kind: "run", "model", "table", "captions" or "drawings".
+        kind: "run", "model", "table", "captions", "collection" or "drawings".
         name: What people know it by.
         place: Where it was, below the home, with forward slashes; of files in another folder, that folder.
         deleted: When, in seconds since 1970.

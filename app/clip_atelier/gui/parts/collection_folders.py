@@ -87,7 +87,7 @@ def place_for_new(app_model: AppModel) -> Path | None:
 
 def ask_for_folder(app_model: AppModel, parent: QWidget) -> None:
     """Lets the user choose a folder and adds it."""
-    start = str(Path(app_model.state.folder).parent)
+    start = str((place_for_new(app_model) or Path(app_model.state.folder)).parent)
     chosen = QFileDialog.getExistingDirectory(parent, _("Add a folder to this collection"), start)
     if chosen:
         add(app_model, [Path(chosen)])

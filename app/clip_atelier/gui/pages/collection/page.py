@@ -346,3 +346,17 @@ class CollectionPage(QWidget):
             self.menu.addAction(
                 paths.shown(folder).replace("&", "&&"), partial(self.app_model.open_folder, folder)
             )
+        self._add_kept(recent)
+
+    def _add_kept(self, recent: Sequence[str]) -> None:
+        """Collections that the program keeps the list of: nobody would look for them in the home."""
+        from clip_atelier.engine.data import kept_collections
+
+        shown = {*recent, self.app_model.state.folder}
+        others = [root for root in kept_collections(self.app_model.home) if str(root) not in shown]
+        if others:
+            self.menu.addSeparator()
+        for root in others:
+            self.menu.addAction(
+                paths.shown(root.name).replace("&", "&&"), partial(self.app_model.open_folder, root)
+            )
