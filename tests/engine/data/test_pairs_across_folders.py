@@ -164,9 +164,9 @@ def test_folders_that_are_all_gone_are_named_with_the_remedy(
     scanned(root)
     for folder in apart:
         folder.rename(folder.with_name("away"))
-    with pytest.raises(UserError, match=r"not there: sketches .*, artworks ") as error:
+    with pytest.raises(UserError, match=r"not there: sketches, artworks\.") as error:
         scanned(root)
-    assert "Connect their drives" in error.value.hint
+    assert all(str(folder) in error.value.hint for folder in apart)
     for folder in apart:
         folder.with_name("away").rename(folder)
     assert len(scanned(root).pairs) == len(NAMES) - 1

@@ -325,12 +325,11 @@ def _unreadable(found: Found) -> list[str]:
 
 def _nothing(folder: Path, found: Found, problems: list[Problem]) -> UserError:
     if found.absent:
+        places = ", ".join(shown(one.folder) for one in found.further if one.name in found.absent)
         hint = _(
-            "Connect their drives, say where they are now (`clip-atelier folders locate`), or take them out."
+            "Connect their drives, or say where they are now (`clip-atelier folders locate`). They were in: {places}"
         )
-        return not_there(
-            [f"{one.name} ({one.folder})" for one in found.further if one.name in found.absent], hint
-        )
+        return not_there(found.absent, hint.format(places=places))
     message = _("“{folder}” has no images that can be read.").format(folder=shown(folder))
     first = [f"{shown(problem.path)}: {problem.reason}" for problem in problems[:3]] + _unreadable(found)
     return UserError(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from clip_atelier.gui.app_model import AppModel
     from clip_atelier.gui.workers import Tools
 
+_WORDS = 480
 _NAMED = 2
 """Folders whose names make the name that is suggested."""
 
@@ -68,7 +69,11 @@ class NewCollection(QDialog):
         SpokenName(self.area, N_("Folders of the new collection"))
         self.name = Field(N_("A name for the collection"))
         self.told = Label(role="warning", wrap=True)
-        self.told.setHidden(True)
+        about.setMinimumWidth(
+            _WORDS
+        )  # else the dialog would be as high as the words are in the narrowest column
+        self.told.setMinimumWidth(_WORDS)
+        self.told.setFixedHeight(2 * self.told.fontMetrics().lineSpacing() + theme.XS)  # nothing jumps
         self.more = Button(N_("Add a folder…"), "plain", "plus")
         self.shut = Button(N_("Cancel"), "plain")
         self.make = Button(N_("Make the collection"), "primary")
@@ -110,7 +115,7 @@ class NewCollection(QDialog):
             self.lines.addWidget(Label(N_("Drop folders here, or add them one by one."), "muted", wrap=True))
         if not self._own_name:
             self.name.setText(" + ".join(paths.shown(folder.name) for folder in self.folders[:_NAMED]))
-        self.told.setHidden(True)
+        self.told.show_literal("")
         self._enable()
 
     def _line(self, folder: Path) -> QWidget:
@@ -162,7 +167,6 @@ class NewCollection(QDialog):
             self._app_model.report(error)
             return
         self.told.show_literal(f"{error.message} {error.hint}".strip())
-        self.told.setHidden(False)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(path.is_dir() for path in dropped_paths(event)):

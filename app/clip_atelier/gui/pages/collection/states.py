@@ -129,6 +129,7 @@ class Failed(QWidget):
     def __init__(self, app_model: AppModel) -> None:
         super().__init__()
         self._app_model = app_model
+        self._missing: Sequence[FurtherFolder] = ()
         self.missing = column(gap=theme.S)
         self.missing_box = box(self.missing)
         self.missing_box.setFixedWidth(720)
@@ -150,7 +151,6 @@ class Failed(QWidget):
 
     def tell(self, error: Exception) -> None:
         """Shows the reason."""
-        clear(self.missing)
         job = Job("folders", partial(jobs.folders_not_there, Path(self._app_model.state.folder)))
         job.done.connect(self._on_missing)
         self._app_model.lanes.files.submit(job)
@@ -162,6 +162,11 @@ class Failed(QWidget):
             self.hint.show_literal(f"{type(error).__name__}: {error}")
 
     def _on_missing(self, missing: Sequence[FurtherFolder]) -> None:
+        """Buttons in place of the words that say what to do; the same ones stay, and so does the focus."""
+        self.hint.setHidden(bool(missing))
+        if missing == self._missing:
+            return
+        self._missing = missing
         clear(self.missing)
         for one in missing[:MOST_MISSING]:
             self.missing.addWidget(Missing(self._app_model, one.name, one.folder))
