@@ -82,7 +82,7 @@ class NewCollection(QDialog):
         self.make.setDefault(True)
         self.more.clicked.connect(self._ask)
         self.shut.clicked.connect(self.reject)
-        self.make.clicked.connect(self.create)
+        self.make.clicked.connect(self.confirm)
         self.name.textEdited.connect(self._on_named)
         self.name.textChanged.connect(lambda _text: self._enable())
         self.name.composed.connect(self._enable)
@@ -144,7 +144,7 @@ class NewCollection(QDialog):
     def _enable(self) -> None:
         self.make.setEnabled(bool(self.folders and self.name.seen.strip()) and self._job is None)
 
-    def create(self) -> None:
+    def confirm(self) -> None:
         """Has the collection made, and opens it; what is wrong is said here."""
         finish_composing()
         if self._job is not None or not self.folders:
