@@ -1,7 +1,7 @@
 """Walks the real window through first run, captions, training, verdict, search, drag out, table and map, and looks at it.
 
     python tests/tour.py OUT [--scales 1,1.5,2] [--sizes 1280x720,1920x1080,960x540] [--languages en,ko]
-                             [--themes light,dark] [--pairs 40] [--windows] [--only 1280x720-en-light,1280x720-ko-dark]
+                             [--themes light,dark] [--drawings 60] [--windows] [--only 1280x720-en-light,1280x720-ko-dark]
 
 With --only not every size is seen in every language and theme, but these are.
 With --windows the dialogs, menus and questions are opened too, each at the first of the sizes.
@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--languages", default="en,ko")
     parser.add_argument("--themes", default="light,dark")
     parser.add_argument("--only", default="", help="sizes, languages and themes together, as 960x540-ko-dark")
-    parser.add_argument("--pairs", type=int, default=40, help="how much of the sample is trained on")
+    parser.add_argument("--drawings", type=int, default=60, help="how much of the sample is trained on")
     parser.add_argument("--windows", action="store_true", help="opens dialogs, menus and questions too")
     options = parser.parse_args()
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -91,7 +91,7 @@ class Tour:
                 self.note(f"Qt: {words}")
 
         qInstallMessageHandler(complained)
-        first_look.PAIRS = self.options.pairs
+        first_look.DRAWINGS = self.options.drawings
         self.app = QApplication([])
         self.lanes = Lanes(self.home)
         self.model = AppModel(WindowState(self.home, "en"), self.lanes, Theme(self.app, "light"))

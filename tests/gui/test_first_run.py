@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from clip_atelier.engine.core import Control, drive
 from clip_atelier.engine.data import scan
 from clip_atelier.engine.settings import DataSettings
-from clip_atelier.gui.first_look import PAIRS, first_look
+from clip_atelier.gui.first_look import DRAWINGS, first_look
 from clip_atelier.gui.main_window import MainWindow
 from clip_atelier.gui.pages import PAGES
 from clip_atelier.gui.parts.beginning import Beginning, FolderButtons
@@ -78,13 +78,15 @@ def test_what_needs_a_training_leads_there(
         assert window.app_model.state.get("page") == "settings"
 
 
-def test_the_part_of_the_sample_is_a_collection_of_whole_pairs(tmp_path: Path) -> None:
+def test_the_part_of_the_sample_is_sketches_with_their_words(tmp_path: Path) -> None:
     folder = first_look(tmp_path)
     collection = drive(scan(folder, DataSettings(), Control()))
-    assert len(collection.pairs) == PAIRS
-    assert len(collection.items) == 2 * PAIRS
-    assert all(item.captions for item in collection.items)
+    assert len(collection.items) == DRAWINGS
+    assert not collection.pairs
+    assert all(len(item.captions) == 2 for item in collection.items), "in both languages"
+    assert len({item.label for item in collection.items}) >= 6, "from all over the sample"
     assert not collection.problems
+    assert first_look(tmp_path) == folder, "what is there stays"
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (960, 540), (1920, 1080)])

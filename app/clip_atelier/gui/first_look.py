@@ -1,4 +1,7 @@
-"""A small part of the sample collection, for whoever is shown around: large enough for a real comparison, soon done."""
+"""A small part of the sample collection, for whoever is shown around: soon done, and with something left to learn.
+
+Which part, and what a training gains on it, is measured in `docs/decisions/0024-a-first-look.md`.
+"""
 
 from __future__ import annotations
 
@@ -8,35 +11,35 @@ from pathlib import Path
 
 from clip_atelier.engine.core import paths, write_whole
 
-PAIRS = 150
+DRAWINGS = 300
 _TABLE = "metadata.csv"
+_SKETCHES = "sketches/"
+_KEPT = ("file_name", "text", "label")
+"""Of the table's columns: its pairs lack their artworks here, and every sketch is asked about once, whatever its part."""
 
 
 def folder_of(home: Path) -> Path:
     """Where it lies, once it is made."""
-    return home / "first-look"
+    return home / "first-sketches"
 
 
 def first_look(home: Path) -> Path:
-    """Puts every so-manieth pair of the sample into a folder of the home, with its words; what is there stays.
+    """Puts every so-manieth sketch of the sample into a folder of the home, with its words; what is there stays.
 
     Raises:
         WorkError: A file could not be written.
     """
     sample, folder = paths.sample_collection(), folder_of(home)
     with (sample / _TABLE).open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        names, rows = list(reader.fieldnames or ()), list(reader)
-    pairs = list(dict.fromkeys(row["pair"] for row in rows))
-    chosen = set(pairs[:: max(1, len(pairs) // PAIRS)][:PAIRS])
-    kept = [row for row in rows if row["pair"] in chosen]
+        sketches = [row for row in csv.DictReader(file) if row["file_name"].startswith(_SKETCHES)]
+    kept = sketches[:: max(1, len(sketches) // DRAWINGS)][:DRAWINGS]
     for row in kept:
         target = folder / row["file_name"]
         if not target.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, (sample / row["file_name"]).read_bytes())
     table = io.StringIO()
-    writer = csv.DictWriter(table, names, lineterminator="\n")
+    writer = csv.DictWriter(table, _KEPT, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(kept)
     write_whole(folder / _TABLE, table.getvalue().encode())
