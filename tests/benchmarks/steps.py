@@ -133,30 +133,20 @@ def where_it_goes(who: Contenders, steps: int) -> None:
         (inputs, "images", "forward, drawings"),
         (inputs, "texts", "forward, captions"),
         (step, "share", "embeddings put together"),
-        (step, "_loss", "loss"),
-        (torch.Tensor, "backward", lambda: "preservation, backward" if held else "loss, backward"),
+        (step, "_loss", "loss and its gradients"),
+        (torch.Tensor, "backward", "preservation, backward"),
         (Share, "backward", "backward through the towers"),
         (step.optimizer, "begin", "gradients to zero"),
         (step.optimizer, "step", "optimiser"),
     ]
-    held: list[int] = []
     if step.preservation:
-        drift = step.preservation.drift
-
-        def noted(number: int) -> Any:
-            held.append(number)
-            return drift(number)
-
         places.append((step.preservation, "drift", "preservation, forward"))
     rows: list[dict[str, float]] = []
     whole: list[float] = []
     with contextlib.ExitStack() as patched:
-        if step.preservation:
-            patched.enter_context(mock.patch.object(step.preservation, "drift", noted))
         for place, name, title in places:
             patched.enter_context(mock.patch.object(place, name, parts.named(title, getattr(place, name))))
         for number in range(steps):
-            held.clear()
             began = time.process_time()
             who.step(number)
             whole.append(time.process_time() - began)
@@ -231,9 +221,7 @@ class Contenders:
         import torch
 
         if self.inputs.image_cut:
-            return self.inputs._images[
-                [self.inputs._image_rows[p] for p in zip(batch.indices, batch.views, strict=True)]
-            ]
+            return self.inputs._images.index_select(0, self.inputs._rows(batch.indices, batch.views))
         return self.clip.pixels(torch.from_numpy(self.inputs.pictures.batch(batch.indices, batch.views)))
 
     def _towers(self) -> tuple[Any, Any]:
@@ -242,6 +230,7 @@ class Contenders:
 
     def step(self, step: int) -> object:
         """A run's own step."""
+        self.ready.step.look_ahead(self.ready.batches, step)
         return self.ready.step.step(step, self.ready.batches.at(step))
 
     def model(self, _step: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,3 +51,26 @@ def test_another_seed_gives_another_order() -> None:
     groups = list(range(50))
     one, two = (Batches(collection, range(50), groups, 10, 1, seed).at(0).indices for seed in (0, 1))
     assert one != two
+
+
+@given(st.integers(0, 6), st.integers(0, 9), st.integers(2, 12), st.integers(1, 3), st.integers(0, 2**32))
+def test_what_is_drawn_at_once_is_what_was_drawn_one_by_one(
+    pairs: int, single: int, size: int, views: int, seed: int
+) -> None:
+    """Earlier versions asked the generator for each image by itself: runs that they began go on with the same batches."""
+    collection = items(pairs, single)
+    if not collection:
+        return
+    batches = Batches(collection, range(len(collection)), list(range(len(collection))), size, views, seed)
+    for step in range(2 * batches.per_epoch):
+        epoch, position = divmod(step, batches.per_epoch)
+        order = np.random.default_rng([seed, epoch]).permutation(len(batches.units))
+        mine = np.array_split(order, batches.per_epoch)[position]
+        indices = [index for unit in mine for index in batches.units[unit]]
+        draw = np.random.default_rng([seed, epoch, position])
+        said = [collection[i].captions for i in indices]
+        captions = [one[0] if len(one) == 1 else one[int(draw.integers(len(one)))] for one in said]
+        drawn = [int(v) for v in draw.integers(views, size=len(indices))]
+        batch = batches.at(step)
+        assert (batch.indices, batch.captions) == (tuple(indices), tuple(captions))
+        assert batch.views == tuple(drawn)

@@ -19,13 +19,20 @@ from clip_atelier.engine.models.device import Device
 from clip_atelier.engine.training.batches import Batches
 from clip_atelier.engine.training.inputs import TrainingInputs
 from clip_atelier.engine.training.losses import (
-    SIMILARITY_TEMPERATURE,
     Relations,
     contrast,
     objective,
+    objective_and_gradients,
     sigmoid_contrast,
 )
 from clip_atelier.engine.training.steps import TrainStep
+from clip_atelier.engine.training.targets import SIMILARITY_TEMPERATURE, Likeness, Targets
+
+CPU = torch.device("cpu")
+
+
+def targets(right: torch.Tensor, likeness: Likeness | None = None, smoothing: float = 0.0) -> Targets:
+    return Targets.of(right.numpy(), CPU, likeness, smoothing)
 
 
 def test_one_positive_each_is_clips_own_loss() -> None:
@@ -34,7 +41,7 @@ def test_one_positive_each_is_clips_own_loss() -> None:
     logits = 20 * F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
     target = torch.arange(6)
     clip = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-    torch.testing.assert_close(contrast(a, b, torch.eye(6, dtype=torch.bool), 20.0), clip)
+    torch.testing.assert_close(contrast(a, b, targets(torch.eye(6, dtype=torch.bool)), 20.0), clip)
 
 
 def test_one_positive_each_is_siglips_own_loss() -> None:
@@ -50,7 +57,7 @@ def test_one_positive_each_is_siglips_own_loss() -> None:
         theirs = net(
             input_ids=torch.randint(20, (5, 4)), pixel_values=torch.randn(5, 3, 8, 8), return_loss=True
         )
-    positives = torch.eye(5, dtype=torch.bool)
+    positives = targets(torch.eye(5, dtype=torch.bool))
     ours = sigmoid_contrast(theirs.image_embeds, theirs.text_embeds, positives, math.exp(2.0), -3.0)
     torch.testing.assert_close(ours, theirs.loss)
 
@@ -58,9 +65,9 @@ def test_one_positive_each_is_siglips_own_loss() -> None:
 def test_a_bias_makes_captions_independent_pairs_and_leaves_drawings_to_the_softmax() -> None:
     generator = torch.Generator().manual_seed(0)
     images, texts = torch.randn(4, 8, generator=generator), torch.randn(3, 8, generator=generator)
-    right = torch.tensor([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=torch.bool)
+    right = targets(torch.tensor([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=torch.bool))
     sketches, artworks = torch.tensor([0, 2]), torch.tensor([1, 3])
-    same = torch.eye(2, dtype=torch.bool)
+    same = targets(torch.eye(2, dtype=torch.bool))
     relations = Relations(right, sketches, artworks, same)
     words = sigmoid_contrast(images, texts, right, 110.0, -16.0)
     pairs = contrast(images[sketches], images[artworks], same, 100.0)
@@ -86,7 +93,7 @@ def test_several_positives_share_the_target(n: int, m: int, seed: int) -> None:
         return sum(rows) / len(rows) if rows else 0.0
 
     expected = (one_way(a, b, right) + one_way(b, a, right.T)) / 2
-    assert float(contrast(a, b, right, 7.0)) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert float(contrast(a, b, targets(right), 7.0)) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
@@ -95,21 +102,26 @@ def test_the_written_out_derivative_is_what_automatic_differentiation_finds(smoo
     a, b = torch.randn(7, 5, generator=generator), torch.randn(4, 5, generator=generator)
     right = torch.rand(7, 4, generator=generator) < 0.4
     right[2], right[:, 1] = False, False
-    alike = torch.randn(7, 4, generator=generator), torch.randn(4, 7, generator=generator)
+    sides = (F.normalize(torch.randn(n, 3, generator=generator), dim=1) for n in (7, 4))
+    likeness = Likeness(*(side @ side.T for side in sides))
 
     def plainly(x: torch.Tensor, y: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
         logits = scale * F.normalize(x, dim=1) @ F.normalize(y, dim=1).T
         sides = []
-        for scores, positives, like in ((logits, right, alike[0]), (logits.T, right.T, alike[1])):
+        for scores, positives, like in (
+            (logits, right, likeness.columns),
+            (logits.T, right.T, likeness.rows),
+        ):
             any_right = positives.any(dim=1)
             even = positives[any_right] / positives[any_right].sum(dim=1, keepdim=True)
-            soft = F.softmax(like[any_right] / SIMILARITY_TEMPERATURE, dim=1)
+            soft = F.softmax(even @ like / SIMILARITY_TEMPERATURE, dim=1)
             targets = (1 - smoothing) * even + smoothing * soft
             sides.append(F.cross_entropy(scores[any_right], targets))
         return (sides[0] + sides[1]) / 2
 
     values, gradients = [], []
-    for loss in (plainly, lambda x, y, scale: contrast(x, y, right, scale, alike, smoothing)):
+    wanted = targets(right, likeness if smoothing else None, smoothing)
+    for loss in (plainly, lambda x, y, scale: contrast(x, y, wanted, scale)):
         inputs = [t.clone().requires_grad_() for t in (a, b, torch.tensor(9.0))]
         value = loss(*inputs)
         (3 * value).backward()
@@ -121,7 +133,7 @@ def test_the_written_out_derivative_is_what_automatic_differentiation_finds(smoo
 
 def test_without_any_positive_the_loss_is_zero_with_a_gradient() -> None:
     a = torch.randn(3, 4, requires_grad=True)
-    loss = contrast(a, torch.randn(2, 4), torch.zeros(3, 2, dtype=torch.bool), 1.0)
+    loss = contrast(a, torch.randn(2, 4), targets(torch.zeros(3, 2, dtype=torch.bool)), 1.0)
     loss.backward()
     assert float(loss.detach()) == 0
     assert a.grad is not None
@@ -131,15 +143,34 @@ def test_without_any_positive_the_loss_is_zero_with_a_gradient() -> None:
 def test_equal_captions_are_not_each_others_wrong_answers() -> None:
     images = F.normalize(torch.eye(2, 4), dim=1)
     text = F.normalize(torch.ones(1, 4), dim=1)
-    both = torch.ones(2, 1, dtype=torch.bool)
+    both = targets(torch.ones(2, 1, dtype=torch.bool))
     # Two images share the only caption: it is right for both, and image -> text has nothing to learn.
     loss = objective(images, text, Relations(both, *_no_pairs()), 10.0, 1.0, 1.0)
     assert float(loss) == pytest.approx(math.log(2) / 2)
 
 
-def _no_pairs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _no_pairs() -> tuple[torch.Tensor, torch.Tensor, None]:
     none = torch.zeros(0, dtype=torch.long)
-    return none, none, torch.zeros(0, 0, dtype=torch.bool)
+    return none, none, None
+
+
+@pytest.mark.parametrize(("text", "pair"), [(1.0, 0.0), (0.0, 1.0), (1.0, 0.5), (0.0, 0.0)])
+def test_gradients_without_a_record_are_those_with_one(text: float, pair: float) -> None:
+    generator = torch.Generator().manual_seed(4)
+    images, texts = (torch.randn(n, 5, generator=generator) for n in (7, 4))
+    right = torch.rand(7, 4, generator=generator) < 0.4
+    sketches, artworks = torch.tensor([0, 3, 5]), torch.tensor([1, 2])
+    same = torch.tensor([[1, 0], [0, 1], [0, 0]], dtype=torch.bool)
+    relations = Relations(targets(right), sketches, artworks, targets(same))
+    a, b = images.clone().requires_grad_(), texts.clone().requires_grad_()
+    expected = objective(a, b, relations, 9.0, text, pair, 4.0)
+    if expected.requires_grad:
+        expected.backward()
+    found = objective_and_gradients(images, texts, relations, 9.0, text, pair, 4.0)
+    torch.testing.assert_close(found, (expected.detach(), a.grad, b.grad))
+    loss, *none = objective_and_gradients(images, texts, relations, 9.0, text, pair, 4.0, (False, False))
+    torch.testing.assert_close(loss, found[0])
+    assert none == [None, None]
 
 
 Quick = Callable[..., dict[str, Any]]

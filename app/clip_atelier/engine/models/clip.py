@@ -90,9 +90,8 @@ class Clip:
         self._must_agree()
         self.layers: dict[Tower, int] = {"vision": vision.num_hidden_layers, "text": text.num_hidden_layers}
         mean, std = opening.statistics(folder, *self.statistics)
-        shape = (1, 3, 1, 1)
-        self._mean = torch.tensor(mean, device=device.place).view(shape) * 255
-        self._std = torch.tensor(std, device=device.place).view(shape) * 255
+        self._mean = torch.tensor(mean, device=device.place) * 255
+        self._std = torch.tensor(std, device=device.place) * 255
 
     @classmethod
     def load(cls, folder: Path, attention: str = "eager") -> Any:
@@ -198,8 +197,13 @@ class Clip:
 
     def pixels(self, pictures: Tensor) -> Tensor:
         """uint8 pictures [B, H, W, 3] as normalised floats [B, 3, H, W] on the device."""
-        x = pictures.to(self.device.place, non_blocking=True).permute(0, 3, 1, 2).float()
-        return x.sub_(self._mean).div_(self._std)  # in its own memory: it is a copy already
+        x = pictures.to(self.device.place, non_blocking=True).float().contiguous()
+        # Whole rows at once: three numbers at a time, as colours lie, take a processor five times as long.
+        lines, width = x.flatten(2), pictures.shape[2]
+        lines.sub_(self._mean.repeat(width)).div_(
+            self._std.repeat(width)
+        )  # a copy already: in its own memory
+        return x.permute(0, 3, 1, 2)
 
     def image(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Runs the vision tower's stages start to stop - 1.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clip_atelier.engine.data import Item
 from clip_atelier.engine.settings import Settings, TrainSettings
+
+_REMEMBERED: Final = 16
 
 
 @dataclass(frozen=True)
@@ -77,21 +80,28 @@ class Batches:
         return train.steps or self.per_epoch * train.epochs
 
     def at(self, step: int) -> Batch:
-        """The batch of a step, counted from 0; the last two asked for are remembered, as each is asked for one step ahead."""
-        if step not in self._drawn:
-            self._drawn = dict(list(self._drawn.items())[-1:]) | {step: self._draw(step)}
-        return self._drawn[step]
+        """The batch of a step, counted from 0; those asked for last are remembered, as they are asked for some steps ahead."""
+        found = self._drawn.get(step)
+        if found is None:
+            if len(self._drawn) >= _REMEMBERED:
+                self._drawn.pop(next(iter(self._drawn)))
+            found = self._drawn[step] = self._draw(step)
+        return found
 
     def _draw(self, step: int) -> Batch:
         epoch, position = divmod(step, self.per_epoch)
         mine = self._epoch(epoch)[position]
         indices = tuple(index for unit in mine.tolist() for index in self.units[unit])
-        draw = np.random.default_rng([self.seed, epoch, position])
-        # Where there is nothing to choose, nothing is drawn either.
         said = [self.items[i].captions for i in indices]
-        captions = tuple(one[0] if len(one) == 1 else one[int(draw.integers(len(one)))] for one in said)
-        views = tuple(int(v) for v in draw.integers(self.views, size=len(indices)))
-        return Batch(indices, views, captions)
+        counts = [len(one) for one in said]
+        # Where there is nothing to choose, nothing is drawn either, and no generator made.
+        if self.views == 1 and max(counts) == 1:
+            return Batch(indices, (0,) * len(indices), tuple([one[0] for one in said]))
+        draw = np.random.default_rng([self.seed, epoch, position])
+        # One call draws what a call for each image would: nothing for those with one caption.
+        chosen = draw.integers(counts, size=len(counts)).tolist()
+        captions = tuple([one[number] for one, number in zip(said, chosen, strict=True)])
+        return Batch(indices, tuple(draw.integers(self.views, size=len(indices)).tolist()), captions)
 
     def _epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         """The units of each batch of an epoch; the last one asked for is remembered."""

@@ -129,7 +129,7 @@ def fit(
         for step in range(steps):
             control.boundary()
             batch = ready.batches.at(step)
-            ready.step.inputs.fetch_ahead(ready.batches.at(step + 1))
+            ready.step.look_ahead(ready.batches, step)
             losses.append(ready.step.step(step, batch))
             if notice := ready.step.take_notice():
                 yield notice

@@ -7,11 +7,13 @@ What lies before the first adapted stage of a tower is frozen, so its values com
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from clip_atelier.engine.core import Control, Work
@@ -20,9 +22,12 @@ from clip_atelier.engine.models import Features, Model, Tower, attached, feature
 from clip_atelier.engine.training.batches import Batch
 from clip_atelier.engine.training.losses import Relations
 from clip_atelier.engine.training.relations import CollectionRelations
+from clip_atelier.engine.training.targets import Likeness, Targets
 
 _SHARE_OF_MEMORY: Final = 0.25
 """Of a graphics card's free memory that prepared pictures may take."""
+_NOWHERE: Final = np.iinfo(np.int64).min // 2
+"""The row of an item that is not trained on: refused wherever it is asked for."""
 
 
 class TrainingInputs:
@@ -51,7 +56,9 @@ class TrainingInputs:
         pooled = clip.last_cut("text") - 2
         first = adapter.first_stage("text")
         self.text_cut = clip.last_cut("text") if first is None else first if first > pooled else 0
-        self._image_rows: dict[tuple[int, int], int] = {}
+        # Of each item the row of its first view; those of a further view lie `_prepared` rows behind.
+        self._first_rows = _places((), items)
+        self._prepared = 0
         self._images = torch.zeros(0)
         self._pixels: Tensor | None = None
         self._fetched: dict[Batch, Future[Tensor]] = {}
@@ -60,7 +67,7 @@ class TrainingInputs:
         self._texts = torch.zeros(0)
         self._tokens = features.Tokens(clip, ())
         self._relations: CollectionRelations | None = None
-        self._base_rows: dict[int, int] = {}
+        self._base_rows = self._first_rows
         self._base_images = torch.zeros(0)
         self._base_texts = torch.zeros(0)
 
@@ -78,14 +85,13 @@ class TrainingInputs:
     def prepare(self, indices: Sequence[int], views: int, control: Control) -> Work[None]:
         """Computes the frozen parts of the training items and their captions."""
         device = self.clip.device.place
-        pairs = [(i, v) for v in range(views) for i in indices]
-        self._image_rows = {pair: row for row, pair in enumerate(pairs)}
+        self._first_rows, self._prepared = _places(indices, self.items), len(indices)
         if self.image_cut:
             values = yield from features.image_prefix(
                 self.clip, self.pictures, indices, self.image_cut, control, range(views), half=True
             )
             self._images = torch.from_numpy(values).to(device)
-        elif self._fits_on_device(len(pairs)):
+        elif self._fits_on_device(views * len(indices)):
             self._pixels = torch.cat(
                 [
                     torch.from_numpy(self.pictures.batch(indices[start : start + 256], view)).to(device)
@@ -121,7 +127,7 @@ class TrainingInputs:
         """What the base hands to the image projection: [N, width] of training items, their first view."""
         cut = self.clip.last_cut("vision") - 1
         if self.image_cut == cut:
-            return self._images[self._rows([(index, 0) for index in indices])].cpu().numpy()
+            return self._images.index_select(0, self._rows(indices, 0)).cpu().numpy()
         adapter = attached(self.clip)
         assert adapter is not None
         with adapter.at(0.0):
@@ -129,9 +135,13 @@ class TrainingInputs:
                 yield from features.image_prefix(self.clip, self.pictures, indices, cut, control, half=True)
             )
 
-    def _rows(self, pairs: Sequence[tuple[int, int]]) -> Tensor:
-        rows = self._image_rows
-        return torch.tensor([rows[pair] for pair in pairs]).to(self.clip.device.place, non_blocking=True)
+    def _rows(self, indices: Sequence[int], views: Sequence[int] | int) -> Tensor:
+        return self._on_device(
+            self._first_rows[np.array(indices)] + np.multiply(views, self._prepared, dtype=np.int64)
+        )
+
+    def _on_device(self, values: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(values).to(self.clip.device.place, non_blocking=True)
 
     def fetch_ahead(self, batch: Batch) -> None:
         """Begins to bring a batch's pictures together while the step before it is computed.
@@ -153,10 +163,9 @@ class TrainingInputs:
         """Embeddings [B, dim] of part of a batch, with gradients where the tower is adapted."""
         indices, views = batch.indices[rows], batch.views[rows]
         if self.image_cut:
-            x = self._images.index_select(0, self._rows(list(zip(indices, views, strict=True))))
+            x = self._images.index_select(0, self._rows(indices, views))
         elif self._pixels is not None:
-            chosen = self._rows(list(zip(indices, views, strict=True)))
-            x = self.clip.pixels(self._pixels.index_select(0, chosen))
+            x = self.clip.pixels(self._pixels.index_select(0, self._rows(indices, views)))
         elif (fetched := self._fetched.get(batch)) is not None:
             x = self.clip.pixels(fetched.result()[rows])
         else:
@@ -168,37 +177,62 @@ class TrainingInputs:
         chosen = [self._text_rows[caption] for caption in captions]
         if not self.text_cut:
             return self.clip.text(self._tokens.batch(chosen))
-        rows = torch.tensor(chosen).to(self.clip.device.place, non_blocking=True)
-        x = self._texts.index_select(0, rows)
+        x = self._texts.index_select(0, self._on_device(np.array(chosen)))
         return x if self.text_cut == self.clip.last_cut("text") else self.clip.text_from(x, self.text_cut)
+
+    def learns(self, tower: Tower) -> bool:
+        """Whether embeddings of a tower depend on what is trained."""
+        return (self.image_cut if tower == "vision" else self.text_cut) < self.clip.last_cut(tower)
 
     def relations(self, batch: Batch) -> tuple[list[str], Relations]:
         """Distinct captions of a batch, and who belongs to whom."""
+        return self.relations_of([batch], 0.0)[0]
+
+    def relations_of(self, batches: Sequence[Batch], smoothing: float) -> list[tuple[list[str], Relations]]:
+        """Distinct captions of each of some batches, and who belongs to whom.
+
+        Args:
+            batches: The batches.
+            smoothing: Share of the captions' targets that follows what is alike; 0 where the base is not remembered.
+        """
         if self._relations is None:
             self._relations = CollectionRelations(self.items, self.groups)
-        found = self._relations.of(batch.indices, batch.captions)
-        place = self.clip.device.place
-        belongs, sketches, artworks, same = (
-            torch.from_numpy(part).to(place, non_blocking=True)
-            for part in (found.image_text, found.sketches, found.artworks, found.sketch_artwork)
-        )
-        alike = self._alike(batch, found.captions, belongs.float())
-        return found.captions, Relations(belongs, sketches, artworks, same, *alike)
+        known, place = self._relations, self.clip.device.place
+        found = [known.of(batch.indices, batch.captions) for batch in batches]
+        captions: dict[int, Targets] = {}
+        for part in _alike([one.image_text.shape for one in found]):
+            right = np.stack([found[n].image_text for n in part])
+            likeness = None
+            if smoothing:
+                likeness = self._likeness(
+                    [batches[n].indices for n in part], [found[n].captions for n in part]
+                )
+            captions |= dict(zip(part, Targets.of(right, place, likeness, smoothing).apart(), strict=True))
+        pairs: dict[int, Targets] = {}
+        for part in _alike([one.sketch_artwork.shape for one in found]):
+            if (same := np.stack([found[n].sketch_artwork for n in part])).size:
+                pairs |= dict(zip(part, Targets.of(same, place).apart(), strict=True))
+        return [
+            (
+                one.captions,
+                Relations(
+                    captions[n], self._on_device(one.sketches), self._on_device(one.artworks), pairs.get(n)
+                ),
+            )
+            for n, one in enumerate(found)
+        ]
 
-    def _alike(
-        self, batch: Batch, captions: Sequence[str], belongs: Tensor
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """How alike captions and images of a batch are to each other's own ones, by the untouched model."""
-        if not self._base_rows or any(index not in self._base_rows for index in batch.indices):
-            return None, None
-        place = belongs.device
-        image_rows = torch.tensor([self._base_rows[index] for index in batch.indices])
-        text_rows = torch.tensor([self._text_rows[caption] for caption in captions])
-        images = self._base_images.index_select(0, image_rows.to(place, non_blocking=True))
-        texts = self._base_texts.index_select(0, text_rows.to(place, non_blocking=True))
-        own = belongs.sum(dim=1, keepdim=True).clamp(min=1)
-        back = belongs.sum(dim=0)[:, None].clamp(min=1)
-        return belongs @ (texts @ texts.T) / own, belongs.T @ (images @ images.T) / back
+    def _likeness(self, items: Sequence[Sequence[int]], captions: Sequence[Sequence[str]]) -> Likeness | None:
+        """How alike images and captions of batches of one size are to each other, by the untouched model."""
+        rows = self._base_rows[np.array(items)]
+        if rows.min() < 0:
+            return None
+        texts = np.array([[self._text_rows[caption] for caption in batch] for batch in captions])
+        sides = (
+            base.index_select(0, self._on_device(chosen.ravel())).view(*chosen.shape, -1)
+            for base, chosen in ((self._base_images, rows), (self._base_texts, texts))
+        )
+        return Likeness(*(side @ side.mT for side in sides))
 
     def remember_base(self, indices: Sequence[int], control: Control) -> Work[None]:
         """Keeps the untouched model's embeddings of training items and their captions, for smoothed targets."""
@@ -212,4 +246,19 @@ class TrainingInputs:
             torch.from_numpy(images).to(device),
             torch.from_numpy(texts).to(device),
         )
-        self._base_rows = {index: row for row, index in enumerate(indices)}
+        self._base_rows = _places(indices, self.items)
+
+
+def _places(indices: Sequence[int], items: Sequence[Item]) -> NDArray[np.int64]:
+    """Of each item its place among some of them."""
+    places = np.full(len(items), _NOWHERE)
+    places[np.array(indices, np.int64)] = np.arange(len(indices))
+    return places
+
+
+def _alike(shapes: Sequence[tuple[int, ...]]) -> Iterable[list[int]]:
+    """Which of some matrices are of the same shape."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for number, shape in enumerate(shapes):
+        found.setdefault(shape, []).append(number)
+    return found.values()

@@ -202,7 +202,7 @@ class Loop:
                 return stopped
             step = self.state.step
             batch = self.batches.at(step)
-            self.inputs.fetch_ahead(self.batches.at(step + 1))
+            self.train_step.look_ahead(self.batches, step)
             losses.append(self.train_step.step(step, batch))
             if notice := self.train_step.take_notice():
                 yield notice

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-SIMILARITY_TEMPERATURE: Final = 0.1
-"""Of the likeness that smoothed targets follow."""
+from clip_atelier.engine.training.targets import Targets
+
 _PAIR_SCALE: Final = 100.0
 _SHORTEST: Final = 1e-12
 """The least length that a vector is divided by, as torch's own normalisation has it."""
@@ -22,95 +22,63 @@ class Relations:
     """Who belongs to whom in a batch of N images and M distinct captions.
 
     Attributes:
-        image_text: bool [N, M], which captions are right for which image.
+        captions: Which captions are right for which image, [N, M].
         sketches: Rows of the images that are sketches of a pair, int [S].
         artworks: Rows that are artworks of a pair, int [A].
-        sketch_artwork: bool [S, A], which belong together.
-        like_captions: float [N, M], how alike each caption is to the image's own ones, by the untouched model; None where
-            targets are not smoothed.
-        like_images: float [M, N], how alike each image is to the caption's own ones; None likewise.
+        pairs: Which of them belong together, [S, A]; None where one side is empty.
     """
 
-    image_text: Tensor
+    captions: Targets
     sketches: Tensor
     artworks: Tensor
-    sketch_artwork: Tensor
-    like_captions: Tensor | None = None
-    like_images: Tensor | None = None
+    pairs: Targets | None
 
 
 @dataclass(frozen=True)
-class _Targets:
-    """What the rows of a matrix of similarities [N, M] should be.
+class _WayBack:
+    """The gradients of a contrastive loss, written out: softmax less target in the logits, from there two products.
 
     Attributes:
-        values: float [N, M], each row of sum 1.
-        counted: float [N], 1 for rows with a positive, 0 for the others, which are left out.
-        count: How many are counted, at least 1.
+        inner: The gradient in the logits, [N, M].
+        logits: [N, M].
+        a: One side as vectors of length 1, [N, dim], and its lengths [N, 1].
+        b: The other, [M, dim] and [M, 1].
     """
 
-    values: Tensor
-    counted: Tensor
-    count: Tensor
+    inner: Tensor
+    logits: Tensor
+    a: tuple[Tensor, Tensor]
+    b: tuple[Tensor, Tensor]
 
-    @classmethod
-    def of(cls, positives: Tensor, alike: Tensor | None, smoothing: float) -> _Targets:
-        """Spread evenly over the positives; with smoothing, that share follows what is alike to them."""
-        values = positives.float()
-        counts = values.sum(dim=1)
-        # By weights rather than by a choice of rows, whose number a graphics card would have to tell first.
-        counted = (counts > 0).float()
-        values = values.div_(counts.clamp_(min=1)[:, None])
-        if smoothing and alike is not None:
-            soft = F.softmax(alike / SIMILARITY_TEMPERATURE, dim=1)
-            values = values.mul_(1 - smoothing).add_(soft, alpha=smoothing)
-        return cls(values, counted, counted.sum().clamp_(min=1))
+    def to_a(self, factor: Tensor | float) -> Tensor:
+        """The gradient in the embeddings of one side, times a factor."""
+        return _through_length(self.inner @ self.b[0], *self.a).mul_(factor)
 
-    def cross_entropy(self, logs: Tensor) -> Tensor:
-        """Mean over the rows that count, of log-probabilities [N, M]."""
-        rows = (self.values * logs).sum(dim=1)
-        return -(rows @ self.counted) / self.count
-
-    def gradient(self, logs: Tensor) -> Tensor:
-        """Of `cross_entropy` in the logits, [N, M]; the log-probabilities are written over."""
-        return logs.exp_().sub_(self.values).mul_((self.counted / self.count)[:, None])
+    def to_b(self, factor: Tensor | float) -> Tensor:
+        """The same of the other side."""
+        return _through_length(self.inner.T @ self.a[0], *self.b).mul_(factor)
 
 
-class _Contrast(torch.autograd.Function):
-    """The contrastive loss with its derivative written out.
+def _compared(a: Tensor, b: Tensor, scale: Tensor | float, targets: Targets) -> tuple[Tensor, _WayBack]:
+    """The contrastive loss of two sides, and the way back.
 
-    A loss of 32 drawings is sixty operations on matrices of a thousand numbers, which automatic differentiation doubles and
-    keeps a record of; that took longer than the arithmetic. Softmax less target is the gradient in the logits; from there
-    it is two products.
+    A loss of 32 drawings is some thirty operations on matrices of a thousand numbers, which automatic differentiation
+    doubles and keeps a record of; that took longer than the arithmetic.
+
+    Args:
+        a: Embeddings, float [N, dim].
+        b: Embeddings, float [M, dim].
+        scale: Factor on cosine similarities.
+        targets: What they should come to.
     """
-
-    @staticmethod
-    def forward(
-        ctx: Any, a: Tensor, b: Tensor, scale: Tensor | float, there: _Targets, back: _Targets
-    ) -> Tensor:
-        lengths = [x.norm(dim=1, keepdim=True).clamp_(min=_SHORTEST) for x in (a, b)]
-        a, b = a / lengths[0], b / lengths[1]
-        logits = (scale * a) @ b.T  # [N, M]
-        one, other = F.log_softmax(logits, dim=1), F.log_softmax(logits.T, dim=1)
-        loss = (there.cross_entropy(one) + back.cross_entropy(other)) / 2
-        inner = there.gradient(one).add_(back.gradient(other).T).div_(2)
-        ctx.scale = scale if isinstance(scale, float | int) else scale.detach()
-        ctx.save_for_backward(a, b, *lengths, inner, logits if ctx.needs_input_grad[2] else None)
-        return loss
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        a, b, length_a, length_b, inner, logits = ctx.saved_tensors
-        factor = gradients[0] * ctx.scale
-        of_a = of_b = of_scale = None
-        if ctx.needs_input_grad[0]:
-            of_a = _through_length(inner @ b, a, length_a).mul_(factor)
-        if ctx.needs_input_grad[1]:
-            of_b = _through_length(inner.T @ a, b, length_b).mul_(factor)
-        if logits is not None:
-            of_scale = (inner * logits).sum() / ctx.scale * gradients[0]
-        return of_a, of_b, of_scale, None, None
+    lengths = [torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp_(min=_SHORTEST) for x in (a, b)]
+    a, b = a / lengths[0], b / lengths[1]
+    logits = (a @ b.T).mul_(scale)  # [N, M]
+    one, other = logits.log_softmax(1), logits.log_softmax(0)
+    loss = (one * targets.there).addcmul_(other, targets.back).sum().neg_()
+    inner = one.exp_().mul_(targets.rows).addcmul_(other.exp_(), targets.columns)
+    inner.sub_(targets.there).sub_(targets.back)
+    return loss, _WayBack(inner, logits, (a, lengths[0]), (b, lengths[1]))
 
 
 def _through_length(gradient: Tensor, unit: Tensor, length: Tensor) -> Tensor:
@@ -119,14 +87,28 @@ def _through_length(gradient: Tensor, unit: Tensor, length: Tensor) -> Tensor:
     return gradient.addcmul_(unit, along, value=-1).div_(length)
 
 
-def contrast(
-    a: Tensor,
-    b: Tensor,
-    positives: Tensor,
-    scale: Tensor | float,
-    alike: tuple[Tensor | None, Tensor | None] = (None, None),
-    smoothing: float = 0.0,
-) -> Tensor:
+class _Contrast(torch.autograd.Function):
+    """The same for what automatic differentiation goes on from: a temperature that is trained too, a sum of losses."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, scale: Tensor | float, targets: Targets) -> Tensor:
+        loss, ctx.back = _compared(a, b, scale, targets)
+        ctx.scale = scale if isinstance(scale, float | int) else scale.detach()
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        back, factor = ctx.back, gradients[0] * ctx.scale
+        of_a = back.to_a(factor) if ctx.needs_input_grad[0] else None
+        of_b = back.to_b(factor) if ctx.needs_input_grad[1] else None
+        of_scale = None
+        if ctx.needs_input_grad[2]:
+            of_scale = (back.inner * back.logits).sum() / ctx.scale * gradients[0]
+        return of_a, of_b, of_scale, None
+
+
+def contrast(a: Tensor, b: Tensor, targets: Targets, scale: Tensor | float) -> Tensor:
     """Symmetric contrastive loss with several positives per row.
 
     With one positive per row and column this is CLIP's loss (Radford et al. 2021, figure 3). Several positives share
@@ -136,27 +118,18 @@ def contrast(
     Args:
         a: Embeddings [N, dim], any length.
         b: Embeddings [M, dim], any length.
-        positives: bool [N, M], which belong together.
+        targets: Which belong together, [N, M].
         scale: Factor on cosine similarities, 1 / temperature.
-        alike: Float [N, M] and [M, N]: what smoothed targets follow.
-        smoothing: Share of the targets that follows `alike`.
 
     Returns:
         A scalar; 0 where nothing has a positive.
     """
-    there, back = alike
-    loss: Tensor = _Contrast.apply(
-        a.float(),
-        b.float(),
-        scale,
-        _Targets.of(positives, there, smoothing),
-        _Targets.of(positives.T, back, smoothing),
-    )
+    loss: Tensor = _Contrast.apply(a.float(), b.float(), scale, targets)
     return loss
 
 
 def sigmoid_contrast(
-    a: Tensor, b: Tensor, positives: Tensor, scale: Tensor | float, bias: Tensor | float
+    a: Tensor, b: Tensor, targets: Targets, scale: Tensor | float, bias: Tensor | float
 ) -> Tensor:
     """The loss of SigLIP: every pair is right or wrong by itself (Zhai et al. 2023, arXiv:2303.15343, algorithm 1).
 
@@ -166,9 +139,9 @@ def sigmoid_contrast(
         A scalar: the sum over the M columns, the mean over the N rows that have a positive; 0 without any.
     """
     logits = scale * F.normalize(a.float(), dim=1) @ F.normalize(b.float(), dim=1).T + bias  # [N, M]
-    signs = positives.to(logits.dtype) * 2 - 1
+    signs = targets.right * 2 - 1
     rows = -F.logsigmoid(signs * logits).sum(dim=1)
-    with_any = positives.any(dim=1).to(rows.dtype)
+    with_any = (targets.rows[:, 0] > 0).to(rows.dtype)
     return (rows * with_any).sum() / with_any.sum().clamp(min=1)
 
 
@@ -180,7 +153,6 @@ def objective(
     text_weight: float,
     pair_weight: float,
     pair_scale: float = 0.0,
-    smoothing: float = 0.0,
     bias: Tensor | float | None = None,
 ) -> Tensor:
     """The training objective of one batch.
@@ -193,7 +165,6 @@ def objective(
         text_weight: Weight of image against caption.
         pair_weight: Weight of sketch against artwork.
         pair_scale: 1 / temperature of sketch against artwork; 0 for `scale`.
-        smoothing: Share of the captions' targets that follows what is alike; the sigmoid loss knows no such share.
         bias: Given for models of the sigmoid loss: captions are learned by it. Sketches and artworks, for which no such
             bias was ever learned, are compared by the softmax always, at a scale of 100 at most.
 
@@ -201,23 +172,70 @@ def objective(
         The weighted mean of the parts that are present.
     """
     total = torch.zeros((), device=images.device)
-    weights = 0.0
-    if text_weight > 0 and len(texts):
-        alike = (relations.like_captions, relations.like_images)
-        right = relations.image_text
+    words, pairs = _weights(texts, relations, text_weight, pair_weight)
+    if words:
         loss = (
-            contrast(images, texts, right, scale, alike, smoothing)
+            contrast(images, texts, relations.captions, scale)
             if bias is None
-            else sigmoid_contrast(images, texts, right, scale, bias)
+            else sigmoid_contrast(images, texts, relations.captions, scale, bias)
         )
-        total = total + text_weight * loss
-        weights += text_weight
-    sketches, artworks = relations.sketches, relations.artworks
-    if pair_weight > 0 and len(sketches) and len(artworks):
+        total = total + words * loss
+    if pairs and relations.pairs:
         if bias is not None:
             scale = scale.clamp(max=_PAIR_SCALE) if isinstance(scale, Tensor) else min(scale, _PAIR_SCALE)
-        total = total + pair_weight * contrast(
-            images[sketches], images[artworks], relations.sketch_artwork, pair_scale or scale
+        total = total + pairs * contrast(
+            images[relations.sketches], images[relations.artworks], relations.pairs, pair_scale or scale
         )
-        weights += pair_weight
-    return total / max(weights, 1e-12)
+    return total
+
+
+def objective_and_gradients(
+    images: Tensor,
+    texts: Tensor,
+    relations: Relations,
+    scale: float,
+    text_weight: float,
+    pair_weight: float,
+    pair_scale: float = 0.0,
+    wanted: tuple[bool, bool] = (True, True),
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """`objective` of a softmax whose temperature is not trained, and its gradients, with no record of operations kept.
+
+    Args:
+        images: As for `objective`, float and with no gradient of their own; so are the texts.
+        texts: See above.
+        relations: As for `objective`.
+        scale: As for `objective`.
+        text_weight: As for `objective`.
+        pair_weight: As for `objective`.
+        pair_scale: As for `objective`.
+        wanted: Whether the gradient in the images is asked for, and that in the texts.
+
+    Returns:
+        The loss, and both gradients; None for one that is not wanted, and where the loss does not depend on them.
+    """
+    words, pairs = _weights(texts, relations, text_weight, pair_weight)
+    loss = torch.zeros((), device=images.device)
+    of_images = of_texts = None
+    if words:
+        part, back = _compared(images, texts, scale, relations.captions)
+        loss.add_(part, alpha=words)
+        of_images = back.to_a(words * scale) if wanted[0] else None
+        of_texts = back.to_b(words * scale) if wanted[1] else None
+    if pairs and relations.pairs:
+        sides, scale = (relations.sketches, relations.artworks), pair_scale or scale
+        part, back = _compared(*(images.index_select(0, rows) for rows in sides), scale, relations.pairs)
+        loss.add_(part, alpha=pairs)
+        if wanted[0]:
+            of_images = torch.zeros_like(images) if of_images is None else of_images
+            of_images.index_add_(0, sides[0], back.to_a(pairs * scale))
+            of_images.index_add_(0, sides[1], back.to_b(pairs * scale))
+    return loss, of_images, of_texts
+
+
+def _weights(texts: Tensor, relations: Relations, text: float, pair: float) -> tuple[float, float]:
+    """What the captions' part and the pairs' part weigh in a batch: 1 together, 0 where there is none."""
+    text = text if len(texts) else 0.0
+    pair = pair if relations.pairs is not None else 0.0
+    whole = max(text + pair, 1e-12)
+    return text / whole, pair / whole

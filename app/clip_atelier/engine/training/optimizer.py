@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adamw import adamw
 
 from clip_atelier.engine.settings import TrainSettings
 
@@ -115,9 +114,10 @@ class Optimizer:
             assert flat.whole.grad is not None
             state = self.adamw.state[flat.whole]
             beta1, beta2 = group["betas"]
-            adamw(
+            state["step"].add_(1)
+            torch._fused_adamw_(
                 [flat.whole], [flat.whole.grad], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]],
-                fused=True, amsgrad=False, beta1=beta1, beta2=beta2, lr=group["lr"], weight_decay=group["weight_decay"],
+                amsgrad=False, lr=group["lr"], beta1=beta1, beta2=beta2, weight_decay=group["weight_decay"],
                 eps=group["eps"], maximize=False,
             )  # fmt: skip
 
@@ -125,8 +125,8 @@ class Optimizer:
         """As `torch.nn.utils.clip_grad_norm_` does it, whose care for lists of tensors on many devices takes longer."""
         gradients = [flat.whole.grad for flat in self._flats if flat.whole.grad is not None]
         norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
-        norm = torch.linalg.vector_norm(torch.stack(norms))
-        factor = (self._most / (norm + 1e-6)).clamp_(max=1.0)
+        norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
+        factor = norm.add_(1e-6).reciprocal_().mul_(self._most).clamp_(max=1.0)
         for gradient in gradients:
             gradient.mul_(factor)
 

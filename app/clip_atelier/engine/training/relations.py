@@ -1,7 +1,7 @@
 """Who belongs to whom in a batch: captions to images, sketches to artworks.
 
-What does not change from step to step is worked out once for the whole collection; a batch then needs a few comparisons
-of numbers.
+What does not change from step to step is worked out once for the whole collection; a batch then takes a few look-ups in
+tables, in time that grows with its images and not with their square.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from clip_atelier.engine.evaluation import caption_key
 
 _SKETCH: Final = 1
 _ARTWORK: Final = 2
+_NOWHERE: Final = -1
+_NONE: Final = np.zeros(0, np.int64)
+_NO_PAIRS: Final = np.zeros((0, 0), np.bool_)
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,17 @@ class CollectionRelations:
             for caption in item.captions:
                 owners.append(index)
                 carried.append(self._number(caption))
-        self._captions = len(self._numbers)
-        self._pairs = np.unique(
-            np.array(owners, np.int64) * self._captions + np.array(carried, np.int64)
-        )  # sorted
-        self._groups = np.asarray(groups, np.int64)
+        self._carried = np.array(carried, np.int64)
+        counts = np.bincount(np.array(owners, np.int64), minlength=len(items))
+        self._counts, self._starts = counts, np.cumsum(counts) - counts
+        # Groups by numbers from 0, as places in a table.
+        known, self._groups = np.unique(np.asarray(groups, np.int64), return_inverse=True)
         roles = {"sketch": _SKETCH, "artwork": _ARTWORK}
         self._roles = np.array([roles.get(item.role, 0) if item.pair else 0 for item in items], np.int8)
+        self._paired = bool(self._roles.any())
+        # Where in a batch a caption or group is found; written and read within one call.
+        self._column = np.full(len(self._numbers), _NOWHERE)
+        self._row = np.zeros(len(known), np.int64)
 
     def _number(self, caption: str) -> int:
         number = self._of_text.get(caption)
@@ -77,20 +84,28 @@ class CollectionRelations:
         half of a pair, a near-duplicate): those are never each other's wrong answers.
         """
         distinct = {self._of_text[caption]: caption for caption in captions}
-        columns = np.fromiter(distinct, np.int64, len(distinct))
-        rows = np.asarray(indices, np.int64)
-        asked = rows[:, None] * self._captions + columns  # [N, M]
-        places = np.minimum(self._pairs.searchsorted(asked), len(self._pairs) - 1)
-        own = self._pairs[places] == asked
-        group = self._groups[rows]
-        if len(np.unique(group)) < len(group):
-            own = (group[:, None] == group) @ own
+        rows, columns = np.array(indices), np.array(list(distinct))
+        count = len(rows)
+        each, group = np.arange(count), self._groups[rows]
+        self._row[group] = each
+        alike = self._row[group]  # one image of the batch for each group, the same for all of the group
+        # What each image carries, side by side, and whose it is.
+        lengths = self._counts[rows]
+        ends = lengths.cumsum()
+        owners = alike.repeat(lengths)
+        places = np.arange(ends[-1]) + (self._starts[rows] - ends + lengths).repeat(lengths)
+        self._column[columns] = np.arange(len(columns))
+        at = self._column[self._carried[places]]
+        self._column[columns] = _NOWHERE
+        here = at != _NOWHERE
+        own = np.zeros((count, len(columns)), np.bool_)
+        own[owners[here], at[here]] = True
+        if (alike != each).any():
+            own = own[alike]
+        if not self._paired:
+            return BatchRelations(list(distinct.values()), own, _NONE, _NONE, _NO_PAIRS)
         roles = self._roles[rows]
         sketches, artworks = (roles == _SKETCH).nonzero()[0], (roles == _ARTWORK).nonzero()[0]
         return BatchRelations(
-            list(distinct.values()),
-            own,
-            sketches,
-            artworks,
-            group[sketches][:, None] == group[artworks],
+            list(distinct.values()), own, sketches, artworks, group[sketches][:, None] == group[artworks]
         )

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -17,12 +18,16 @@ from clip_atelier.engine.core import Notice, _
 from clip_atelier.engine.models import Adapter, Halves, Model, random_state, set_random_state
 from clip_atelier.engine.settings import TrainSettings
 from clip_atelier.engine.training import memory
-from clip_atelier.engine.training.batches import Batch
+from clip_atelier.engine.training.batches import Batch, Batches
 from clip_atelier.engine.training.distributed.gradient_cache import Share
 from clip_atelier.engine.training.inputs import TrainingInputs
-from clip_atelier.engine.training.losses import Relations, objective
+from clip_atelier.engine.training.losses import Relations, objective, objective_and_gradients
 from clip_atelier.engine.training.optimizer import Optimizer
 from clip_atelier.engine.training.preservation import Preservation
+
+_STEPS_AHEAD: Final = 8
+_NUMBERS_AHEAD: Final = 1 << 20
+"""How many numbers of a batch's targets, each thrice, may lie ready."""
 
 
 class TrainStep:
@@ -62,6 +67,10 @@ class TrainStep:
         self._computing = False
         self.chunk = train.chunk_size
         self._notice = ""
+        # The sigmoid judges every pair by itself and knows no targets.
+        self._smoothing = train.smoothing if clip.loss == "softmax" else 0.0
+        self._temperature = clip.logit_scale
+        self._ahead: dict[int, tuple[Batch, tuple[list[str], Relations]]] = {}
         self._drops = adapter.settings.lora.lora_dropout > 0
 
     def learning_rate(self, step: int) -> float:
@@ -80,22 +89,58 @@ class TrainStep:
             return self.clip.highest_scale
         if self.train.temperature == "trained":
             return self.clip.temperature.clamp(max=math.log(self.clip.highest_scale)).exp()
-        return self.clip.logit_scale
+        return self._temperature  # read once: reading it waits for a graphics card
 
     def bias(self) -> Tensor | None:
         """What the sigmoid loss adds to scaled similarities; None for the softmax."""
         return self.clip.logit_bias if self.clip.loss == "sigmoid" else None
 
-    def _loss(self, images: Tensor, texts: Tensor, relations: Relations) -> Tensor:
-        train = self.train
-        return objective(
-            images, texts, relations, self.scale(), train.text_weight, train.pair_weight, train.pair_scale,
-            train.smoothing, self.bias(),
+    def _loss(
+        self, images: Tensor, texts: Tensor, relations: Relations
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The loss of embeddings, and its gradients in them as the scaler wants them; None where nothing follows from one.
+
+        That of a temperature that is trained is added to it.
+        """
+        train, scale, bias = self.train, self.scale(), self.bias()
+        if isinstance(scale, Tensor) or bias is not None:
+            images, texts = images.requires_grad_(True), texts.requires_grad_(True)
+            loss = objective(
+                images, texts, relations, scale, train.text_weight, train.pair_weight, train.pair_scale, bias
+            )
+            self.scaler.scale(loss).backward()
+            return loss.detach(), images.grad, texts.grad
+        loss, *gradients = objective_and_gradients(
+            images, texts, relations, scale, train.text_weight, train.pair_weight, train.pair_scale,
+            (self.inputs.learns("vision"), self.inputs.learns("text")),
         )  # fmt: skip
+        if self.scaler.is_enabled():
+            factor = self.scaler.scale(torch.ones_like(loss))
+            gradients = [None if one is None else one.mul_(factor) for one in gradients]
+        return loss, gradients[0], gradients[1]
+
+    def look_ahead(self, batches: Batches, step: int) -> None:
+        """Has ready what a step needs and does not depend on what is learned; the bits do not depend on when it is called.
+
+        Who belongs to whom and what follows for the loss is worked out for several steps at once. Between two passes through
+        a model each of its many small operations takes several times as long, as nothing is in the processor's caches.
+        """
+        self.inputs.fetch_ahead(batches.at(step + 1))
+        if step in self._ahead:
+            return
+        # Always the same steps together: sums over several batches may be rounded otherwise than over one.
+        span = max(1, min(_STEPS_AHEAD, _NUMBERS_AHEAD // self.train.batch_size**2))
+        first = step - step % span
+        ahead = [batches.at(number) for number in range(first, first + span)]
+        relations = self.inputs.relations_of(ahead, self._smoothing)
+        self._ahead = dict(enumerate(zip(ahead, relations, strict=True), first))
 
     def step(self, step: int, batch: Batch) -> Tensor:
         """One step; returns its loss (detached, still on the device)."""
-        captions, relations = self.inputs.relations(batch)
+        known = self._ahead.pop(step, None)
+        captions, relations = (
+            known[1] if known and known[0] is batch else self.inputs.relations_of([batch], self._smoothing)[0]
+        )
         self.optimizer.begin(self.learning_rate(step))
         with self.computing():
             loss = self._gradients(step, batch, captions, relations)
@@ -107,7 +152,7 @@ class TrainStep:
             penalty = self.train.size_penalty * self.adapter.size()
             self.scaler.scale(penalty).backward()
         self.optimizer.step(self.scaler)
-        return loss.detach()
+        return loss
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -200,10 +245,8 @@ class TrainStep:
 
     def _at_once(self, batch: Batch, captions: list[str], relations: Relations) -> Tensor:
         share = self.share(batch, captions)
-        images, texts = share.images.requires_grad_(True), share.texts.requires_grad_(True)
-        loss = self._loss(images, texts, relations)
-        self.scaler.scale(loss).backward()
-        share.backward(images.grad, texts.grad)
+        loss, *gradients = self._loss(share.images, share.texts, relations)
+        share.backward(*gradients)
         return loss
 
     # State for checkpoints

@@ -116,9 +116,8 @@ class Leader(TrainStep):
                 share = self.share(batch, captions, rows[0], words[0])
             images, texts = _gathered(group, share.images, share.texts, rows, words)
             with group.part():
-                loss = self._loss(images.requires_grad_(True), texts.requires_grad_(True), relations)
-                self.scaler.scale(loss).backward()
-            gradients = _scattered(group, images.grad, texts.grad, share.images, share.texts, rows, words)
+                loss, *gradients = self._loss(images, texts, relations)
+            gradients = _scattered(group, *gradients, share.images, share.texts, rows, words)
             with group.part():
                 share.backward(*gradients)
             _reduced(group, trained)
