@@ -7,13 +7,17 @@ A CLIP of width 32 with two layers a tower, 256 drawings, batches of 32, on the 
   set included where the preset has them;
 * `plain`: a plain loop on the same ready inputs: forward, CLIP's loss, backward, AdamW as torch has it by default.
 
-`step - model` is the overhead: batch, relations, loss, schedule, optimiser. Medians of microseconds of the processor's own
-time over many steps, the contenders in turn: what else the machine does counts for little. Below each row, where a step
-goes: its named parts, each without those inside it, and the share of the step that they account for together. With
---profile, every function as well.
+`step - model` is the overhead: batch, relations, pictures, loss, schedule, optimiser. The contenders take turns of sixteen
+steps, in microseconds of the processor's own time a step: what is prepared for several steps at once is in it. The figures are
+medians over the turns; the overhead is the median of the differences within a turn, followed by their quartiles, so that
+what else the machine does counts for little. Below each row, where a step goes: its named parts, each without those inside
+it, and the share of the step that they account for together. With --profile, every function as well.
+
+The loss and the optimiser are in the overhead although every training has them: a plain loop on ready inputs takes
+`plain - model` for them, which stands beside it.
 
     python tests/benchmarks/steps.py
-    python tests/benchmarks/steps.py --profile --rounds 1
+    python tests/benchmarks/steps.py --profile --turns 3
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 DRAWINGS = 256
 BATCH = 32
 WIDTH = 32
+TURN = 16  # steps
 
 #: Name of the row, preset, and what differs from it.
 CASES: tuple[tuple[str, str, dict[str, object]], ...] = (
@@ -78,14 +83,12 @@ def small_clip(folder: Path) -> Path:
     return folder
 
 
-def median_of(work: Callable[[int], object], steps: int) -> float:
-    """Median microseconds of the processor for one call."""
-    found = []
-    for step in range(steps):
-        began = time.process_time()
+def turn(work: Callable[[int], object], first: int) -> float:
+    """Microseconds of the processor for a step, of as many as a turn has."""
+    began = time.process_time()
+    for step in range(first, first + TURN):
         work(step)
-        found.append(time.process_time() - began)
-    return statistics.median(found) * 1e6
+    return (time.process_time() - began) / TURN * 1e6
 
 
 class Parts:
@@ -119,15 +122,15 @@ class Parts:
 
 
 def where_it_goes(who: Contenders, steps: int) -> None:
-    """Prints the parts of a step, medians of their microseconds, and the share of the whole that they account for."""
+    """Prints the parts of a step, medians over turns of their microseconds, and the share of the whole that they account for."""
     import torch
 
     from clip_atelier.engine.training.distributed.gradient_cache import Share
 
     parts, step, inputs = Parts(), who.ready.step, who.inputs
     places: list[tuple[Any, str, str | Callable[[], str]]] = [
-        (who.ready.batches, "at", "which drawings"),
-        (inputs, "relations", "who belongs to whom"),
+        (who.ready.batches, "_draw", "which drawings"),
+        (inputs, "relations_of", "who belongs to whom"),
         (inputs.pictures, "batch", "pictures fetched"),
         (who.clip, "pixels", "pictures as numbers"),
         (inputs, "images", "forward, drawings"),
@@ -152,9 +155,11 @@ def where_it_goes(who: Contenders, steps: int) -> None:
             whole.append(time.process_time() - began)
             rows.append(parts.take())
     total = sum(whole)
-    for title in rows[0]:
-        spent = [row.get(title, 0.0) for row in rows]
-        print(f"    {title:<30}{statistics.median(spent) * 1e6:>8.0f} µs{sum(spent) / total:>8.1%}")
+    for title in dict.fromkeys(title for row in rows for title in row):
+        # What comes once for several steps is spread over them; a step that the machine interrupted counts as the others do.
+        each = [sum(row.get(title, 0.0) for row in rows[n : n + TURN]) / TURN for n in range(0, steps, TURN)]
+        spent = sum(row.get(title, 0.0) for row in rows)
+        print(f"    {title:<30}{statistics.median(each) * 1e6:>8.0f} µs{spent / total:>8.1%}")
     print(
         f"    {'accounted for':<30}{'':>11}{sum(sum(row.values()) for row in rows) / total:>8.1%}", flush=True
     )
@@ -233,14 +238,14 @@ class Contenders:
         self.ready.step.look_ahead(self.ready.batches, step)
         return self.ready.step.step(step, self.ready.batches.at(step))
 
-    def model(self, _step: int) -> None:
+    def model(self, step: int) -> None:
         """Forward and backward passes of both towers."""
         import torch
 
         outputs = [y for y in self._towers() if y.requires_grad]
         torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
         if self.ready.step.preservation:
-            self.ready.step.preservation.drift(0).backward()
+            self.ready.step.preservation.drift(step).backward()
 
     def loop(self, _step: int) -> None:
         """What a plain script does once its inputs are ready."""
@@ -277,8 +282,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
@@ -286,7 +290,7 @@ def main() -> int:
         model, folder = small_clip(Path(scratch) / "model"), Path(scratch) / "drawings"
         draw(folder)
         print(
-            f"{'':<26}{'step µs':>10}{'model µs':>10}{'plain µs':>10}{'overhead ms':>13}{'step / plain':>14}"
+            f"{'':<26}{'step µs':>10}{'model µs':>10}{'plain µs':>10}{'overhead ms':>13}{'(quartiles)':>14}{'plain loop ms':>15}"
         )
         for number, (title, preset, changes) in enumerate(CASES):
             home = Path(scratch) / f"home{number}"
@@ -296,22 +300,24 @@ def main() -> int:
             with (
                 who.ready.step.computing()
             ):  # as in a run, where it is done once for all steps between two checks
-                rounds = [
-                    [median_of(work, arguments.steps) for work in (who.step, who.model, who.loop)]
-                    for _ in range(arguments.rounds)
-                ]
-            step, bare, plain = (statistics.median(column) for column in zip(*rounds, strict=True))
+                turns = [
+                    [turn(work, TURN * n) for work in (who.step, who.model, who.loop)]
+                    for n in range(arguments.turns + 1)
+                ][1:]
+            step, bare, plain = (statistics.median(column) for column in zip(*turns, strict=True))
+            low, middle, high = statistics.quantiles([(one[0] - one[1]) / 1000 for one in turns], n=4)
+            loop = statistics.median((one[2] - one[1]) / 1000 for one in turns)
+            spread = f"({low:.2f} – {high:.2f})"
             print(
-                f"{title:<26}{step:>10.0f}{bare:>10.0f}{plain:>10.0f}{(step - bare) / 1000:>13.2f}"
-                f"{step / plain:>14.2f}",
+                f"{title:<26}{step:>10.0f}{bare:>10.0f}{plain:>10.0f}{middle:>13.2f}{spread:>14}{loop:>15.2f}",
                 flush=True,
             )
             with who.ready.step.computing():
-                where_it_goes(who, arguments.steps)
+                where_it_goes(who, 10 * TURN)
             if arguments.profile:
                 profile = cProfile.Profile()
                 with who.ready.step.computing():
-                    profile.runcall(median_of, who.step, arguments.steps)
+                    profile.runcall(lambda who=who: [turn(who.step, TURN * n) for n in range(10)])
                 pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
     return 0
 

@@ -17,6 +17,7 @@ from clip_atelier.engine.training.batches import Batches
 def test_pictures_fetched_ahead_are_the_same_and_read_once(
     home: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("clip_atelier.engine.training.inputs._WORTH_A_THREAD", 0)  # these are a few kilobytes
     made = prepared(home, tiny_pairs, quick(lora__target_modules="q_proj", data__views=2))
     inputs, items = made.inputs, made.collection.items
     assert inputs.image_cut == 0
@@ -42,6 +43,18 @@ def test_pictures_fetched_ahead_are_the_same_and_read_once(
     inputs.images(batches.at(4), slice(None))
     assert [indices for indices, _thread in read] == [batches.at(step).indices for step in range(5)]
     assert all(thread.startswith("fetch") for _indices, thread in read)
+
+
+def test_few_bytes_at_hand_are_worth_no_thread(
+    home: Path, tiny_pairs: Path, quick: Callable[..., dict[str, Any]]
+) -> None:
+    made = prepared(home, tiny_pairs, quick(lora__target_modules="q_proj"))
+    batches = Batches.of(made.collection.items, made.parts.train, made.parts.groups, made.chosen)
+    made.inputs.fetch_ahead(batches.at(0))
+    assert not made.inputs._fetched
+    made.pictures._memory.clear()
+    made.inputs.fetch_ahead(batches.at(0))
+    assert batches.at(0) in made.inputs._fetched
 
 
 def test_nothing_is_fetched_where_the_tower_is_stored(

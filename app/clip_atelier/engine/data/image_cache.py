@@ -200,6 +200,10 @@ class ImageCache:
                 for _pair, future in waiting:
                     future.cancel()
 
+    def at_hand(self, indices: Sequence[int], views: Sequence[int]) -> bool:
+        """Whether memory holds all of some pictures."""
+        return all(pair in self._memory for pair in zip(indices, views, strict=True))
+
     def batch(self, indices: Sequence[int], view: int | Sequence[int] = 0) -> Picture:
         """Pictures [B, …] of the frame's shape; those that memory could not hold come from the store or the file.
 

@@ -92,6 +92,7 @@ class Clip:
         mean, std = opening.statistics(folder, *self.statistics)
         self._mean = torch.tensor(mean, device=device.place) * 255
         self._std = torch.tensor(std, device=device.place) * 255
+        self._row = self._mean, self._std
 
     @classmethod
     def load(cls, folder: Path, attention: str = "eager") -> Any:
@@ -199,11 +200,16 @@ class Clip:
         """uint8 pictures [B, H, W, 3] as normalised floats [B, 3, H, W] on the device."""
         x = pictures.to(self.device.place, non_blocking=True).float().contiguous()
         # Whole rows at once: three numbers at a time, as colours lie, take a processor five times as long.
-        lines, width = x.flatten(2), pictures.shape[2]
-        lines.sub_(self._mean.repeat(width)).div_(
-            self._std.repeat(width)
-        )  # a copy already: in its own memory
+        mean, deviation = self._of_a_row(x.shape[2])
+        x.flatten(2).sub_(mean).div_(deviation)  # a copy already: in its own memory
         return x.permute(0, 3, 1, 2)
+
+    def _of_a_row(self, width: int) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the colours of a row of pixels, [3 · width] each."""
+        row = self._row
+        if row[0].numel() != 3 * width:
+            row = self._row = self._mean.repeat(width), self._std.repeat(width)
+        return row
 
     def image(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         """Runs the vision tower's stages start to stop - 1.

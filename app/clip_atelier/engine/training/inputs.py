@@ -26,6 +26,8 @@ from clip_atelier.engine.training.targets import Likeness, Targets
 
 _SHARE_OF_MEMORY: Final = 0.25
 """Of a graphics card's free memory that prepared pictures may take."""
+_WORTH_A_THREAD: Final = 1 << 20
+"""Bytes of a batch's pictures, below which they are copied in the time that a thread takes to begin."""
 _NOWHERE: Final = np.iinfo(np.int64).min // 2
 """The row of an item that is not trained on: refused wherever it is asked for."""
 
@@ -67,6 +69,7 @@ class TrainingInputs:
         self._texts = torch.zeros(0)
         self._tokens = features.Tokens(clip, ())
         self._relations: CollectionRelations | None = None
+        self._none = torch.zeros(0, dtype=torch.long, device=clip.device.place)
         self._base_rows = self._first_rows
         self._base_images = torch.zeros(0)
         self._base_texts = torch.zeros(0)
@@ -146,10 +149,15 @@ class TrainingInputs:
     def fetch_ahead(self, batch: Batch) -> None:
         """Begins to bring a batch's pictures together while the step before it is computed.
 
-        Nothing is done where pictures are kept on the device or not computed from. Of earlier batches only the last one
+        Nothing is done where pictures are kept on the device or not computed from, and where so few bytes are at hand that
+        another thread would cost more than it saves. Of earlier batches only the last one
         asked for stays, so two batches are held at most.
         """
         if self.image_cut or self._pixels is not None or batch in self._fetched:
+            return
+        size = len(batch.indices) * math.prod(self.pictures.shape)
+        small = size < _WORTH_A_THREAD and self.clip.device.kind == "cpu"
+        if small and self.pictures.at_hand(batch.indices, batch.views):
             return
         kept = list(self._fetched.items())[-1:]
         self._fetched = dict(kept) | {batch: self._fetching.submit(self._fetch, batch)}
@@ -215,12 +223,13 @@ class TrainingInputs:
         return [
             (
                 one.captions,
-                Relations(
-                    captions[n], self._on_device(one.sketches), self._on_device(one.artworks), pairs.get(n)
-                ),
+                Relations(captions[n], self._some(one.sketches), self._some(one.artworks), pairs.get(n)),
             )
             for n, one in enumerate(found)
         ]
+
+    def _some(self, rows: NDArray[np.int64]) -> Tensor:
+        return self._on_device(rows) if rows.size else self._none
 
     def _likeness(self, items: Sequence[Sequence[int]], captions: Sequence[Sequence[str]]) -> Likeness | None:
         """How alike images and captions of batches of one size are to each other, by the untouched model."""

@@ -77,8 +77,7 @@ def _compared(a: Tensor, b: Tensor, scale: Tensor | float, targets: Targets) -> 
     one, other = logits.log_softmax(1), logits.log_softmax(0)
     loss = (one * targets.there).addcmul_(other, targets.back).sum().neg_()
     inner = one.exp_().mul_(targets.rows).addcmul_(other.exp_(), targets.columns)
-    inner.sub_(targets.there).sub_(targets.back)
-    return loss, _WayBack(inner, logits, (a, lengths[0]), (b, lengths[1]))
+    return loss, _WayBack(inner.sub_(targets.both), logits, (a, lengths[0]), (b, lengths[1]))
 
 
 def _through_length(gradient: Tensor, unit: Tensor, length: Tensor) -> Tensor:
@@ -215,22 +214,22 @@ def objective_and_gradients(
         The loss, and both gradients; None for one that is not wanted, and where the loss does not depend on them.
     """
     words, pairs = _weights(texts, relations, text_weight, pair_weight)
-    loss = torch.zeros((), device=images.device)
-    of_images = of_texts = None
+    loss = of_images = of_texts = None
     if words:
-        part, back = _compared(images, texts, scale, relations.captions)
-        loss.add_(part, alpha=words)
+        loss, back = _compared(images, texts, scale, relations.captions)
         of_images = back.to_a(words * scale) if wanted[0] else None
         of_texts = back.to_b(words * scale) if wanted[1] else None
+        loss = loss if words == 1 else loss.mul_(words)
     if pairs and relations.pairs:
         sides, scale = (relations.sketches, relations.artworks), pair_scale or scale
-        part, back = _compared(*(images.index_select(0, rows) for rows in sides), scale, relations.pairs)
-        loss.add_(part, alpha=pairs)
+        one, other = (images.index_select(0, rows) for rows in sides)
+        part, back = _compared(one, other, scale, relations.pairs)
+        loss = part.mul_(pairs) if loss is None else loss.add_(part, alpha=pairs)
         if wanted[0]:
             of_images = torch.zeros_like(images) if of_images is None else of_images
             of_images.index_add_(0, sides[0], back.to_a(pairs * scale))
             of_images.index_add_(0, sides[1], back.to_b(pairs * scale))
-    return loss, of_images, of_texts
+    return torch.zeros((), device=images.device) if loss is None else loss, of_images, of_texts
 
 
 def _weights(texts: Tensor, relations: Relations, text: float, pair: float) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from clip_atelier.engine.models import device as devices
 from clip_atelier.engine.runs import NumericPath
 from clip_atelier.engine.settings import HardwareSettings
 
-OPTIMIZER: Final = "AdamW, flat; loss by its derivative"
+OPTIMIZER: Final = "AdamW, flat; loss and derivative without a record"
 """Changes whenever loss or optimiser are rounded otherwise than by the version before."""
 
 

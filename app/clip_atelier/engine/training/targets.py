@@ -39,6 +39,7 @@ class Targets:
         right: float [N, M], 1 where the two belong together.
         there: float [N, M], for each row what its probabilities should be, times the row's share of the loss.
         back: float [N, M], the same for each column.
+        both: float [N, M], their sum.
         rows: float [N, 1], each row's share of the loss: their sum is half.
         columns: float [1, M], each column's.
     """
@@ -46,6 +47,7 @@ class Targets:
     right: Tensor
     there: Tensor
     back: Tensor
+    both: Tensor
     rows: Tensor
     columns: Tensor
 
@@ -77,12 +79,13 @@ class Targets:
             there.addcmul_(soft, rows, value=smoothing)
             soft = (likeness.rows @ belongs).mul_(to_column).softmax(-2)
             back.addcmul_(soft, columns, value=smoothing)
-        return cls(belongs, there, back, rows, columns)
+        return cls(belongs, there, back, there + back, rows, columns)
 
     def apart(self) -> list[Targets]:
         """Those of several batches, batch by batch."""
-        each = (part.unbind() for part in (self.right, self.there, self.back, self.rows, self.columns))
-        return [Targets(*parts) for parts in zip(*each, strict=True)]
+        parts = self.right, self.there, self.back, self.both, self.rows, self.columns
+        each = (part.unbind() for part in parts)
+        return [Targets(*one) for one in zip(*each, strict=True)]
 
 
 def _shares(counts: NDArray[np.int64], axis: int, hard: float, place: torch.device) -> Sequence[Tensor]:

@@ -47,14 +47,13 @@ class Share:
         self._again = again
         self._states: list[dict[str, Tensor]] = []
         self._values: list[Tensor] = []
-        for job in self._jobs:
-            if again:
-                self._states.append(random_state(self._kind))
-            with torch.set_grad_enabled(not again), precision():
+        with torch.set_grad_enabled(not again), precision():
+            for job in self._jobs:
+                if again:
+                    self._states.append(random_state(self._kind))
                 self._values.append(job().float())
-        empty = torch.zeros(0, dim, device=place)
-        self.images = _joined(self._values[: len(images)], empty)
-        self.texts = _joined(self._values[len(images) :], empty)
+        self.images = _joined(self._values[: len(images)], dim, place)
+        self.texts = _joined(self._values[len(images) :], dim, place)
         self._image_pieces = len(images)
 
     def backward(self, images: Tensor | None, texts: Tensor | None) -> None:
@@ -68,9 +67,10 @@ class Share:
             (images, values[: self._image_pieces]),
             (texts, values[self._image_pieces :]),
         ):
-            gradients += (
-                [None] * len(part) if whole is None else list(whole.split([len(value) for value in part]))
-            )
+            if whole is None or len(part) == 1:
+                gradients += [whole] * len(part)
+            else:
+                gradients += whole.split([len(value) for value in part])
         if self._again:
             self._backward_again(gradients)
             return
@@ -91,10 +91,8 @@ class Share:
         set_random_state(after)
 
 
-def _joined(pieces: Sequence[Tensor], empty: Tensor) -> Tensor:
+def _joined(pieces: Sequence[Tensor], dim: int, place: torch.device) -> Tensor:
     """Pieces as one tensor that needs no gradient; where there is only one, its own memory."""
-    return (
-        pieces[0].detach().contiguous()
-        if len(pieces) == 1
-        else torch.cat([empty, *(piece.detach() for piece in pieces)])
-    )
+    if len(pieces) == 1:
+        return pieces[0].detach().contiguous()
+    return torch.cat([torch.zeros(0, dim, device=place), *(piece.detach() for piece in pieces)])

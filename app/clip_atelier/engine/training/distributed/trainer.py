@@ -116,8 +116,8 @@ class Leader(TrainStep):
                 share = self.share(batch, captions, rows[0], words[0])
             images, texts = _gathered(group, share.images, share.texts, rows, words)
             with group.part():
-                loss, *gradients = self._loss(images, texts, relations)
-            gradients = _scattered(group, *gradients, share.images, share.texts, rows, words)
+                loss, to_images, to_texts = self._loss(images, texts, relations)
+            gradients = _scattered(group, to_images, to_texts, share.images, share.texts, rows, words)
             with group.part():
                 share.backward(*gradients)
             _reduced(group, trained)
