@@ -114,6 +114,19 @@ def test_the_note_leaves_its_control_free_wherever_it_stands(
         window.guide._turn(0)
 
 
+def test_a_note_that_stands_still_costs_nothing(window: MainWindow, qtbot: QtBot) -> None:
+    window.show_around()
+    callout = settled(window, qtbot)
+    for page in ("collection", "training"):  # beside its control, and where it waits
+        window.show_page(page)
+        settled(window, qtbot)
+        placed: list[None] = []
+        callout._soon.timeout.connect(lambda placed=placed: placed.append(None))
+        for _n in range(60):
+            QApplication.processEvents()
+        assert len(placed) <= 3
+
+
 def test_the_tour_can_be_left_and_begun_again_and_is_remembered(
     open_window: Callable[..., MainWindow], qtbot: QtBot
 ) -> None:

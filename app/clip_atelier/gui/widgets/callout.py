@@ -157,15 +157,22 @@ class Callout(QWidget):
         taken = [at, *free, *(self._seen(widget) for widget in self._beside if widget.isVisible())]
         layout = self.layout()
         assert layout is not None
-        layout.invalidate()
-        layout.activate()  # a button that was hidden while the note was counts no more
+        if not self.isVisible():
+            # A button that was hidden while the note was counts no more. Not each time: it makes the window lay itself out
+            # anew, and that calls for a place again, without end.
+            layout.invalidate()
+        layout.activate()
         spare = self._in_spare()
-        self.setGeometry(spare or self._best(at, whole, taken))
+        place = spare or self._best(at, whole, taken)
+        body = place.adjusted(_ARROW, _ARROW, -_ARROW, -_ARROW)
         # From there the arrow would end at what lies between.
-        self._tip = self.body.center() if spare else _nearest(at, self.body.center())
+        tip = body.center() if spare else _nearest(at, body.center())
+        if (place, tip) != (self.geometry(), self._tip):
+            self.setGeometry(place)
+            self._tip = tip
+            self.update()
         self.raise_()
         self.show()
-        self.update()
 
     def _seen(self, target: QWidget) -> QRect:
         """The part of a control that nothing around it hides, in the window."""
