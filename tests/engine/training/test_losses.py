@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prepared import prepared
 
+from clip_atelier.engine.core import Control, drive
 from clip_atelier.engine.models.device import Device
 from clip_atelier.engine.training.batches import Batches
 from clip_atelier.engine.training.inputs import TrainingInputs
@@ -251,6 +252,51 @@ def test_chunks_give_the_exact_gradients_of_the_whole_batch(
     assert found[0] == pytest.approx(expected[0], rel=1e-5)
     for name, gradient in expected[1].items():
         torch.testing.assert_close(found[1][name], gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_what_is_ready_ahead_is_the_same_wherever_a_run_goes_on(
+    home: Path, tiny_pairs: Path, quick: Quick
+) -> None:
+    train_step, batches, inputs = _stepper(home, tiny_pairs, quick(train__smoothing=0.2))
+    drive(inputs.remember_base([index for unit in batches.units for index in unit], Control()))
+    train_step.look_ahead(batches, 0)
+    straight = dict(train_step._ahead)
+    train_step._ahead.clear()
+    train_step.look_ahead(batches, 5)  # as if resumed there
+    assert train_step._ahead.keys() == straight.keys()
+    for step, (batch, (captions, relations)) in train_step._ahead.items():
+        expected = straight[step][1]
+        assert (batch, captions) == (straight[step][0], expected[0])
+        (alone,) = inputs.relations_of([batch], 0.2)
+        for name in ("right", "there", "back", "both", "rows", "columns"):
+            found, before, one = (
+                getattr(of[1].captions, name) for of in ((captions, relations), expected, alone)
+            )
+            assert torch.equal(found, before)
+            torch.testing.assert_close(found, one)
+        assert relations.captions.there.sum() == pytest.approx(0.5, rel=1e-5)
+        assert torch.equal(relations.sketches, expected[1].sketches)
+    # A batch that is not the one of that step is worked out by itself.
+    losses = [float(train_step.step(step, batches.at(6))) for step in (6, 7)]
+    assert all(math.isfinite(loss) for loss in losses)
+    assert 6 not in train_step._ahead
+
+
+@pytest.mark.parametrize("temperature", ["model", "trained"])
+def test_a_scaled_loss_takes_the_same_steps(
+    home: Path, tiny_pairs: Path, quick: Quick, temperature: str
+) -> None:
+    """As half precision with small exponents needs it; here in fp32, where it must change nothing."""
+    values = quick(**EXACT | {"train__max_grad_norm": 0.5}, train__temperature=temperature)
+    states = []
+    for enabled in (False, True):
+        train_step, batches, _inputs = _stepper(home, tiny_pairs, values)
+        train_step.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=enabled)
+        for step in range(3):
+            train_step.step(step, batches.at(step))
+        states.append(train_step.adapter.state())
+    for name, expected in states[0].items():
+        torch.testing.assert_close(states[1][name], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_temperature_never_exceeds_its_limit(home: Path, tiny_pairs: Path, quick: Quick) -> None:
