@@ -307,9 +307,11 @@ def main() -> int:
             step, bare, plain = (statistics.median(column) for column in zip(*turns, strict=True))
             low, middle, high = statistics.quantiles([(one[0] - one[1]) / 1000 for one in turns], n=4)
             loop = statistics.median((one[2] - one[1]) / 1000 for one in turns)
+            # The plain loop knows no preservation, whose passes are the model's.
+            beside = "–" if who.ready.step.preservation else f"{loop:.2f}"
             spread = f"({low:.2f} – {high:.2f})"
             print(
-                f"{title:<26}{step:>10.0f}{bare:>10.0f}{plain:>10.0f}{middle:>13.2f}{spread:>14}{loop:>15.2f}",
+                f"{title:<26}{step:>10.0f}{bare:>10.0f}{plain:>10.0f}{middle:>13.2f}{spread:>14}{beside:>15}",
                 flush=True,
             )
             with who.ready.step.computing():
