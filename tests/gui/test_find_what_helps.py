@@ -22,6 +22,7 @@ from clip_atelier.engine.core import (
     Started,
     Step,
     from_json,
+    i18n,
     to_json,
 )
 from clip_atelier.engine.parts import names
@@ -216,6 +217,37 @@ def test_the_result_says_each_question_and_what_was_done(qtbot: QtBot) -> None:
     result.measure.set_value("R@1")
     result.measure.edited.emit()
     assert "0.200 → 0.410" in texts(result)
+
+
+def test_what_was_done_is_told_in_the_language_of_now(qtbot: QtBot) -> None:
+    result = Result()
+    qtbot.addWidget(result)
+    gain = {"value": 0.2, "low": 0.1, "high": 0.3}
+    parts = [
+        {"name": "learned_words", "question": task, "gain": gain, "kept": task == WORDS} for task in QUESTIONS
+    ]
+    way = {
+        "name": "nearest_drawings",
+        "question": WORDS,
+        "value": 0.6,
+        "difference": {"value": -0.1, "low": -0.2, "high": -0.05},
+    }
+    run = TrainResult.model_validate({**RESULT, "parts": parts, "strength": 0.5, "trivial": [way]})
+    result.show_result(run)
+    assert result.summary.text() == (
+        "Sketch → artwork: nothing helped on drawings that were not learned from, so the base is kept. "
+        "Words → image: learned words (mAP 0.300 → 0.510, +0.190 to +0.230). The update is kept at 0.5 of its strength. "
+        "Words → image: the captions of the nearest drawings alone would be better (mAP 0.600). "
+        "Training takes 120 instead of 200 steps."
+    )
+    i18n.set_language("ko")
+    try:
+        result.retranslate()
+        assert result.summary.text().startswith("스케치 → ")
+        assert "nothing helped" not in result.summary.text()
+        assert "0.300 → 0.510" in result.summary.text()
+    finally:
+        i18n.set_language("en")
 
 
 def test_a_run_without_questions_says_the_same_of_each_task(qtbot: QtBot) -> None:

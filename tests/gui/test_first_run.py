@@ -83,6 +83,7 @@ def test_the_part_of_the_sample_is_sketches_with_their_words(tmp_path: Path) -> 
     collection = drive(scan(folder, DataSettings(), Control()))
     assert len(collection.items) == DRAWINGS
     assert not collection.pairs
+    assert all("/" not in item.path for item in collection.items)
     assert all(len(item.captions) == 2 for item in collection.items), "in both languages"
     assert len({item.label for item in collection.items}) >= 6, "from all over the sample"
     assert not collection.problems

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from clip_atelier.engine.core import Check, Event, Finished, Notice, Phase, Progress, Started, Step
+from clip_atelier.engine.core import Check, Event, Finished, FoldStep, Notice, Phase, Progress, Started, Step
 from clip_atelier.gui.app_model import AppModel
 from clip_atelier.gui.pages.training.run_view import RunView
 from clip_atelier.gui.run_progress import RunRecord
@@ -137,3 +138,30 @@ def test_curves_of_a_live_run_follow_once_a_second_and_its_numbers_at_once(
     record.feed(events[202:])
     view.draw(record, Path(), "")
     assert drawn() == 300, "an ended run is drawn whole"
+
+
+def test_the_answers_of_a_run_by_folds_are_seen_whole_in_any_window(
+    app_model: AppModel, qtbot: QtBot
+) -> None:
+    view = RunView(app_model)
+    qtbot.addWidget(view)
+    record = RunRecord()
+    record.feed([*long_run(20), FoldStep(fold=1, folds=5, step=1, steps=20, loss=1.0)])
+    sheet = QWidget()
+    qtbot.addWidget(sheet)
+    view.setParent(sheet)
+    sheet.show()
+    view.show()
+    view.draw(record, Path(), "")
+    seen = []
+    for height in (900, 520, 480, 360, 900):  # of windows of 1080, 720, 680 and 540
+        view.setGeometry(0, 0, 1020, height)
+        QApplication.processEvents()
+        assert view.rect().contains(view.tabs.geometry()), height
+        seen.append((view.tabs.height(), view.curves.isVisible()))
+        if view.curves.isVisible():
+            assert view.curves.height() >= view.curves.minimumSizeHint().height()
+            assert not view.curves.geometry().intersects(view.tabs.geometry())
+    assert seen[0] == seen[-1]
+    assert seen[0][0] > seen[1][0]
+    assert [on for _height, on in seen] == [True, True, seen[2][1], False, True]

@@ -33,11 +33,14 @@ def first_look(home: Path) -> Path:
     with (sample / _TABLE).open(encoding="utf-8", newline="") as file:
         sketches = [row for row in csv.DictReader(file) if row["file_name"].startswith(_SKETCHES)]
     kept = sketches[:: max(1, len(sketches) // DRAWINGS)][:DRAWINGS]
+    folder.mkdir(parents=True, exist_ok=True)
     for row in kept:
-        target = folder / row["file_name"]
-        if not target.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(target, (sample / row["file_name"]).read_bytes())
+        source = sample / row["file_name"]
+        row["file_name"] = (
+            source.name
+        )  # no folder of the sample's in front of it: what is shown of a name is its beginning
+        if not (folder / source.name).is_file():
+            write_whole(folder / source.name, source.read_bytes())
     table = io.StringIO()
     writer = csv.DictWriter(table, _KEPT, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

@@ -5,6 +5,7 @@ from .distributed.group import joined as joined
 from .distributed.trainer import follow as follow
 from .estimation import Estimate as Estimate
 from .estimation import estimate as estimate
+from .explanation import told as told
 from .fold_documents import crossval as crossval
 from .lengths import RunLength as RunLength
 from .lengths import affordable as affordable

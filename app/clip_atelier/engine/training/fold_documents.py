@@ -47,6 +47,7 @@ def document(folder: Path, crossed: Crossed, ready: Material) -> CrossValidation
         for name, answer in crossed.answers.items()
     }
     ways = trivial_ways(crossed, ready)
+    kept = {name: switched_on(answer.kept) for name, answer in crossed.answers.items()}
     return CrossValidation(
         folder=str(folder),
         folds=len(crossed.fit.folds),
@@ -58,7 +59,7 @@ def document(folder: Path, crossed: Crossed, ready: Material) -> CrossValidation
         parts=part_gains(crossed.answers),
         trivial=ways,
         skipped=tuple(crossed.skipped),
-        summary=explanation.summary(crossed.answers, questions, ways, crossed.strength, crossed.skipped),
+        summary=explanation.summary(kept, questions, ways, crossed.strength, crossed.skipped),
     )
 
 

@@ -90,7 +90,7 @@ class Result(QWidget):
         self.verdict.show_literal(_(_ALL_FOUND) if found else _opening(words, word))
         only = set(words.values()) & {"gain", "loss"}  # a gain that another question pays for is not green
         self.verdict.set_role(f"heading-{only.pop()}" if len(only) == 1 else "heading")
-        summary = result.summary or price(result.difference, result.primary_metric)
+        summary = _explained(result) or price(result.difference, result.primary_metric)
         self.summary.show_literal(summary)
         self.summary.setVisible(bool(summary))
         self.facts.show_literal(" ".join(_how(result)))
@@ -120,6 +120,14 @@ def _opening(words: Mapping[str, str], whole: str) -> str:
     parts = [_("Helped: {questions}.").format(questions=helped)] if helped else []
     parts += [_("Made worse: {questions}.").format(questions=worse)] if worse else []
     return " ".join(parts) or _(_ALL["no measurable difference"])
+
+
+def _explained(result: TrainResult) -> str:
+    """What was done and why, in the language of now, where what it is told from was kept."""
+    from clip_atelier.engine.training import told
+
+    known = {one.question for one in result.parts}
+    return told(result) if result.folds and known.issuperset(result.questions) else result.summary
 
 
 def _how(result: TrainResult) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QProgressBar, QWidget
 
 from clip_atelier.engine.core import N_, _, duration, i18n, size_words
@@ -62,6 +63,7 @@ class RunView(QWidget):
         self._drawn: tuple[object, ...] = ()
         self._due: RunRecord | None = None  # whose curves are drawn when the timer ends
         self._curved: RunRecord | None = None  # whose curves are drawn
+        self._given: RunRecord | None = None  # whom the room was given to
         self._calm = QTimer(self)
         self._calm.setSingleShot(True)
         self._calm.setInterval(_CURVES_MS)
@@ -122,6 +124,7 @@ class RunView(QWidget):
         self._say(record, doing)
         self._draw_curves(record, live=doing == "working")
         self._draw_parts(record, going=bool(doing))
+        self._given = record
         self._give_room(record)
         queries = list(record.rankings.values())
         for strip, history in zip(self.strips, [*queries, *([[]] * _STRIPS)], strict=False):
@@ -162,11 +165,27 @@ class RunView(QWidget):
             self.parts.show_parts(record.parts, _AWAITED.get(phase, ()))
 
     def _give_room(self, record: RunRecord) -> None:
-        """The curves have the room that the tabs leave; of a run by folds the answers are the main thing."""
+        """The curves have the room that the tabs leave; of a run by folds the answers are the main thing.
+
+        In a low window its tabs are lower, and where both would not be seen whole, the curves are left out.
+        """
         untrained = record.by_folds and not record.steps and not record.folds
-        self.curves.setHidden(untrained)
-        self.tabs.setMinimumHeight(_TALL if record.by_folds else _TABS)
-        self.tabs.setMaximumHeight(_ALL if untrained else self.tabs.minimumHeight())
+        layout = self.layout()
+        assert layout is not None
+        curves = self.curves.minimumSizeHint().height()
+        others = layout.minimumSize().height() - self.tabs.minimumHeight()
+        if self.curves.isHidden():
+            others += curves + 2 * theme.XS
+        room = self.height() - others
+        alone = untrained or (record.by_folds and room < _TABS)
+        self.curves.setHidden(alone)
+        self.tabs.setMinimumHeight(min(max(room, _TABS), _TALL) if record.by_folds and not alone else _TABS)
+        self.tabs.setMaximumHeight(_ALL if alone else self.tabs.minimumHeight())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._given is not None:
+            self._give_room(self._given)
 
     def _on_calm(self) -> None:
         if self._due is not None:
