@@ -1,6 +1,6 @@
 """A small part of the sample collection, for whoever is shown around: soon done, and with something left to learn.
 
-Which part, and what a training gains on it, is measured in `docs/decisions/0024-a-first-look.md`.
+Which part, and what a training gains on it, is measured in `docs/decisions/0025-a-first-look.md`.
 """
 
 from __future__ import annotations

@@ -209,13 +209,13 @@ class Guide(QObject):
 
     @property
     def _training(self) -> bool:
-        page: Any = self._window.page("training")
-        return bool(page.training)
+        page: Any = self._window.made("training")  # not made here: that takes the window half a second
+        return page is not None and bool(page.training)
 
     @property
     def _compared(self) -> bool:
-        page: Any = self._window.page("training")
-        return bool(page.compared)
+        page: Any = self._window.made("training")
+        return page is not None and bool(page.compared)
 
     def _now(self) -> _Step:
         opened = bool(self._app_model.state.folder)

@@ -176,6 +176,10 @@ class MainWindow(QWidget):
             self.pages.addWidget(self._made[name])
         return self._made[name]
 
+    def made(self, name: str) -> QWidget | None:
+        """A page's widget, if it was made."""
+        return self._made.get(name)
+
     def show_page(self, name: str) -> None:
         """Turns to a page."""
         if name not in self.rail.buttons:
