@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QInputMethodEvent
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from clip_atelier.gui.main_window import MainWindow
 
 LONG = 120_000  # milliseconds; the first import of torch on a busy machine takes long
 
@@ -45,3 +49,20 @@ class Hangul:
         """Qt's own name."""
         if self.unfinished:
             self.at("", self.unfinished)
+
+
+def shown(window: MainWindow, qtbot: QtBot, count: int) -> None:
+    """Waits until the open collection shows so many drawings."""
+    model = window.app_model
+    qtbot.waitUntil(
+        lambda: (
+            model.collection is not None
+            and len(model.collection.items) == count
+            and not model.lanes.reading.busy
+        )
+    )
+
+
+def button(owner: Any, words: str) -> QPushButton:
+    """The button of these words that is seen."""
+    return next(one for one in owner.findChildren(QPushButton) if one.text() == words and one.isVisible())

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hands import drop
+from hands import button, drop, shown
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
+from PySide6.QtWidgets import QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 import tiny
@@ -53,21 +53,6 @@ def opened(window: MainWindow, qtbot: QtBot, folder: Path, count: int) -> Any:
         assert drop(window, folder)
     shown(window, qtbot, count)
     return window.page("collection")
-
-
-def shown(window: MainWindow, qtbot: QtBot, count: int) -> None:
-    model = window.app_model
-    qtbot.waitUntil(
-        lambda: (
-            model.collection is not None
-            and len(model.collection.items) == count
-            and not model.lanes.reading.busy
-        )
-    )
-
-
-def button(owner: Any, words: str) -> QPushButton:
-    return next(one for one in owner.findChildren(QPushButton) if one.text() == words and one.isVisible())
 
 
 def test_a_second_folder_is_dropped_captioned_taken_out_and_put_back(

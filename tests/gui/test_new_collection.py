@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hands import drop
+from hands import button, drop, shown
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
@@ -32,21 +31,6 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         for shape in ("circle", "square", "cross"):
             tiny.draw(shape, colour).save(folder / f"{shape}.png")
     return made
-
-
-def shown(window: MainWindow, qtbot: QtBot, count: int) -> None:
-    model = window.app_model
-    qtbot.waitUntil(
-        lambda: (
-            model.collection is not None
-            and len(model.collection.items) == count
-            and not model.lanes.reading.busy
-        )
-    )
-
-
-def button(owner: Any, words: str) -> QPushButton:
-    return next(one for one in owner.findChildren(QPushButton) if one.text() == words and one.isVisible())
 
 
 def dialog_of(window: MainWindow) -> NewCollection:
