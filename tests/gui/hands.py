@@ -64,5 +64,11 @@ def shown(window: MainWindow, qtbot: QtBot, count: int) -> None:
 
 
 def button(owner: Any, words: str) -> QPushButton:
-    """The button of these words that is seen."""
-    return next(one for one in owner.findChildren(QPushButton) if one.text() == words and one.isVisible())
+    """The button of these words that is seen.
+
+    Raises:
+        AssertionError: None is seen, so that `waitUntil` may wait for one that a layout has yet to show.
+    """
+    seen = [one for one in owner.findChildren(QPushButton) if one.text() == words and one.isVisible()]
+    assert seen, f"no button “{words}”"
+    return seen[0]

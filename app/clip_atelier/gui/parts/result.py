@@ -86,7 +86,8 @@ class Result(QWidget):
         result, metric = self._result, self.measure.value()
         word = result.verdict
         words = verdicts(result)
-        found = all_found(result) and set(words.values()) == {"no measurable difference"}
+        few = word == "too few to measure"  # numbers of a handful of drawings would only mislead
+        found = not few and all_found(result) and set(words.values()) == {"no measurable difference"}
         self.verdict.show_literal(_(_ALL_FOUND) if found else _opening(words, word))
         only = set(words.values()) & {"gain", "loss"}  # a gain that another question pays for is not green
         self.verdict.set_role(f"heading-{only.pop()}" if len(only) == 1 else "heading")
@@ -95,7 +96,6 @@ class Result(QWidget):
         self.summary.setVisible(bool(summary))
         self.facts.show_literal(" ".join(_how(result)))
         self.measure.setToolTip(plain_tooltip(_(METRICS[metric].explanation)) if metric in METRICS else "")
-        few = word == "too few to measure"  # numbers of a handful of drawings would only mislead
         self.measure.setVisible(self._own_measure and not few)
         self.questions.setVisible(not few)
         self.questions.show_questions(result, metric)
