@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QItemSelectionModel, QPoint, Qt, QTimer
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 import sketchbook
+import tour_folders
 from clip_atelier.engine.core import UserError, _
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Windows:
     def scenes(self) -> Seen:
         """All of them, in the order of the pages."""
         for scene in (
-            self.collection, self.captions, self.teaching, self.intake, self.settings, self.training_page, self.search,
+            self.collection, partial(tour_folders.scenes, self), self.captions, self.teaching, self.intake, self.settings, self.training_page, self.search,
             self.table, self.trash, self.learned, self.models, self.everywhere,
         ):  # fmt: skip
             yield from scene()

@@ -86,6 +86,7 @@ _ALL = (
     Action("collection.new", N_("New collection of several folders…"), (), "collection"),
     Action("collection.add-folder", N_("Add a folder to this collection…"), (), "collection"),
     Action("collection.folders", N_("Folders of this collection…"), (), "collection"),
+    Action("collection.delete", N_("Delete this collection…"), (), "collection"),
     Action("captions.undo", N_("Undo"), (_Standard.Undo,), "collection", focused=True),
     Action("captions.redo", N_("Redo"), (_Standard.Redo,), "collection", focused=True),
     Action("captions.suggest", N_("Suggestions by the model…"), ("Ctrl+G",), "collection", focused=True),

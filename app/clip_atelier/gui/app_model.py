@@ -103,6 +103,17 @@ class AppModel(QObject):
         self.collection_changed.emit()
         self.rescan()
 
+    def forget_folder(self) -> None:
+        """Closes the open collection, which is about to go; the window is as it was before any was opened."""
+        self.lanes.reading.stop_all()
+        self.scan_job = None
+        self.collection = None
+        self.split = None
+        self.split_error = None
+        self.scan_error = None
+        self.state.forget_folder(self.state.folder)
+        self.collection_changed.emit()
+
     def ask_for_folder(self, parent: QWidget) -> None:
         """Lets the user choose a folder and opens it."""
         start = self.state.folder or str(Path.home())
@@ -126,7 +137,7 @@ class AppModel(QObject):
         job = Job("scan", partial(jobs.read_folder, Path(folder), values))
         job.events.connect(self._on_events)
         job.done.connect(self._on_scanned)
-        job.failed.connect(self._on_failed)
+        job.failed.connect(partial(self._on_failed, job))
         job.ended.connect(self.collection_changed)
         self.scan_job = job
         self.lanes.reading.replace(job)
@@ -239,7 +250,9 @@ class AppModel(QObject):
         if str(found[0].root) == str(Path(self.state.folder)):
             self.collection, self.split, self.split_error = found
 
-    def _on_failed(self, error: Exception) -> None:
+    def _on_failed(self, job: Job, error: Exception) -> None:
+        if job is not self.scan_job:  # another folder was opened meanwhile, or none is open any more
+            return
         self.collection = None
         self.split = None
         self.scan_error = error

@@ -106,9 +106,19 @@ class WindowState(QObject):
 
     def open_folder(self, folder: str) -> None:
         """Makes `folder` the collection and puts it first among the recent ones."""
+        self.offer_folder(folder)
+        self.set("folder", folder)
+
+    def offer_folder(self, folder: str) -> None:
+        """Puts `folder` first among the recent ones, without opening it."""
         recent = [folder, *(f for f in self._values["recent"] if f != folder)][:_RECENT]
         self.set("recent", recent)
-        self.set("folder", folder)
+
+    def forget_folder(self, folder: str) -> None:
+        """`folder` goes for good: it is not open, nor among the recent ones."""
+        self.set("recent", [one for one in self._values["recent"] if one != folder])
+        if self.folder == folder:
+            self.set("folder", "")
 
     # The draft of the settings
 

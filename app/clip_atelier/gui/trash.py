@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QDialog, QHeaderView, QWidget
 
 from clip_atelier.engine.core import N_, _, paths, size_words
 from clip_atelier.gui import jobs, theme
+from clip_atelier.gui.parts.collection_folders import offer_again
 from clip_atelier.gui.parts.delete_question import may_empty
 from clip_atelier.gui.parts.plain_table import fill_table, plain_table
 from clip_atelier.gui.widgets.layout import card, column, row
@@ -19,6 +20,8 @@ from clip_atelier.gui.widgets.text import Button, Label, SpokenName
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from clip_atelier.engine.storage import TrashEntry
     from clip_atelier.gui.app_model import AppModel
 
@@ -76,7 +79,7 @@ class TrashDialog(QDialog):
     def put_back(self) -> None:
         """Puts the chosen things back where they were."""
         entries = self.chosen()
-        self._do("undo", partial(jobs.restore, entries), lambda _places: self._on_back(entries))
+        self._do("undo", partial(jobs.restore, entries), partial(self._on_back, entries))
 
     def ask_to_empty(self) -> None:
         """Asks first: this cannot be undone."""
@@ -121,7 +124,8 @@ class TrashDialog(QDialog):
             self.told.say(N_("The trash is empty."))
         self._on_chosen()
 
-    def _on_back(self, entries: Sequence[TrashEntry]) -> None:
+    def _on_back(self, entries: Sequence[TrashEntry], places: Sequence[Path]) -> None:
+        offer_again(self.app_model, entries, places)
         self.app_model.restored.emit({entry.kind for entry in entries})
         self.app_model.read_runs()
         self.read()

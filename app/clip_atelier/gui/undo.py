@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject
 from clip_atelier.engine.core import _, paths
 from clip_atelier.engine.data import places_of
 from clip_atelier.gui import jobs
+from clip_atelier.gui.parts.collection_folders import offer_again
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class Undo(QObject):
                 "run": _("The training “{name}” is deleted."),
                 "model": _("The model “{name}” is deleted."),
                 "table": _("The unfinished table is deleted; its trainings stay."),
+                "collection": _(
+                    "The collection “{name}” is deleted; its folders and drawings are as they were."
+                ),
                 "captions": _("The unsaved captions of “{name}” are discarded."),
                 "drawings": _("The drawings in “{name}” are taken back."),
             }
@@ -53,10 +57,15 @@ class Undo(QObject):
         """Puts things back where they were."""
         self._banner.hide()
         job = Job("undo", partial(jobs.restore, entries))
-        job.done.connect(lambda _places: self._app_model.restored.emit({entry.kind for entry in entries}))
+        job.done.connect(partial(self._on_back, entries))
         job.failed.connect(self._app_model.report)
         job.ended.connect(self._app_model.read_runs)
         self._app_model.lanes.files.submit(job)
+
+    def _on_back(self, entries: Sequence[TrashEntry], places: Sequence[Path]) -> None:
+        for root in offer_again(self._app_model, entries, places):
+            self._app_model.open_folder(root)
+        self._app_model.restored.emit({entry.kind for entry in entries})
 
     def _on_taken_in(self, summary: IntakeSummary) -> None:
         """Tells of drawings that were cut out of pages, and shows them."""

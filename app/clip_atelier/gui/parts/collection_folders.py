@@ -12,11 +12,13 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from clip_atelier.engine.core import _, paths
 from clip_atelier.gui.jobs import at_once
+from clip_atelier.gui.parts.delete_question import may_forget
 from clip_atelier.gui.parts.new_collection import NewCollection
 from clip_atelier.gui.workers import Job
 
 if TYPE_CHECKING:
     from clip_atelier.engine.data import FurtherFolder
+    from clip_atelier.engine.storage import TrashEntry
     from clip_atelier.gui.app_model import AppModel
 
 
@@ -85,6 +87,56 @@ def place_for_new(app_model: AppModel) -> Path | None:
     return next((one.path for one in collection.further if one.there), None)
 
 
+def kept_root(app_model: AppModel) -> Path | None:
+    """The folder of the open collection where the program keeps its list in the home; None for any other."""
+    from clip_atelier.engine.data import collections_of
+
+    root = Path(app_model.state.folder)
+    return root if root.parent == collections_of(app_model.home) else None
+
+
+def may_be_deleted(app_model: AppModel) -> bool:
+    """Whether the open collection can be deleted now: what is learned or computed needs to know where its drawings are."""
+    return kept_root(app_model) is not None and not app_model.lanes.compute.busy
+
+
+def ask_to_delete(app_model: AppModel, parent: QWidget) -> bool:
+    """Asks, closes the open collection and puts its list into the trash; whether it was wanted."""
+    root = kept_root(app_model)
+    if root is None or not may_be_deleted(app_model) or not may_forget(parent, paths.shown(root.name)):
+        return False
+
+    def failed(error: Exception) -> None:
+        app_model.open_folder(root)
+        app_model.report(error)
+
+    # Closed first: some systems do not move a folder that is read or watched.
+    app_model.forget_folder()
+    app_model.page_wanted.emit("collection")
+    job = Job("folders", lambda tools, _control: at_once(lambda: _delete(tools.home, root.name)))
+    job.done.connect(lambda entry: app_model.deleted.emit([entry]))
+    job.failed.connect(failed)
+    app_model.lanes.files.submit(job)
+    return True
+
+
+def offer_again(app_model: AppModel, entries: Sequence[TrashEntry], places: Sequence[Path]) -> list[Path]:
+    """Puts collections that are back from the trash among the recent folders, for nobody would look for them in the home.
+
+    Args:
+        app_model: The window's.
+        entries: What was put back.
+        places: Where each is now.
+
+    Returns:
+        The collections among them.
+    """
+    back = [place for entry, place in zip(entries, places, strict=True) if entry.kind == "collection"]
+    for root in back:
+        app_model.state.offer_folder(str(root))
+    return back
+
+
 def ask_for_folder(app_model: AppModel, parent: QWidget) -> None:
     """Lets the user choose a folder and adds it."""
     start = str((place_for_new(app_model) or Path(app_model.state.folder)).parent)
@@ -138,6 +190,12 @@ def _remove(root: Path, name: str) -> FurtherFolder:
     from clip_atelier.engine.data import remove_folder
 
     return remove_folder(root, name)
+
+
+def _delete(home: Path, name: str) -> TrashEntry:
+    from clip_atelier.engine.data import delete_collection
+
+    return delete_collection(home, name)
 
 
 def _put_back(root: Path, former: FurtherFolder) -> None:

@@ -1,4 +1,4 @@
-"""The question before runs are deleted, a model that runs need, or what is in the trash."""
+"""The question before runs are deleted, a model that runs need, a collection, or what is in the trash."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ def may_remove(parent: QWidget | None, model: str, warning: str) -> bool:
     told = _("It goes to the trash and can be brought back for 30 days.")
     return _agreed(
         parent, _("Remove the model “{model}”?").format(model=model), f"{warning}\n\n{told}", _("Remove")
+    )
+
+
+def may_forget(parent: QWidget | None, collection: str) -> bool:
+    """Asks whether a collection is to be deleted of which the program keeps the list."""
+    told = _(
+        "Only the list of its folders goes; it stays in the trash for 30 days and can be brought back. The folders stay where they "
+        "are, with every drawing and caption in them. Trainings stay too."
+    )
+    return _agreed(
+        parent, _("Delete the collection “{collection}”?").format(collection=collection), told, _("Delete")
     )
 
 

@@ -51,6 +51,12 @@ class FolderWatch(QObject):
         if wanted - now:
             self._watcher.addPaths(sorted(wanted - now))
 
+    def stop(self) -> None:
+        """Watches nothing: some systems do not let go of a folder that is watched."""
+        self._quiet.stop()
+        if now := [*self._watcher.directories(), *self._watcher.files()]:
+            self._watcher.removePaths(now)
+
     def again(self) -> None:
         """Waits once more: it cannot be read now."""
         self._quiet.start()

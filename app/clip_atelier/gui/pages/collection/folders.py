@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QFrame, QScrollArea, QWidget
 
 from clip_atelier.engine.core import N_, _, paths
 from clip_atelier.gui import theme
+from clip_atelier.gui.actions import ACTIONS
 from clip_atelier.gui.parts import collection_folders
 from clip_atelier.gui.widgets.layout import box, clear, column, row
 from clip_atelier.gui.widgets.text import Button, ElidedLabel, Label, Picture, SpokenName
@@ -96,6 +97,39 @@ class Missing(QWidget):
         self.setLayout(layout)
 
 
+class DeleteButton(Button):
+    """Deletes the open collection. Seen only where the program keeps its list; it waits until nothing is computed."""
+
+    deleted = Signal()
+
+    def __init__(self, app_model: AppModel) -> None:
+        super().__init__(ACTIONS["collection.delete"].title, "quiet", "eraser")
+        self._app_model = app_model
+        self.setAutoDefault(False)
+        self.clicked.connect(self._ask)
+        app_model.lanes.compute.busy_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Follows what is open and what is computed."""
+        kept, can_be = (
+            collection_folders.kept_root(self._app_model),
+            collection_folders.may_be_deleted(self._app_model),
+        )
+        if kept is None or self.parent() is not None:  # shown before it is placed it would be a window
+            self.setHidden(kept is None)
+        self.setEnabled(can_be)
+        self.tell(
+            N_("Its folders and drawings stay as they are")
+            if can_be
+            else N_("This can be done once nothing is learned or computed any more")
+        )
+
+    def _ask(self) -> None:
+        if collection_folders.ask_to_delete(self._app_model, self.window()):
+            self.deleted.emit()
+
+
 class Folders(QDialog):
     """The folders of the open collection; one can be added, and all but the first one taken out."""
 
@@ -124,7 +158,9 @@ class Folders(QDialog):
         self.shut = Button(N_("Close"), "plain")
         self.add.clicked.connect(lambda: collection_folders.ask_for_folder(app_model, self))
         self.shut.clicked.connect(self.reject)
-        layout = column(about, self.area, row(None, self.shut, self.add), gap=theme.M)
+        self.delete = DeleteButton(app_model)
+        self.delete.deleted.connect(self.accept)
+        layout = column(about, self.area, row(self.delete, None, self.shut, self.add), gap=theme.M)
         layout.setStretch(1, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)

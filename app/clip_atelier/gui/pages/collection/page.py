@@ -27,7 +27,7 @@ from clip_atelier.gui.pages.collection.item_tiles import ItemTiles
 from clip_atelier.gui.pages.collection.states import Failed, Reading, Welcome
 from clip_atelier.gui.pages.collection.teaching import FEWEST, TeachDialog
 from clip_atelier.gui.pages.collection.troubles import Problems, Twins
-from clip_atelier.gui.parts.collection_folders import ask_for_folder
+from clip_atelier.gui.parts.collection_folders import ask_for_folder, ask_to_delete, may_be_deleted
 from clip_atelier.gui.parts.language_warning import LanguageWarning
 from clip_atelier.gui.parts.new_collection import NewCollection
 from clip_atelier.gui.parts.picture_detail import Detail
@@ -80,6 +80,7 @@ class CollectionPage(QWidget):
         Bound(
             "collection.folders", self, self.folders.show_all, usable=lambda: app_model.collection is not None
         )
+        Bound("collection.delete", self, self._delete, usable=lambda: may_be_deleted(app_model))
         self.welcome.pages.clicked.connect(self.ask_for_pages)
         self.welcome.several.clicked.connect(self._new_collection)
         app_model.collection_changed.connect(self.refresh)
@@ -200,6 +201,7 @@ class CollectionPage(QWidget):
                 self.reading.begin()
             self.stack.setCurrentIndex(1)
         else:
+            self.watch.stop()
             self.stack.setCurrentIndex(0)
 
     def retranslate(self) -> None:
@@ -322,6 +324,9 @@ class CollectionPage(QWidget):
 
     def _add_folder(self) -> None:
         ask_for_folder(self.app_model, self)
+
+    def _delete(self) -> None:
+        ask_to_delete(self.app_model, self)
 
     def _new_collection(self) -> None:
         NewCollection(self.app_model, parent=self).open()

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QProgressBar, QWidget
 from clip_atelier.engine.core import N_, Event, ProblemFound, Progress, UserError, paths
 from clip_atelier.gui import theme
 from clip_atelier.gui.pages.collection import jobs
-from clip_atelier.gui.pages.collection.folders import MOST_MISSING, Missing
+from clip_atelier.gui.pages.collection.folders import MOST_MISSING, DeleteButton, Missing
 from clip_atelier.gui.parts.beginning import FolderButtons
 from clip_atelier.gui.widgets.layout import box, clear, column, row
 from clip_atelier.gui.widgets.text import Button, Label, Picture
@@ -137,6 +137,7 @@ class Failed(QWidget):
         self.hint = Label(role="muted", wrap=True)
         again = Button(N_("Try again"), "plain", "refresh-cw")
         other = Button(N_("Open a folder…"), "primary", "folder-open")
+        self.delete = DeleteButton(app_model)
         again.clicked.connect(app_model.rescan)
         other.clicked.connect(lambda: app_model.ask_for_folder(self))
         for label in (self.message, self.hint):
@@ -145,12 +146,14 @@ class Failed(QWidget):
         self.setLayout(
             column(
                 None, row(None, Picture("triangle-alert", 40, "warning"), None), row(None, self.message, None),
-                row(None, self.hint, None), row(None, self.missing_box, None), theme.M, row(None, again, other, None), None,
+                row(None, self.hint, None), row(None, self.missing_box, None), theme.M, row(None, again, other, None),
+                row(None, self.delete, None), None,
             )
         )  # fmt: skip
 
     def tell(self, error: Exception) -> None:
         """Shows the reason."""
+        self.delete.refresh()
         job = Job("folders", partial(jobs.folders_not_there, Path(self._app_model.state.folder)))
         job.done.connect(self._on_missing)
         self._app_model.lanes.files.submit(job)
