@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from clip_atelier.gui.main_window import MainWindow
 
 _PATIENCE = 600.0  # seconds, for training on a busy machine
-_OF_THE_PLATFORM = ("propagateSizeHints",)  # what drawing without a display cannot do, whatever is drawn
+_OF_THE_PLATFORM = (
+    "propagateSizeHints",
+    "raise()",
+    "grabbing the keyboard",
+)  # what drawing without a display cannot do, whatever is drawn
 
 
 def main() -> int:

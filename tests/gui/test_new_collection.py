@@ -57,6 +57,7 @@ def test_two_folders_dropped_together_are_one_collection_after_a_restart_too(
     qtbot.waitUntil(lambda: "a/b" in dialog.told.text())
     dialog.name.selectAll()
     qtbot.keyClicks(dialog.name, "Fox book")
+    assert dialog.told.text() == "", "that was about the other name"
     qtbot.keyClick(dialog.name, Qt.Key.Key_Return)
     shown(window, qtbot, 6)
     root = home / "collections" / "Fox book"

@@ -36,7 +36,7 @@ def taken_as_further(app_model: AppModel, found: Sequence[Path], parent: QWidget
         return False
     answer = "open"
     if root and can_be_added(Path(root), folders[0]):
-        answer = _asked(folders, Path(root), parent)
+        answer = _asked(folders, Path(root), parent, kept=kept_root(app_model) is not None)
     if answer == "add":
         add(app_model, folders)
     elif answer == "open" and len(folders) > 1:
@@ -45,7 +45,7 @@ def taken_as_further(app_model: AppModel, found: Sequence[Path], parent: QWidget
     return answer != "open"
 
 
-def _asked(folders: Sequence[Path], root: Path, parent: QWidget) -> str:
+def _asked(folders: Sequence[Path], root: Path, parent: QWidget, *, kept: bool) -> str:
     question = QMessageBox(parent)
     question.setTextFormat(Qt.TextFormat.PlainText)
     question.setIcon(QMessageBox.Icon.NoIcon)
@@ -59,6 +59,11 @@ def _asked(folders: Sequence[Path], root: Path, parent: QWidget) -> str:
     )
     question.setInformativeText(
         _(
+            "Added, its drawings are learned and searched together with those that are open. It stays where it is; the program notes "
+            "it in the list that it keeps."
+        )
+        if kept
+        else _(
             "Added, its drawings are learned and searched together with those that are open. It stays where it is; which folders "
             "belong together is noted in a small file in “{collection}”."
         ).format(collection=paths.shown(root.name))

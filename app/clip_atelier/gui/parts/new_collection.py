@@ -84,7 +84,7 @@ class NewCollection(QDialog):
         self.shut.clicked.connect(self.reject)
         self.make.clicked.connect(self.confirm)
         self.name.textEdited.connect(self._on_named)
-        self.name.textChanged.connect(lambda _text: self._enable())
+        self.name.textChanged.connect(self._on_other_name)
         self.name.composed.connect(self._enable)
         layout = column(
             about, theme.S, Label(N_("Folders"), "caption"), self.area, row(self.more, None), theme.S, Label(N_("Name"), "caption"),
@@ -140,6 +140,10 @@ class NewCollection(QDialog):
 
     def _on_named(self, text: str) -> None:
         self._own_name = bool(text.strip())
+
+    def _on_other_name(self, _text: str) -> None:
+        self.told.show_literal("")  # it was about the name before
+        self._enable()
 
     def _enable(self) -> None:
         self.make.setEnabled(bool(self.folders and self.name.seen.strip()) and self._job is None)

@@ -178,7 +178,7 @@ class CollectionPage(QWidget):
 
     def landmark(self) -> QWidget:
         """What a newcomer is pointed to here: how to begin, else how to go on."""
-        return self.onward if self.app_model.collection is not None else self.welcome.buttons
+        return self.onward if self.app_model.collection is not None else self.welcome.ways
 
     def views(self) -> tuple[Tabs, ...]:
         """The tabs of the page, for pictures of all of it."""

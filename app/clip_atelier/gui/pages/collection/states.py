@@ -37,6 +37,11 @@ class Welcome(QWidget):
         self.around.clicked.connect(app_model.guide_wanted)
         self.several = Button(N_("Several folders…"), "quiet", "folder")
         self.pages = Button(N_("Photographed pages…"), "quiet", "image")
+        self.ways = box(
+            row(None, self.buttons, None),
+            row(None, self.several, self.pages, self.around, None),
+            gap=theme.S,
+        )
         title = Label(N_("Drop a folder of drawings here"), "display")
         text = Label(
             N_(
@@ -56,7 +61,7 @@ class Welcome(QWidget):
             column(
                 None,
                 row(None, Picture("images", 56, "strong_line"), None), theme.M, title, row(None, text, None), theme.L,
-                row(None, self.buttons, None), row(None, self.several, self.pages, self.around, None), theme.XL, row(None, self.recent_box, None),
+                row(None, self.ways, None), theme.XL, row(None, self.recent_box, None),
                 None, gap=theme.S,
             )
         )  # fmt: skip
