@@ -116,3 +116,24 @@ def test_a_moved_folder_is_not_read_again(
     scanned(cache=cache)
     assert decoded == ["0.png"]
     assert walk.walk(tmp_path, Control()).folders.keys() == {"", "other", "new"}
+
+
+def test_what_is_moved_is_at_rest_and_what_is_being_written_is_not(
+    looks: FolderLooks, tmp_path: Path, draw: Draw
+) -> None:
+    former = looks.state
+    (tmp_path / "sub").rename(tmp_path / "other")
+    (tmp_path / "a.png").unlink()
+    looks.whole(Control())
+    assert looks.at_rest(former)
+    new = draw("new.png")
+    looks.whole(Control())
+    assert looks.at_rest(former), "an hour ago, for the clock of this test"
+    os.utime(new, (time.time() - 1, time.time() - 1))
+    looks.whole(Control())
+    assert not looks.at_rest(former)
+    assert not looks.at_rest(None)
+    new.unlink()
+    (tmp_path / "words.csv").write_text("a half")
+    looks.whole(Control())
+    assert not looks.at_rest(former), "of a table nothing is known but its name"

@@ -6,6 +6,7 @@ import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -84,7 +85,8 @@ def find_words(
         [p for p in paths if posixpath.dirname(document_of_page(p) or p) not in classless],
         data if places else None,
     )
-    found["folder"] = {path: (_sentence(data, label),) for path, label in classes.items()}
+    sentences = {label: _sentence(data, label) for label in set(classes.values())}
+    found["folder"] = {path: (sentences[label],) for path, label in classes.items()}
     found["filename"] = {path: (words(path),) for path in paths if path not in own}
     chosen = data.captions
     if chosen != "auto" and chosen != "filename" and not found[chosen]:
@@ -226,12 +228,17 @@ def class_folders(paths: Sequence[str], paired: DataSettings | None = None) -> d
     Folders named train, validation or test are parts of a split and no classes; the folders of sketches and artworks of
     a `paired` collection are none either.
     """
-    found = {}
-    for path in paths:
-        folder = posixpath.dirname(document_of_page(path) or path)
+
+
+    @cache
+    def class_of(folder: str) -> str:
         parent = posixpath.basename(folder)
         if paired is not None and is_role_folder(folder, paired):
-            continue
-        if parent and not caption_tables.split_name(parent) and not parent.endswith(eagle.INFO):
-            found[path] = clean(nfc(trainers.without_repeats(parent)).replace("_", " ")) or parent
+            return ""
+        if not parent or caption_tables.split_name(parent) or parent.endswith(eagle.INFO):
+            return ""
+        return clean(nfc(trainers.without_repeats(parent)).replace("_", " ")) or parent
+
+    found = {path: class_of(posixpath.dirname(document_of_page(path) or path)) for path in paths}
+    found = {path: label for path, label in found.items() if label}
     return found if len(set(found.values())) >= 2 else {}

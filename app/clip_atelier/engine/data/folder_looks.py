@@ -44,6 +44,7 @@ class FolderLooks:
         self._fresh: dict[str, Stamp] = {}
         self._absent: tuple[str, ...] = ()
         self._settled = False
+        self._when = float("-inf")
 
     def whole(self, control: Control) -> FolderState:
         """Looks at every file. What changes a file in its place, long after it was written, is seen by this alone.
@@ -63,6 +64,7 @@ class FolderLooks:
             and len(fresh) <= _MOST_FRESH
             and all(_age(stamp, now) > _TICK for stamp in fresh.values())
         )
+        self._when = now
         self._folders = found.folders
         self._absent = found.absent
         self._fresh = fresh if self._settled else {}
@@ -70,6 +72,21 @@ class FolderLooks:
         self.took = self.at - began
         assert self.state is not None
         return self.state
+
+    def at_rest(self, former: FolderState | None) -> bool:
+        """Whether what came or changed since a former look is not being written to any more, as its times tell.
+
+        What is renamed or moved keeps the time at which it was written last. Other files than images are known by their
+        names alone, so nothing is told of a new one.
+        """
+        state = self.state
+        if state is None or former is None or not state.side_files <= former.side_files:
+            return False
+        return all(
+            stamp.mtime_ns / 1e9 < self._when - _TICK
+            for path, stamp in state.images.items()
+            if former.images.get(path) != stamp
+        )
 
     def quiet(self) -> bool:
         """Whether nothing seems to have changed since the last whole look; it may have, where that cannot be told."""

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cached_property
 
 from clip_atelier.engine.core import document_of_page
 
@@ -26,16 +27,28 @@ def stem(path: str) -> str:
     return posixpath.splitext(path)[0]
 
 
+def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Paths by the key that each comes with, in their order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for key, path in pairs:
+        found[key].append(path)
+    return dict(found)
+
+
 class Lookup:
     """Finds paths by names that may differ in Unicode form or in upper and lower case."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._exact = set(paths)
-        self._composed: dict[str, list[str]] = defaultdict(list)
-        self._folded: dict[str, list[str]] = defaultdict(list)
-        for path in sorted(self._exact):
-            self._composed[nfc(path)].append(path)
-            self._folded[folded(path)].append(path)
+
+    # Made when somebody asks: most folders have no tables, and of a hundred thousand names it takes a second.
+    @cached_property
+    def _composed(self) -> dict[str, list[str]]:
+        return grouped((nfc(path), path) for path in sorted(self._exact))
+
+    @cached_property
+    def _folded(self) -> dict[str, list[str]]:
+        return grouped((folded(path), path) for path in sorted(self._exact))
 
     def find(self, name: str) -> list[str]:
         """The paths that `name` may mean, best first; more than one if it is ambiguous."""

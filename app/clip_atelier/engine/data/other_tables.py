@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from clip_atelier.engine.data import caption_tables, image_gate
 from clip_atelier.engine.data.caption_tables import CaptionRow
 from clip_atelier.engine.data.caption_text import CaptionReader
 from clip_atelier.engine.data.further_folders import located
-from clip_atelier.engine.data.names import Lookup, stem
+from clip_atelier.engine.data.names import Lookup, grouped, stem
 from clip_atelier.engine.data.records import Problem
 from clip_atelier.engine.data.text_encoding import UnreadableText, decoded
 
@@ -217,18 +218,21 @@ class DrawingNames:
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
-        known = list(paths)
-        self._paths = Lookup(known)
-        self._stems = self._unique((stem(path), path) for path in known)
-        self._bare = self._unique((posixpath.basename(path), path) for path in known)
-        self._bare_stems = self._unique((stem(posixpath.basename(path)), path) for path in known)
+        self._all = list(paths)
+        self._paths = Lookup(self._all)
 
-    @staticmethod
-    def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-        found: dict[str, list[str]] = defaultdict(list)
-        for key, path in pairs:
-            found[key].append(path)
-        return {key: paths[0] for key, paths in found.items() if len(paths) == 1}
+    # Made when a table names a drawing, as in `Lookup`.
+    @cached_property
+    def _stems(self) -> dict[str, str]:
+        return _alone((stem(path), path) for path in self._all)
+
+    @cached_property
+    def _bare(self) -> dict[str, str]:
+        return _alone((posixpath.basename(path), path) for path in self._all)
+
+    @cached_property
+    def _bare_stems(self) -> dict[str, str]:
+        return _alone((stem(posixpath.basename(path)), path) for path in self._all)
 
     def find(self, folder: str, name: str) -> str:
         """The drawing's path, "" if there is none or no telling which."""
@@ -242,3 +246,8 @@ class DrawingNames:
                 return self._stems[wanted]
         bare = posixpath.basename(name)
         return self._bare.get(bare) or self._bare_stems.get(bare, "")
+
+
+def _alone(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Of each key the path, where there is but one."""
+    return {key: paths[0] for key, paths in grouped(pairs).items() if len(paths) == 1}

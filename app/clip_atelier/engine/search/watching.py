@@ -109,7 +109,7 @@ class _Watch:
         ):
             return
         state = self.looks.whole(self.control)
-        still = state == self.before or now or self.search is None
+        still = now or self.search is None or state == self.before or self.looks.at_rest(self.seen)
         self.before = state
         if state == self.seen or not still:
             return
