@@ -9,7 +9,7 @@ from clip_atelier.cli.arguments import add_common, add_lens, add_settings, given
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.text import table, visible
 from clip_atelier.engine import settings
-from clip_atelier.engine.core import N_, UserError, _, paths
+from clip_atelier.engine.core import N_, UserError, _, no_folder, paths
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,11 +75,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
     from clip_atelier.engine.data import CaptionBackups, backups_of, saved_with
 
     if not args.folder.is_dir():
-        raise UserError(
-            _("There is no folder “{folder}”.").format(folder=paths.shown(args.folder)),
-            _("Check the path."),
-            "folder",
-        )
+        raise no_folder(args.folder)
     if args.what == "export":
         return _export(args, session)
     if args.what == "import":

@@ -11,7 +11,7 @@ from clip_atelier.cli.arguments import add_lens, model_refs
 from clip_atelier.cli.command import Command, Outcome, Session
 from clip_atelier.cli.search_listing import compared, listing
 from clip_atelier.cli.text import visible
-from clip_atelier.engine.core import N_, UserError, _, shown
+from clip_atelier.engine.core import N_, UserError, _, no_file, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,9 +61,7 @@ def _run(args: argparse.Namespace, session: Session) -> Outcome:
         raise UserError(_("There is nothing to search for."), _("Give --text or --image."))
     for file in args.image:  # before the model is opened, which takes long
         if not file.is_file():
-            raise UserError(
-                _("There is no file “{file}”.").format(file=shown(file)), _("Check the path."), "image"
-            )
+            raise no_file(file, "image")
     if args.top < 1:
         raise UserError(_("--top must be at least 1."))
     looked = model_refs(args)

@@ -56,6 +56,9 @@ from .i18n import LANGUAGES as LANGUAGES
 from .i18n import N_ as N_
 from .i18n import _ as _
 from .i18n import system_language as system_language
+from .missing import no_file as no_file
+from .missing import no_folder as no_folder
+from .missing import nothing_at as nothing_at
 from .numbers import duration as duration
 from .numbers import measured as measured
 from .numbers import signed as signed

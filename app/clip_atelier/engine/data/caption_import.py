@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from clip_atelier.engine.core import Record, Text, UserError, WorkError, _, shown
+from clip_atelier.engine.core import Record, Text, UserError, WorkError, _, no_file, shown
 from clip_atelier.engine.data import caption_tables, image_gate, other_tables
 from clip_atelier.engine.data.caption_saving import ColumnEdit, save_captions
 from clip_atelier.engine.data.caption_tables import CaptionRow
@@ -52,9 +52,7 @@ class ImportedCaptions(Record):
 def must_be_captions(file: Path) -> None:
     """Raises a UserError where a file is not there, or of no kind that captions are taken from."""
     if not file.is_file():
-        raise UserError(
-            _("There is no file “{file}”.").format(file=shown(file)), _("Check the path."), "file"
-        )
+        raise no_file(file)
     if file.suffix.lower() not in SUFFIXES:
         raise UserError(
             _("“{file}” is no kind of caption file that is known.").format(file=shown(file)),

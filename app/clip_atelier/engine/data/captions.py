@@ -229,7 +229,6 @@ def class_folders(paths: Sequence[str], paired: DataSettings | None = None) -> d
     a `paired` collection are none either.
     """
 
-
     @cache
     def class_of(folder: str) -> str:
         parent = posixpath.basename(folder)

@@ -17,6 +17,7 @@ from clip_atelier.engine.core import (
     WorkError,
     _,
     cannot_write,
+    no_folder,
     paths,
     read_document,
     shown,
@@ -235,9 +236,7 @@ def _kept(root: Path) -> tuple[FurtherFolder, ...]:
         UserError: there is no such collection, or its document cannot be read: it is not overwritten then.
     """
     if not root.is_dir():
-        raise UserError(
-            _("There is no folder “{folder}”.").format(folder=shown(root)), _("Check the path."), "folder"
-        )
+        raise no_folder(root)
     try:
         return read_document(root / FILE, FurtherFolders).folders
     except FileNotFoundError:
@@ -270,9 +269,7 @@ def _checked(root: Path, other: Path, kept: tuple[FurtherFolder, ...]) -> Path:
     """The folder's absolute path, once it is known to lie apart from all others of the collection."""
     other = Path(os.path.abspath(other.expanduser()))
     if not other.is_dir():
-        raise UserError(
-            _("There is no folder “{folder}”.").format(folder=shown(other)), _("Check the path."), "folder"
-        )
+        raise no_folder(other)
     real = other.resolve()
     own = root.resolve()
     if real == own or own in real.parents:

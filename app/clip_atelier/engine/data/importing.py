@@ -27,6 +27,7 @@ from clip_atelier.engine.core import (
     UserError,
     Work,
     _,
+    nothing_at,
     read_kept,
     shown,
     write_document,
@@ -149,7 +150,7 @@ def _files(sources: Sequence[Path]) -> Iterator[Path]:
                 raise UserError(_("“{name}” holds nothing to import.").format(name=shown(source)), _known())
             yield from found
         elif not source.exists():
-            raise UserError(_("There is no “{name}”.").format(name=shown(source)), _("Check the path."))
+            raise nothing_at(source)
         elif not _kind(source):
             raise UserError(
                 _("“{name}” is of no kind that can be imported.").format(name=shown(source)), _known()

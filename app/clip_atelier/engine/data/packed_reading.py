@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_atelier.engine.core import Control, UserError, _, launch, shown
+from clip_atelier.engine.core import Control, launch, nothing_at
 from clip_atelier.engine.data import frames, image_facts, image_gate, webdataset
 from clip_atelier.engine.data.frames import Frame
 from clip_atelier.engine.data.pixels import Fit
@@ -59,7 +59,7 @@ def packed_files(source: Path, control: Control) -> list[Path]:
         UserError: there is nothing there.
     """
     if not source.exists():
-        raise UserError(_("There is no “{name}”.").format(name=shown(source)), _("Check the path."), "folder")
+        raise nothing_at(source)
     if source.is_file():
         return [source] if source.name.lower().endswith(_SUFFIXES) else []
     found = sorted(

@@ -25,6 +25,7 @@ from clip_atelier.engine.core import (
     Work,
     _,
     launch,
+    no_folder,
     shown,
 )
 from clip_atelier.engine.data import (
@@ -189,9 +190,7 @@ def scan(
 def check_folder(folder: Path) -> None:
     """Raises a UserError where there is no such folder."""
     if not folder.exists():
-        raise UserError(
-            _("There is no folder “{folder}”.").format(folder=shown(folder)), _("Check the path."), "folder"
-        )
+        raise no_folder(folder)
     if not folder.is_dir():
         raise UserError(
             _("“{folder}” is a file, not a folder.").format(folder=shown(folder)),

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from clip_atelier.engine.core import UserError, _, shown
+from clip_atelier.engine.core import UserError, _, nothing_at, shown
 from clip_atelier.engine.data import image_gate, pages_of
 from clip_atelier.engine.intake import corners as where
 from clip_atelier.engine.intake import drawings, flattening, paper
@@ -77,7 +77,7 @@ def find_pages(sources: Sequence[Path]) -> list[Path]:
 
 def _pages_of(source: Path) -> Iterator[Path]:
     if not source.exists():
-        raise UserError(_("There is no “{name}”.").format(name=shown(source)), _("Check the path."), "pages")
+        raise nothing_at(source, "pages")
     yield from pages_of(source)
 
 

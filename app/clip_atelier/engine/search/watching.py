@@ -24,6 +24,7 @@ from clip_atelier.engine.core import (
     Work,
     WorkError,
     _,
+    no_folder,
     shown,
 )
 from clip_atelier.engine.search.answering import SOON, Answers, Errands, listening
@@ -197,9 +198,7 @@ def watch(
     from clip_atelier.engine.data import FolderLooks
 
     if not folder.is_dir():
-        raise UserError(
-            _("There is no folder “{folder}”.").format(folder=shown(folder)), _("Check the path."), "folder"
-        )
+        raise no_folder(folder)
     at_work = _Watch(folder, model_ref, models, control, FolderLooks(folder), every)
     with listening(models.home, folder) as listener:
         answers = Answers(listener, at_work) if listener is not None else None
