@@ -26,9 +26,13 @@ if TYPE_CHECKING:
     from clip_atelier.engine.data import Collection, DraftEdit
     from clip_atelier.gui.parts.pictures import PictureStore
 
-_LITTLE = 640  # pixels
+_LITTLE, _MUCH = 640, 1000  # pixels
 _CALM_MS = 120  # after a finished syllable, within which the next one has begun where one types on
-_WIDE, _NARROW = (190, 260, 100, 100, 96), (132, 200, 72, 72, 80)  # of the columns
+_NARROW, _WIDE, _BROAD = (
+    (132, 200, 72, 72, 80),
+    (190, 260, 100, 100, 96),
+    (280, 400, 160, 140, 110),
+)  # of the columns
 
 
 class CaptionTable(QTableView):
@@ -66,17 +70,17 @@ class CaptionTable(QTableView):
         )
         header = self.horizontalHeader()
         header.setHighlightSections(False)
-        self._narrow: bool | None = None  # not laid out yet
+        self._widths: tuple[int, ...] = ()  # not laid out yet
         header.setSectionResizeMode(CAPTIONS, QHeaderView.ResizeMode.Stretch)
         store.arrived.connect(self.viewport().update)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Where there is little room all columns are narrower: the last ones must not be out of sight."""
+        """Where there is little room all columns are narrower: the last ones must not be out of sight. Where there is much, names are whole."""
         super().resizeEvent(event)
-        narrow = self.width() < _LITTLE
-        if narrow != self._narrow:  # widths that were drawn by hand stay otherwise
-            self._narrow = narrow
-            for column, width in enumerate(_NARROW if narrow else _WIDE):
+        widths = _NARROW if self.width() < _LITTLE else _WIDE if self.width() < _MUCH else _BROAD
+        if widths != self._widths:  # widths that were drawn by hand stay otherwise
+            self._widths = widths
+            for column, width in enumerate(widths):
                 self.setColumnWidth(column, width)
 
     @property

@@ -55,9 +55,9 @@ class _ChangeMany(QDialog):
 
     def lay_out(self, *inputs: QWidget) -> None:
         """Places the inputs above the preview."""
-        layout = column(
-            *inputs, self.scope, card(self.preview, margin=1), row(self.told, self.shut, self.do), gap=theme.S
-        )
+        below = row(self.told, self.shut, self.do)
+        below.setStretch(0, 1)
+        layout = column(*inputs, self.scope, card(self.preview, margin=1), below, gap=theme.S)
         layout.setStretch(len(inputs) + 1, 1)
         layout.setContentsMargins(theme.XL, theme.L, theme.XL, theme.L)
         self.setLayout(layout)
@@ -93,7 +93,7 @@ class _ChangeMany(QDialog):
             self.told.set_role("muted")
             self.told.say(N_("Drawings that change: {count}"), count=f"{len(self._changes):,}")
         lines = [
-            (paths.shown(path), "\n".join(self.captions.told(path).captions), "\n".join(told.captions))
+            (paths.shown(path), " · ".join(self.captions.told(path).captions), " · ".join(told.captions))
             for path, told in list(self._changes.items())[:_SHOWN]
         ]
         fill_table(self.preview, lines)

@@ -63,7 +63,8 @@ class EarlierCaptions(QDialog):
         self.back = Button(N_("Bring these captions back"), "primary", "rotate-ccw")
         self.back.setEnabled(False)
         self.shut = Button(N_("Close"), "plain")
-        right = column(self.told, card(self.changes, margin=1), gap=theme.XS)
+        self.card = card(self.changes, margin=1)
+        right = column(self.told, self.card, gap=theme.XS)
         right.setStretch(1, 1)
         both = row(self.dates, right, gap=theme.L)
         both.setStretch(1, 1)
@@ -94,6 +95,8 @@ class EarlierCaptions(QDialog):
             self.dates.setCurrentRow(0)
         else:
             self.told.say(N_("Nothing was overwritten in this folder so far."))
+            for empty in (self.dates, self.card):
+                empty.hide()
 
     def _on_date(self, number: int) -> None:
         self.back.setEnabled(False)
@@ -102,7 +105,7 @@ class EarlierCaptions(QDialog):
 
     def _on_then(self, backup: Backup, then: dict[str, tuple[str, ...]]) -> None:
         lines = [
-            (paths.shown(item.path), "\n".join(item.captions), "\n".join(then.get(item.path, ())))
+            (paths.shown(item.path), " · ".join(item.captions), " · ".join(then.get(item.path, ())))
             for item in self._collection.items
             if then.get(item.path, ()) != item.captions and self._tells_of(backup, item.path)
         ]

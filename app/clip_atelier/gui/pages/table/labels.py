@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHeaderView, QPlainTextEdit, QWidget
 
 from clip_atelier.engine.core import N_, Control, Work, _
 from clip_atelier.engine.settings import DECLARED
@@ -89,19 +89,21 @@ class DifferenceDialog(QDialog):
         ]
         self.table = plain_table((N_("Setting"), *names))
         fill_table(self.table, lines)
-        self.table.setVisible(bool(lines))
+        self.table.setColumnWidth(0, 220)
+        self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         words = [] if lines else [_("Their settings are the same.")]
         if found.same_collection is False:
             words.append(_("They learned from different drawings or captions."))
         self.said.show_literal(" ".join(words))
-        self.said.setVisible(bool(words))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.button(QDialogButtonBox.StandardButton.Close).setText(_("Close"))
         buttons.rejected.connect(self.reject)
         layout = column(self.said, self.table, buttons, gap=theme.M)
         layout.setContentsMargins(theme.L, theme.L, theme.L, theme.L)
         self.setLayout(layout)
-        self.resize(640, 380)
+        self.table.setHidden(not lines)
+        self.said.setHidden(not words)
+        self.resize(760, 380)
 
 
 class Labels(QObject):

@@ -272,10 +272,12 @@ class TableView(QTableView):
         # Names give way before numbers have to be scrolled to; they stand in full below the table.
         # A pixel is left free: Qt scrolls by one where the columns just fit.
         excess = sum(widths) + 1 - self.viewport().width()
+        # What is left over in a wide window is shared, else the last column would stand far away from all others.
+        more = max(-excess, 0) // max(len(widths), 1)
         for place, (column, width) in enumerate(zip(self.table.columns, widths, strict=True)):
             if column.name == "run" and excess > 0:
                 width = max(min(width, _RUN_AT_LEAST), width - excess)
-            head.resizeSection(place, width)
+            head.resizeSection(place, width + more)
 
     # Order
 
