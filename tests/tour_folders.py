@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
 from clip_atelier.engine.core import paths
 from clip_atelier.gui.pages.collection.folders import Folders
@@ -86,14 +87,15 @@ def _until_shown(windows: Windows, count: int) -> None:
 def _agreeing(press: Callable[[], object]) -> None:
     """Presses, and agrees to what is asked."""
 
-    def agree(question: QMessageBox) -> int:
-        yes = QMessageBox.ButtonRole.DestructiveRole
-        next(one for one in question.buttons() if question.buttonRole(one) == yes).click()
-        return 0
+    def agree() -> None:
+        asked = QApplication.activeModalWidget()
+        if isinstance(asked, QMessageBox):
+            timer.stop()
+            yes = QMessageBox.ButtonRole.DestructiveRole
+            next(one for one in asked.buttons() if asked.buttonRole(one) == yes).click()
 
-    ask = QMessageBox.exec
-    QMessageBox.exec = agree  # type: ignore[method-assign, assignment]
-    try:
-        press()
-    finally:
-        QMessageBox.exec = ask  # type: ignore[method-assign]
+    timer = QTimer()
+    timer.timeout.connect(agree)
+    timer.start(100)
+    press()
+    timer.stop()

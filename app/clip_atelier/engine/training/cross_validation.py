@@ -185,7 +185,7 @@ def measured_by_folds(
         if kept:
             kept.keep_length(*decided)
     steps, skipped = decided
-    yield Phase(name="folds", title=_("Training for each of {count} folds").format(count=ready.count))
+    yield Phase(name="folds", title=_("Training once for each fold"))
     whole = Whole(ready.count * 100)
     for fold in questions:
         learned = kept.variants(fold, base[PLAIN]) if kept else None

@@ -17,7 +17,11 @@ def may_delete(parent: QWidget | None, names: Sequence[str], warning: str = "") 
         if len(names) == 1
         else _("Delete {count} trainings?").format(count=len(names))
     )
-    told = _("Its curves, checkpoints and adapter go to the trash and can be brought back for 30 days.")
+    told = (
+        _("Its curves, checkpoints and adapter go to the trash and can be brought back for 30 days.")
+        if len(names) == 1
+        else _("Their curves, checkpoints and adapters go to the trash and can be brought back for 30 days.")
+    )
     return _agreed(parent, asked, f"{warning}\n\n{told}".lstrip(), _("Delete"))
 
 
