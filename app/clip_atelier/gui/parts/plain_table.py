@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyleOptionViewItem,
+    QTableWidget,
+    QTableWidgetItem,
+)
 
 from clip_atelier.engine.core import _
+from clip_atelier.gui import theme
 from clip_atelier.gui.widgets.text import plain_tooltip
-from clip_atelier.gui.widgets.ticks import TickDelegate
+from clip_atelier.gui.widgets.ticks import Index, TickDelegate
 
 _LINE = 34  # pixels that a table without lines is high
+_PADDING = theme.S - 3  # at each side of a cell, as the style sheet has it
 
 
 def plain_table(titles: tuple[str, ...]) -> QTableWidget:
@@ -29,6 +37,15 @@ def plain_table(titles: tuple[str, ...]) -> QTableWidget:
     header.setSectionResizeMode(len(titles) - 1, QHeaderView.ResizeMode.Stretch)
     table.setColumnWidth(0, 300)
     return table
+
+
+class _Wrapping(TickDelegate):
+    """Asks for as many lines as are drawn: Qt measures without the room that the style leaves beside the words."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        narrow = QStyleOptionViewItem(option)
+        narrow.rect = option.rect.adjusted(0, 0, -2 * _PADDING, 0)  # type: ignore[attr-defined]
+        return super().sizeHint(narrow, index)
 
 
 class _Table(QTableWidget):
@@ -56,6 +73,7 @@ def whole_table(titles: tuple[str, ...]) -> QTableWidget:
     """A plain table that is as high as its lines, long words in several of them: the page scrolls, not the table."""
     table = plain_table(titles)
     table.setWordWrap(True)
+    table.setItemDelegate(_Wrapping(table))
     table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
