@@ -44,7 +44,7 @@ class _Wrapping(TickDelegate):
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         narrow = QStyleOptionViewItem(option)
-        narrow.rect = option.rect.adjusted(0, 0, -2 * _PADDING, 0)  # type: ignore[attr-defined]
+        narrow.rect = option.rect.adjusted(0, 0, -2 * _PADDING, 0)
         return super().sizeHint(narrow, index)
 
 
