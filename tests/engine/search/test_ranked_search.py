@@ -283,6 +283,17 @@ def test_an_open_search_survives_other_work_with_its_model(
         opened.find(Query.of("a green ring"))
 
 
+@pytest.mark.parametrize("begin", [index, open_search])
+def test_a_folder_that_is_not_there_is_said_before_the_model_is_opened(
+    begin: Callable[..., Any], home: Path, tiny_clip: Path, tmp_path: Path
+) -> None:
+    events: list[Event] = []
+    looked = ModelRef(model=str(tiny_clip), hardware=CPU)
+    with pytest.raises(UserError, match="no folder"):
+        drive(begin(tmp_path / "elsewhere", looked, Models(home), Control()), events.append)
+    assert events == []
+
+
 def test_a_folder_without_images_or_run_is_named(
     home: Path, tmp_path: Path, tiny_collection: Path, find: Callable[..., dict[str, Any]]
 ) -> None:

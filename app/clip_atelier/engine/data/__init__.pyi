@@ -71,6 +71,7 @@ from .records import ScanProblem as ScanProblem
 from .records import ScanSummary as ScanSummary
 from .scan_cache import Stamp as Stamp
 from .scan_cache import scan_cache_fault as scan_cache_fault
+from .scanning import check_folder as check_folder
 from .scanning import scan as scan
 from .sheets import SHEET_SUFFIX as SHEET_SUFFIX
 from .sheets import CutDrawing as CutDrawing

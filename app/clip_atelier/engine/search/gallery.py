@@ -38,6 +38,7 @@ from clip_atelier.engine.data import (
     Fitted,
     ImageCache,
     Item,
+    check_folder,
     image_gate,
     located,
     scan,
@@ -110,6 +111,7 @@ def index(folder: Path, model_ref: ModelRef, models: Models, control: Control) -
         UserError: no such folder, run or model, or no readable image.
         WorkError: the disk is full; what was embedded so far is kept.
     """
+    check_folder(folder)
     yield Phase(name="load", title=_("Opening the model"))
     opened = load_model(model_ref, models)
     gallery = yield from open_gallery(folder, opened, models.home, control, parts=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clip_atelier.engine.core import Control, Countdown, Phase, UserError, Work, _
-from clip_atelier.engine.data import image_gate, pixels
+from clip_atelier.engine.data import check_folder, image_gate, pixels
 from clip_atelier.engine.models import Models
 from clip_atelier.engine.parts import AskedDrawings, FittedParts, fitting, questions
 from clip_atelier.engine.search import graphs, nearest_graph, strange_words, wording
@@ -285,6 +285,7 @@ def open_search(
         UserError: no such folder, run or model, or no readable image.
         WorkError: the disk is full; what was embedded so far is kept.
     """
+    check_folder(folder)  # before the model is opened, which takes long
     yield Phase(name="load", title=_("Opening the model"))
     reopen = partial(load_model, model_ref, models)
     loaded = opened if opened is not None else reopen()
