@@ -13,6 +13,7 @@ import pytest
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import Control, drive
 from clip_atelier.engine.runs import RunRecord, Runs, label_of, relabel
+from clip_atelier.engine.settings import PRESETS
 from clip_atelier.engine.upkeep import verify
 
 Call = Callable[..., Any]
@@ -33,6 +34,17 @@ def test_the_list_names_a_model_as_such_and_after_what_is_varied(
     Runs(home).create("", chosen, tmp_path)
     line = said("runs").splitlines()[-1]
     assert line.endswith("r=4 lora_alpha=16 target_modules=q_proj+v_proj model.name=mine lora_dropout=0.2")
+
+
+def test_the_list_names_the_nearest_preset_and_what_is_not_as_it_has_it(
+    home: Path, tmp_path: Path, said: Callable[..., str]
+) -> None:
+    chosen = dict(PRESETS["projection"].values) | {"train.steps": 20, "train.seed": 3}
+    Runs(home).create("", settings.build(chosen), tmp_path)
+    line = said("runs").splitlines()[-1]
+    assert line.endswith(
+        "  projection r=8 lora_alpha=32 target_modules=visual_projection train.steps=20 train.seed=3"
+    )
 
 
 def digest(home: Path, run: str) -> str:

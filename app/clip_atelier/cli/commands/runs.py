@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,13 @@ from clip_atelier.cli.text import table
 from clip_atelier.engine import settings
 from clip_atelier.engine.core import N_, _, measured, paths
 from clip_atelier.engine.models import lineage_words
-from clip_atelier.engine.settings import Settings, written
+from clip_atelier.engine.settings import PRESETS, Settings, written
 
 if TYPE_CHECKING:
     from clip_atelier.engine.runs import RunFolder, RunSummary
 
 _SAID = {"rename": "name", "note": "note", "tag": "tag"}  # command -> what of a run's label it changes
-# What the default grid varies: always shown; other settings only where they are not the default.
+# What the default grid varies: always shown; other settings only where they are not as in the nearest preset.
 _ALWAYS = ("lora.r", "lora.lora_alpha", "lora.target_modules")
 
 
@@ -184,11 +185,27 @@ def _list(rows: list[RunSummary]) -> str:
 
 
 def changed(values: Mapping[str, Any]) -> str:
-    """The settings that tell runs apart, on one line; those of LoRA by their short names, as PEFT has them."""
-    defaults = settings.flat(Settings())
+    """The settings that tell runs apart, on one line: the preset that is nearest, and what is not as it has it.
+
+    Those of LoRA stand by their short names, as PEFT has them.
+    """
+    other = {name: _unlike(values, start) for name, start in _starts().items()}
+    nearest = min(other, key=lambda name: len(other[name]))
     told = [name for name in _ALWAYS if name in values]
-    told += [name for name in values if name not in _ALWAYS and values[name] != defaults.get(name)]
-    return " ".join(f"{name.removeprefix('lora.')}={written(values[name])}" for name in told)
+    told += [name for name in other[nearest] if name not in _ALWAYS]
+    parts = [f"{name.removeprefix('lora.')}={written(values[name])}" for name in told]
+    return " ".join([nearest, *parts] if nearest else parts)
+
+
+@cache
+def _starts() -> dict[str, Mapping[str, Any]]:
+    """What each preset sets, "" for none."""
+    built = {"": Settings()} | {name: settings.build(preset.values) for name, preset in PRESETS.items()}
+    return {name: settings.flat(start) for name, start in built.items()}
+
+
+def _unlike(values: Mapping[str, Any], start: Mapping[str, Any]) -> list[str]:
+    return [name for name in values if written(values[name]) != written(start.get(name))]
 
 
 COMMAND = Command(
