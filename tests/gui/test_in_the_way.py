@@ -202,7 +202,7 @@ def test_a_dropped_drawing_opens_no_folder_unasked(
     page: Any = opened.page("search")
     qtbot.waitUntil(lambda: page.picture.path == drawing, timeout=30_000)
     assert opened.app_model.state.folder == str(tiny_collection)
-    answer(qtbot, "Open its folder")
+    answer(qtbot, "Open the drawing's folder")
     opened.open_path(drawing)
     assert opened.app_model.state.folder == str(drawing.parent)
 

@@ -33,7 +33,7 @@ def what_about(parent: QWidget, drawing: Path, *, may_find: bool) -> Answer:
         else _("Its folder is “{folder}”.").format(folder=paths.shown(drawing.parent))
     )
     find = question.addButton(_("Find similar"), QMessageBox.ButtonRole.AcceptRole)
-    folder = question.addButton(_("Open its folder"), QMessageBox.ButtonRole.ActionRole)
+    folder = question.addButton(_("Open the drawing's folder"), QMessageBox.ButtonRole.ActionRole)
     question.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole)
     find.setVisible(may_find)
     question.setDefaultButton(find if may_find else folder)
