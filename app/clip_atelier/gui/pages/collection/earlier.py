@@ -95,6 +95,7 @@ class EarlierCaptions(QDialog):
             self.dates.setCurrentRow(0)
         else:
             self.told.say(N_("Nothing was overwritten in this folder so far."))
+            self.told.setAlignment(Qt.AlignmentFlag.AlignTop)
             for empty in (self.dates, self.card):
                 empty.hide()
 
