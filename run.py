@@ -27,6 +27,8 @@ REQUIREMENTS = {
     "window": "packaging/requirements.txt",
     "tests": "packaging/requirements-test.txt",
 }
+#: What a purpose needs in a folder of its own, `.venv/apart`; the file says why.
+APART = {"tests": "packaging/requirements-apart.txt"}
 SERVES = {"commands": ("commands",), "window": ("window", "commands"), "tests": ("tests", "commands")}
 
 #: Shared libraries that Qt opens, and the Debian package of each. Other systems bring them or bundle them.
@@ -126,10 +128,13 @@ def prepare(purpose: str, root: Path = ROOT) -> None:
     python = str(venv_python(root))
     quiet = [] if sys.stderr.isatty() else ["--quiet"]
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", *quiet]
-    packages = (
+    packages = [
         [*pip, "--requirement", str(root / REQUIREMENTS[purpose])],
         [*pip, "--no-deps", "--no-build-isolation", "--editable", str(root)],
-    )
+    ]
+    if purpose in APART:
+        apart = ["--no-deps", "--upgrade", "--target", str(root / ".venv" / "apart")]
+        packages.append([*pip, *apart, "--requirement", str(root / APART[purpose])])
     for command in packages:
         if run(command, root) != 0:
             raise SetupError(
@@ -143,7 +148,8 @@ def prepare(purpose: str, root: Path = ROOT) -> None:
 def key_of(purpose: str, root: Path = ROOT) -> str:
     """Return a hash of all that an environment depends on: requirements, project, Python and place."""
     digest = hashlib.sha256(f"{sys.version_info[:3]}\n{root}\n".encode("utf-8", "surrogateescape"))
-    for name in sorted({"pyproject.toml", REQUIREMENTS["commands"], REQUIREMENTS[purpose]}):
+    needed = {"pyproject.toml", REQUIREMENTS["commands"], REQUIREMENTS[purpose]}
+    for name in sorted(needed | {APART[purpose]} if purpose in APART else needed):
         digest.update((root / name).read_bytes())
     return digest.hexdigest()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["CLIP_ATELIER_LANGUAGE"] = "en"
@@ -12,6 +15,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the other processes have the other co
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck
@@ -98,3 +102,24 @@ def tiny_pairs(tmp_path: Path) -> Path:
 def quick(tiny_clip: Path) -> Callable[..., dict[str, object]]:
     """See `tiny.quick`."""
     return partial(tiny.quick, tiny_clip)
+
+
+@pytest.fixture
+def read_apart() -> Callable[..., Any]:
+    """Has another program's library read an export, see `read_apart.py`; what it printed."""
+
+    def read(what: str, *arguments: str | Path) -> Any:
+        apart = Path(sys.prefix) / "apart"
+        if not apart.is_dir():
+            pytest.skip(
+                "there are no other programs' libraries in .venv/apart: python3 run.py test puts them there"
+            )
+        script = Path(__file__).with_name("read_apart.py")
+        done = subprocess.run(
+            [sys.executable, str(script), str(apart), what, *map(str, arguments)],
+            capture_output=True, encoding="utf-8", check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return read

@@ -29,7 +29,10 @@ def script() -> ModuleType:
 def checkout(tmp_path: Path) -> Path:
     """A folder with the files that the set-up reads, and no environment."""
     (tmp_path / "packaging").mkdir()
-    for name in ("pyproject.toml", "packaging/requirements.txt", "packaging/requirements-test.txt"):
+    for name in (
+        "pyproject.toml",
+        *(f"packaging/{file.name}" for file in ROOT.glob("packaging/requirements*.txt")),
+    ):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     return tmp_path
 
@@ -68,12 +71,29 @@ def test_prepared_once_then_left_alone(
     script: ModuleType, checkout: Path, recorded: list[list[str]], purpose: str
 ) -> None:
     script.prepare(purpose, checkout)
-    assert [command[2] for command in recorded] == ["venv", "pip", "pip"]
+    apart = purpose in script.APART
+    assert [command[2] for command in recorded] == ["venv", "pip", "pip"] + ["pip"] * apart
     assert str(checkout / script.REQUIREMENTS[purpose]) in recorded[1]
     recorded.clear()
     for served in script.SERVES[purpose]:
         script.prepare(served, checkout)
     assert recorded == []
+
+
+def test_what_tests_need_apart_is_no_part_of_the_environment(
+    script: ModuleType, checkout: Path, recorded: list[list[str]]
+) -> None:
+    script.prepare("tests", checkout)
+    last = recorded[-1]
+    assert last[last.index("--target") + 1] == str(checkout / ".venv" / "apart")
+    assert "--no-deps" in last
+    recorded.clear()
+    with (checkout / script.APART["tests"]).open("a", encoding="utf-8") as file:
+        file.write("\n# newer\n")
+    script.prepare("commands", checkout)
+    assert recorded == []
+    script.prepare("tests", checkout)
+    assert recorded[-1] == last
 
 
 @pytest.mark.parametrize("changed", ["pyproject.toml", "packaging/requirements.txt"])

@@ -7,12 +7,14 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from clip_atelier.engine.core import UserError
 from clip_atelier.engine.data import Collection, embedded_texts, export_captions
+from clip_atelier.engine.data.table_text import caption_cell
 
 Scan = Callable[..., Collection]
 Draw = Callable[..., Path]
@@ -257,3 +259,38 @@ def test_a_table_of_an_export_keeps_labels_and_pairs(draw: Draw, scanned: Scan, 
     assert len(before.pairs) == 2
     export_captions(before, "imagefolder", tmp_path / "set" / "metadata.csv")
     assert scanned(tmp_path / "set").items == before.items
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "library"),
+    [
+        ("imagefolder", "metadata.csv", "imagefolder"),
+        ("imagefolder", "metadata.jsonl", "imagefolder"),
+        ("imagefolder", "metadata.parquet", "imagefolder"),
+        ("open_clip", "train.csv", "open_clip_csv"),
+        ("coco", "captions.json", "coco"),
+    ],
+)
+def test_what_is_exported_is_read_by_the_library_it_is_for(
+    kind: str,
+    name: str,
+    library: str,
+    draw: Draw,
+    scanned: Scan,
+    tmp_path: Path,
+    read_apart: Callable[..., Any],
+) -> None:
+    folder = tmp_path / "set"
+    draw("set/deep/a.png", text="a red cat, asleep\na kitten", size=(60, 20))
+    draw("set/b 1.png", text=KOREAN, size=(10, 30))
+    file = folder / name
+    collection = scanned(folder)
+    export_captions(collection, kind, file)
+    found = read_apart(library, folder if library == "imagefolder" else file)
+    first, second = ["a red cat, asleep", "a kitten"], [KOREAN]
+    if library != "imagefolder":
+        assert found == {"deep/a.png": first, "b 1.png": second}
+    elif name.endswith(".csv"):  # one cell holds all captions
+        assert found == {"(60, 20)": caption_cell(tuple(first)), "(10, 30)": KOREAN}
+    else:
+        assert found == {"(60, 20)": first, "(10, 30)": second}

@@ -394,14 +394,14 @@ def test_sentence_transformers_opens_its_folder_and_gives_the_merged_models_embe
     card = (out / "README.md").read_text()
     assert "SentenceTransformer(FOLDER)" in card
     assert "cuts the rest off" in card
-    library = pytest.importorskip("sentence_transformers")
     import torch
     from PIL import Image
+    from sentence_transformers import SentenceTransformer
     from transformers import CLIPModel, CLIPProcessor
 
     drawing = Image.effect_noise((90, 50), 40).convert("RGB")
     drawing.paste("red", (5, 8, 60, 40))
-    opened = library.SentenceTransformer(str(out), device="cpu", local_files_only=True)
+    opened = SentenceTransformer(str(out), device="cpu", local_files_only=True)
     found = [opened.encode([drawing])[0], opened.encode(["a red thing"])[0]]
     exported(trained, "merged", tmp_path / "merged")
     merged = CLIPModel.from_pretrained(tmp_path / "merged").eval()
