@@ -63,12 +63,13 @@ def shown(window: MainWindow, qtbot: QtBot, count: int) -> None:
     )
 
 
-def button(owner: Any, words: str) -> QPushButton:
-    """The button of these words that is seen.
+def button(owner: Any, words: str, qtbot: QtBot) -> QPushButton:
+    """The button of these words, once it is seen: a layout shows what is put into it a turn of events later."""
+    seen: list[QPushButton] = []
 
-    Raises:
-        AssertionError: None is seen, so that `waitUntil` may wait for one that a layout has yet to show.
-    """
-    seen = [one for one in owner.findChildren(QPushButton) if one.text() == words and one.isVisible()]
-    assert seen, f"no button “{words}”"
+    def found() -> None:
+        seen[:] = [one for one in owner.findChildren(QPushButton) if one.text() == words and one.isVisible()]
+        assert seen, f"no button “{words}”"
+
+    qtbot.waitUntil(found)
     return seen[0]

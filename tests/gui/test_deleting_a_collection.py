@@ -107,19 +107,19 @@ def test_only_the_list_goes_and_one_click_brings_it_back(
     # Not while something is computed: that needs to know where the drawings are.
     go_on = threading.Event()
     window.app_model.lanes.compute.submit(Job("search", lambda _tools, _control: at_once(go_on.wait)))
-    assert not button(dialog, DELETE).isEnabled()
+    assert not button(dialog, DELETE, qtbot).isEnabled()
     assert not usable(window)
     go_on.set()
-    qtbot.waitUntil(lambda: button(dialog, DELETE).isEnabled())
+    qtbot.waitUntil(lambda: button(dialog, DELETE, qtbot).isEnabled())
 
     hand.presses = "Keep"
-    qtbot.mouseClick(button(dialog, DELETE), LEFT)
+    qtbot.mouseClick(button(dialog, DELETE, qtbot), LEFT)
     assert "“여우 & Fox”" in hand.asked[0]
     assert "every drawing and caption" in hand.asked[0]
     assert dialog.isVisible()
     assert root.is_dir()
     hand.presses = "Delete"
-    qtbot.mouseClick(button(dialog, DELETE), LEFT)
+    qtbot.mouseClick(button(dialog, DELETE, qtbot), LEFT)
     welcomed(window, qtbot)
     assert not window.findChildren(Folders)
     assert not root.exists()
@@ -175,7 +175,7 @@ def test_one_whose_folders_are_gone_is_deleted_from_what_says_so(
     window.open_path(root)
     page = window.page("collection")
     qtbot.waitUntil(lambda: page.stack.currentWidget() is page.failed and page.failed.missing.count() == 2)
-    qtbot.mouseClick(button(page.failed, DELETE), LEFT)
+    qtbot.mouseClick(button(page.failed, DELETE, qtbot), LEFT)
     welcomed(window, qtbot)
     assert not root.exists()
     assert len(hand.asked) == 1

@@ -99,7 +99,7 @@ def test_a_second_folder_is_dropped_captioned_taken_out_and_put_back(
     assert action is not None
     action.trigger()
     (dialog,) = window.findChildren(Folders)
-    qtbot.mouseClick(button(dialog, "Take out"), LEFT)
+    qtbot.mouseClick(button(dialog, "Take out", qtbot), LEFT)
     shown(window, qtbot, 3)
     assert page.folders.isHidden()
     dialog.close()
@@ -125,7 +125,7 @@ def test_a_folder_that_is_gone_is_named_and_found_again_by_one_click(
     other.rename(away)
     window.app_model.rescan()
     shown(window, qtbot, 3)
-    where = button(page.folders, "Say where it is…")
+    where = button(page.folders, "Say where it is…", qtbot)
     assert list(captions.draft) == ["scans/cross.png"], "what was typed waits"
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_all: str(away))
     qtbot.mouseClick(where, LEFT)

@@ -88,8 +88,7 @@ def test_two_folders_dropped_together_are_one_collection_after_a_restart_too(
     assert page.failed.hint.isHidden(), "the buttons say it"
     folders[1].with_name("away").rename(folders[1])
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_all: str(folders[0].with_name("away")))
-    qtbot.waitUntil(lambda: button(page.failed.missing_box, "Say where it is…") is not None)
-    qtbot.mouseClick(button(page.failed.missing_box, "Say where it is…"), LEFT)
+    qtbot.mouseClick(button(page.failed.missing_box, "Say where it is…", qtbot), LEFT)
     shown(again, qtbot, 6)
     assert [one.path for one in further_folders_of(root)] == [folders[0].with_name("away"), folders[1]]
 
