@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from clip_atelier.engine.core import UserError
-from clip_atelier.engine.data import Collection, embedded_texts, export_captions
+from clip_atelier.engine.data import Collection, embedded_texts, export_captions, parquet_tables
 from clip_atelier.engine.data.table_text import caption_cell
 
 Scan = Callable[..., Collection]
@@ -221,6 +221,7 @@ def test_an_eagle_library(draw: Draw, scanned: Scan, tmp_path: Path) -> None:
     [
         ("imagefolder", "metadata.csv"),
         ("imagefolder", "metadata.jsonl"),
+        ("imagefolder", "metadata.parquet"),
         ("open_clip", "train.csv"),
         ("coco", "captions.json"),
         ("kohya", "meta_cap.json"),
@@ -252,12 +253,15 @@ def test_what_is_exported_is_understood_again(
             export_captions(before, kind, tmp_path / "captions.doc")
 
 
-def test_a_table_of_an_export_keeps_labels_and_pairs(draw: Draw, scanned: Scan, tmp_path: Path) -> None:
-    for name in ("sketches/x.png", "artworks/x.png", "sketches/y.png", "artworks/y.png"):
-        draw(f"set/{name}", name)
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl", "metadata.parquet"])
+def test_a_table_of_an_export_keeps_labels_and_pairs(
+    name: str, draw: Draw, scanned: Scan, tmp_path: Path
+) -> None:
+    for path in ("sketches/x.png", "artworks/x.png", "sketches/y.png", "artworks/y.png"):
+        draw(f"set/{path}", path)
     before = scanned(tmp_path / "set")
     assert len(before.pairs) == 2
-    export_captions(before, "imagefolder", tmp_path / "set" / "metadata.csv")
+    export_captions(before, "imagefolder", tmp_path / "set" / name)
     assert scanned(tmp_path / "set").items == before.items
 
 
@@ -294,3 +298,30 @@ def test_what_is_exported_is_read_by_the_library_it_is_for(
         assert found == {"(60, 20)": caption_cell(tuple(first)), "(10, 30)": KOREAN}
     else:
         assert found == {"(60, 20)": first, "(10, 30)": second}
+
+
+@pytest.mark.parametrize("column", ["text", "caption", "prompt"])
+def test_a_parquet_table_beside_its_drawings(
+    column: str, draw: Draw, scanned: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    def write(path: str, **columns: list[object]) -> None:
+        pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / path)
+
+    draw("deep/a.png")
+    draw("b.png")
+    write("deep/metadata.parquet", file_name=["a.png", "gone.png"], **{column: ["a red cat", "a dog"]})
+    write("others.parquet", file_name=["elsewhere.png"], text=["a house"])
+    write("drawings.parquet", image=[b"PNG"], text=["a tree"])
+    found = scanned(tmp_path)
+    assert said(found) == {"b.png": ("b",), "deep/a.png": ("a red cat",)}
+    told = {problem.path: problem.reason for problem in found.problems}
+    assert "1 drawings that it names are not here, such as “gone.png”" in told["deep/metadata.parquet"]
+    assert "names none of the drawings" in told["others.parquet"] or "more files" in told["others.parquet"]
+    assert "clip-atelier import" in told["drawings.parquet"]
+
+    monkeypatch.setattr(parquet_tables, "find_spec", lambda _name: None)
+    told = {problem.path: problem.reason for problem in scanned(tmp_path).problems}
+    assert "pip install pyarrow" in told["deep/metadata.parquet"]

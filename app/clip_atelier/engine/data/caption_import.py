@@ -7,19 +7,20 @@ written goes through `save_captions`: one backup, and cells that are not meant s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
-from clip_atelier.engine.core import Record, Text, UserError, WorkError, _, no_file, shown
-from clip_atelier.engine.data import caption_tables, image_gate, other_tables
+from clip_atelier.engine.core import Record, Text, UserError, _, no_file, shown
+from clip_atelier.engine.data import caption_tables, image_gate, other_tables, parquet_tables
 from clip_atelier.engine.data.caption_saving import ColumnEdit, save_captions
 from clip_atelier.engine.data.caption_tables import CaptionRow
 from clip_atelier.engine.data.caption_text import CaptionReader
 from clip_atelier.engine.data.names import Lookup
 from clip_atelier.engine.data.other_tables import DrawingNames, NotUnderstood
+from clip_atelier.engine.data.parquet_tables import NoCaptions
 from clip_atelier.engine.data.records import Collection, Item, Problem, ScanProblem
 from clip_atelier.engine.data.text_encoding import UnreadableText
 from clip_atelier.engine.settings import DataSettings
@@ -122,7 +123,10 @@ def _rows(
     must_be_captions(file)
     suffix = file.suffix.lower()
     if suffix == ".parquet":
-        rows = _of_parquet(file, DrawingNames(paths), reader, problems)
+        try:
+            rows = parquet_tables.read_table(file, partial(DrawingNames(paths).find, ""), reader, problems)
+        except NoCaptions as reason:
+            raise _nothing_of(file, str(reason)) from reason
     else:
         rows = _of_table(file, paths, reader, problems) if suffix != ".json" else {}
         if not rows:
@@ -151,45 +155,6 @@ def _of_table(
     if len(caption_tables.columns(table.names)) < 2:
         return {}
     return caption_tables.read_table(file, file.name, Lookup(paths), problems, reader)
-
-
-def _of_parquet(
-    file: Path, names: DrawingNames, reader: CaptionReader, problems: list[Problem]
-) -> dict[str, CaptionRow]:
-    if find_spec("pyarrow") is None:
-        raise WorkError(
-            _("Reading {file} needs a package that is not installed: pyarrow.").format(file=file.name),
-            _(
-                "Install it with “pip install pyarrow” (or clip-atelier[parquet]) and run the same command again."
-            ),
-        )
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(file) as table:
-            written = caption_tables.columns(table.schema_arrow.names)
-            if "file_name" not in written:
-                raise _nothing_of(file, _("The table has no column “file_name”."))
-            rows = table.read(columns=list(written.values())).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise _nothing_of(file, str(error)) from error
-    found: dict[str, CaptionRow] = {}
-    for number, row in enumerate(rows, start=1):
-        told = {name: row[column] for name, column in written.items()}
-        name = str(told["file_name"] or "")
-        if path := names.find("", name):
-            found[path] = caption_tables.merged(found.get(path, CaptionRow()), _row(told, reader))
-        else:
-            reason = _("Named on line {line} of {table}, but there is no such image.")
-            problems.append(Problem(name, reason.format(line=number, table=shown(file.name))))
-    return found
-
-
-def _row(told: Mapping[str, Any], reader: CaptionReader) -> CaptionRow:
-    label, pair, role = (str(told.get(name) or "") for name in ("label", "pair", "role"))
-    split = caption_tables.split_name(str(told.get("split") or ""))
-    return CaptionRow(reader.captions(told.get("text")), label, pair, role, split)
 
 
 def _nothing_of(file: Path, reason: str) -> UserError:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
-from clip_atelier.engine.core import _, bounded_json, shown
-from clip_atelier.engine.data import caption_tables, image_gate
+from clip_atelier.engine.core import WorkError, _, bounded_json, shown
+from clip_atelier.engine.data import caption_tables, image_gate, parquet_tables
 from clip_atelier.engine.data.caption_tables import CaptionRow
 from clip_atelier.engine.data.caption_text import CaptionReader
 from clip_atelier.engine.data.further_folders import located
 from clip_atelier.engine.data.names import Lookup, grouped, stem
+from clip_atelier.engine.data.parquet_tables import NoCaptions
 from clip_atelier.engine.data.records import Problem
 from clip_atelier.engine.data.text_encoding import UnreadableText, decoded
 
@@ -88,11 +89,39 @@ def read_file(
     Raises:
         NotUnderstood: it is not understood, or names none of the images.
     """
+    if path.lower().endswith(".parquet"):
+        return _of_parquet(file, path, names, problems, reader)
     found = _taken(path, list(_told(file, path, problems)), names, problems)
     return {
         image: CaptionRow(list(dict.fromkeys(one for cell in cells for one in reader.captions(cell))))
         for image, cells in found.items()
     }
+
+
+def _of_parquet(
+    file: Path, path: str, names: DrawingNames, problems: list[Problem], reader: CaptionReader
+) -> dict[str, CaptionRow]:
+    missing: list[Problem] = []
+    try:
+        find = partial(names.find, posixpath.dirname(path))
+        found = parquet_tables.read_table(file, find, reader, missing)
+    except NoCaptions as reason:
+        raise _to_be_imported(path) from reason
+    except WorkError as error:
+        raise NotUnderstood(f"{error.message} {error.hint}") from error
+    if not found:
+        raise _names_none()
+    if missing:
+        problems.append(_not_here(path, [one.path for one in missing]))
+    return found
+
+
+def _to_be_imported(path: str) -> NotUnderstood:
+    return NotUnderstood(
+        _(
+            "It may hold drawings and captions. To make a folder of them: clip-atelier import “{name}” --out FOLDER"
+        ).format(name=posixpath.basename(path))
+    )
 
 
 def _shortened(some: list[Problem]) -> list[Problem]:
@@ -112,11 +141,7 @@ def _told(file: Path, path: str, problems: list[Problem]) -> Iterator[Told]:
     """
     suffix = posixpath.splitext(path)[1].lower()
     if suffix in UNREAD:
-        raise NotUnderstood(
-            _(
-                "It may hold drawings and captions. To make a folder of them: clip-atelier import “{name}” --out FOLDER"
-            ).format(name=posixpath.basename(path))
-        )
+        raise _to_be_imported(path)
     try:
         text, _encoding = decoded(caption_tables.content_of(file, caption_tables.MAX_BYTES))
     except (image_gate.ImageProblem, UnreadableText) as problem:
@@ -204,11 +229,19 @@ def _taken(
         else:
             missing[name] += 1
     if not found:
-        raise NotUnderstood(_("It names none of the drawings in this folder, so its captions are not used."))
+        raise _names_none()
     if missing:
-        reason = _("{count} drawings that it names are not here, such as “{name}”.")
-        problems.append(Problem(path, reason.format(count=len(missing), name=shown(next(iter(missing))))))
+        problems.append(_not_here(path, list(missing)))
     return found
+
+
+def _names_none() -> NotUnderstood:
+    return NotUnderstood(_("It names none of the drawings in this folder, so its captions are not used."))
+
+
+def _not_here(path: str, names: list[str]) -> Problem:
+    reason = _("{count} drawings that it names are not here, such as “{name}”.")
+    return Problem(path, reason.format(count=len(names), name=shown(names[0])))
 
 
 class DrawingNames:
