@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tiny_clip: Path, models: Models, folder: Path) -> Trained:
     """Trains in fp32 for some steps."""
 
-    def train(preset: str | None = None, **changes: Any) -> RunFolder:
+    def train(preset: str | None = None, drawings: Path = folder, **changes: Any) -> RunFolder:
         values: dict[str, Any] = {
             "model.name": str(tiny_clip), "hardware.device": "cpu", "hardware.threads": 1, "hardware.precision": "fp32",
             "hardware.own_process": False, "train.steps": STEPS, "train.batch_size": 8, "train.checks": 2,
             "evaluation.folds": 0,
         }  # fmt: skip
         values |= {name.replace("__", "."): value for name, value in changes.items()}
-        plan = training.Plan(folder, settings.build(values, preset), models.home)
+        plan = training.Plan(drawings, settings.build(values, preset), models.home)
         return Runs(models.home).open(drive(training.train(plan, models, Control())).run)
 
     return train
@@ -142,6 +143,18 @@ def test_the_code_of_other_settings_reaches_their_losses(
 ) -> None:
     values = {"lora__lora_dropout": 0.2, "train__learning_rate": 3e-3} | changes
     assert_repeats(trained(**values), models, tmp_path / "again.py")
+
+
+def test_kohyas_repeats_are_repeated(trained: Trained, models: Models, folder: Path, tmp_path: Path) -> None:
+    for number, file in enumerate(sorted(folder.glob("artwork*"))):
+        place = tmp_path / "set" / ("6_red cat" if number % 2 else "2_blue dog")
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place)
+        (place / f"{file.stem}.txt").write_text(f"thing {number}", encoding="utf-8")
+    run = trained(drawings=tmp_path / "set", train__learning_rate=3e-3)
+    assert_repeats(run, models, tmp_path / "again.py")
+    drawings = json.loads((tmp_path / "again.json").read_text("utf-8"))["drawings"]
+    assert {one.get("times", 1) for one in drawings} == {3, 1}
 
 
 def test_epochs_and_an_early_end_are_repeated(trained: Trained, models: Models, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clip_atelier.engine import settings
 from clip_atelier.engine.data import Item
 from clip_atelier.engine.data.records import Role
 from clip_atelier.engine.training.batches import Batches
@@ -44,6 +45,30 @@ def test_an_epoch_holds_every_image_once_and_no_torn_pair(
                     assert sum(groups[i] == groups[index] for i in batch.indices) == 2
     again = Batches(collection, range(len(collection)), groups, size, views, seed)
     assert again.at(3) == batches.at(3)
+
+
+@given(st.integers(0, 8), st.integers(2, 12), st.integers(2, 20), st.integers(0, 1000))
+def test_repeats_are_how_often_an_epoch_holds_a_drawing(
+    pairs: int, single: int, size: int, seed: int
+) -> None:
+    collection = items(pairs, single)
+    groups = [int(i.pair) if i.pair else 1000 + n for n, i in enumerate(collection)]
+    times = [3 if i.pair and i.role == "sketch" else 2 if n % 2 else 1 for n, i in enumerate(collection)]
+    batches = Batches(collection, range(len(collection)), groups, size, 1, seed, times)
+    seen = [index for n in range(batches.per_epoch) for index in batches.at(n).indices]
+    wanted = [3 if item.pair else often for item, often in zip(collection, times, strict=True)]
+    assert [seen.count(index) for index in range(len(collection))] == wanted
+
+
+def test_the_setting_says_whether_kohyas_repeats_count() -> None:
+    collection = [
+        Item(f"{folder}/{n}.png", f"{folder}{n}", ("a cat",))
+        for folder in ("9_fox", "3_owl")
+        for n in range(4)
+    ]
+    for applied, count in ((True, 16), (False, 8)):
+        chosen = settings.build({"data.repeats": applied, "train.batch_size": 4})
+        assert sum(map(len, Batches.of(collection, range(8), list(range(8)), chosen).units)) == count
 
 
 def test_another_seed_gives_another_order() -> None:

@@ -3,6 +3,7 @@ from . import frames as frames
 from . import framing as framing
 from . import image_gate as image_gate
 from . import pixels as pixels
+from . import trainers as trainers
 from .caption_backups import Backup as Backup
 from .caption_backups import CaptionBackups as CaptionBackups
 from .caption_backups import backup_fault as backup_fault

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 import re
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Any, Final
 
 from clip_atelier.engine.core import _, shown
@@ -38,22 +39,44 @@ def without_repeats(folder: str) -> str:
     return _REPEATED.sub("", folder)
 
 
-def repeats(paths: Iterable[str]) -> list[str]:
-    """What to tell of folders that kohya would go through several times: every drawing counts once here."""
+def _repeated(paths: Iterable[str]) -> dict[str, int]:
+    """Folders with kohya's number of repeats, by their own names; none where the numbers only put folders in an order."""
     found = {}
     for path in paths:
         for part in posixpath.dirname(path).split("/"):
             if match := _REPEATED.match(part):
                 found[part] = int(match[1])
     numbers = sorted(found.values())
-    # Folders that are numbered one after the other are in an order, not repeated.
-    if (
-        not found
-        or numbers == [1] * len(numbers)
-        or (len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))))
-    ):
+    in_order = len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    return {} if in_order or numbers == [1] * len(numbers) else found
+
+
+def repeats(paths: Iterable[str]) -> list[str]:
+    """What to tell of folders that kohya goes through several times."""
+    found = _repeated(paths)
+    if not found:
         return []
     text = _(
-        "Folder names begin with kohya's repeats ({names}); they are not applied: every drawing counts once."
+        "Folder names begin with kohya's repeats ({names}): training sees their drawings that often in proportion, unless “Repeats of "
+        "folders” is off."
     )
     return [text.format(names=", ".join(shown(name) for name in sorted(found)[:5]))]
+
+
+def times(paths: Sequence[str]) -> list[int]:
+    """How often each drawing is gone through beside the others, as kohya's numbers say, in the smallest whole numbers: [N].
+
+    A drawing in a folder without a number counts once.
+    """
+    found = _repeated(paths)
+    if not found:
+        return [1] * len(paths)
+    told = [
+        max(
+            1,
+            next((found[part] for part in reversed(posixpath.dirname(path).split("/")) if part in found), 1),
+        )
+        for path in paths
+    ]
+    common = math.gcd(*told)
+    return [one // common for one in told]

@@ -24,7 +24,7 @@ from clip_atelier.engine.core import (
     paths,
     write_whole,
 )
-from clip_atelier.engine.data import Item, image_gate, located, open_collection, scan
+from clip_atelier.engine.data import Item, image_gate, located, open_collection, scan, trainers
 from clip_atelier.engine.evaluation import caption_key
 from clip_atelier.engine.models import Models, families, family_class, statistics
 from clip_atelier.engine.parts import DESCRIPTION
@@ -100,9 +100,12 @@ def write(run: RunFolder, base: Path, out: Path, models: Models, control: Contro
     yield Phase(name="encode", title=_("Preparing the images"))
     drawings = []
     numbers: dict[str, int] = {}
+    times = trainers.times([item.path for item in collection.items])
     for index in chosen:
         control.boundary()
         drawings.append(_described(collection.items[index], split.groups[index], numbers))
+        if settings.data.repeats and times[index] > 1:
+            drawings[-1]["times"] = times[index]
         drawings[-1]["file"] = usual.file(collection.root, collection.items[index])
     content: dict[str, Any] = {"drawings": drawings, "control": [], "losses": told.losses}
     if settings.train.preservation:

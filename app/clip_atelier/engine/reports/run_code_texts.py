@@ -147,8 +147,8 @@ BATCHES: Final = '''\
 units = {}
 for row, drawing in enumerate(DRAWINGS):
     units.setdefault(("pair", drawing["group"]) if drawing["pair"] else row, []).append(row)
-units = list(units.values())
-per_epoch = min(max(1, round(len(DRAWINGS) / BATCH_SIZE)), max(1, len(units) // 2))
+units = [unit for unit in units.values() for _time in range(max(DRAWINGS[row].get("times", 1) for row in unit))]
+per_epoch = min(max(1, round(sum(map(len, units)) / BATCH_SIZE)), max(1, len(units) // 2))
 
 
 def batch(step):

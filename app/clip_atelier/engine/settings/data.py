@@ -166,6 +166,20 @@ class DataSettings(Block):
         },
         advanced=True,
     )
+    repeats: bool = setting(
+        True,
+        affects=("learning", "length"),
+        title=N_("Repeats of folders"),
+        summary=N_(
+            "Drawings in a folder like “10_red cat” are seen ten times as often as those in “1_dog”, as kohya's programs do."
+        ),
+        detail=N_(
+            "Only where folders begin with such numbers, and not where these put the folders in an order (01_, 02_, 03_). What counts "
+            "is how they compare: the same number everywhere changes nothing."
+        ),
+        source="kohya-ss/sd-scripts, docs/train_README",
+        advanced=True,
+    )
     views: int = setting(
         1,
         affects=("features",),

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clip_atelier.engine.data import Item
+from clip_atelier.engine.data import Item, trainers
 from clip_atelier.engine.settings import Settings, TrainSettings
 
 _REMEMBERED: Final = 16
@@ -43,6 +43,8 @@ class Batches:
         batch_size: Images per batch.
         views: Varied views per image.
         seed: Fixes order, views and captions.
+        times: How often each item of the collection is seen in an epoch; once where it is left out. A unit counts as its most
+            frequent item.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Batches:
         batch_size: int,
         views: int,
         seed: int,
+        times: Sequence[int] = (),
     ) -> None:
         self.items = items
         self.views = views
@@ -62,10 +65,13 @@ class Batches:
             # Only pairs are one unit; near-duplicates in one batch would teach nothing together.
             key: object = ("pair", groups[index]) if items[index].pair else index
             units.setdefault(key, []).append(index)
-        self.units = list(units.values())
+        self.units = [
+            unit for unit in units.values() for _ in range(max(times[i] for i in unit) if times else 1)
+        ]
         self._order: tuple[int, list[NDArray[np.int64]]] | None = None
         self._drawn: dict[int, Batch] = {}
-        self.per_epoch = min(max(1, round(len(indices) / batch_size)), max(1, len(self.units) // 2))
+        seen = sum(len(unit) for unit in self.units)
+        self.per_epoch = min(max(1, round(seen / batch_size)), max(1, len(self.units) // 2))
 
     @classmethod
     def of(
@@ -73,7 +79,8 @@ class Batches:
     ) -> Batches:
         """The batches of a run with these settings."""
         train = settings.train
-        return cls(items, indices, groups, train.batch_size, settings.data.views, train.seed)
+        times = trainers.times([item.path for item in items]) if settings.data.repeats else ()
+        return cls(items, indices, groups, train.batch_size, settings.data.views, train.seed, times)
 
     def total(self, train: TrainSettings) -> int:
         """How many steps a training takes: a fixed number, or as many as the epochs come to."""
