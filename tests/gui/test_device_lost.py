@@ -52,4 +52,6 @@ def test_a_run_whose_device_was_lost_is_offered_and_goes_on(
     assert training.live.finished.status == "done"
     assert any(f"Going on from step {kept} " in note for note in training.live.notes)
     assert [one.id for one in Runs(home).list()] == [run.id]
-    qtbot.waitUntil(lambda: not training.resume.isVisible(), timeout=LONG)  # once the list of runs was read anew
+    qtbot.waitUntil(
+        lambda: not training.resume.isVisible(), timeout=LONG
+    )  # once the list of runs was read anew
