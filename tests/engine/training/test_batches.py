@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from clip_atelier.engine import settings
 from clip_atelier.engine.data import Item
 from clip_atelier.engine.data.records import Role
+from clip_atelier.engine.runs import Runs
 from clip_atelier.engine.training.batches import Batches
 
 
@@ -69,6 +73,17 @@ def test_the_setting_says_whether_kohyas_repeats_count() -> None:
     for applied, count in ((True, 16), (False, 8)):
         chosen = settings.build({"data.repeats": applied, "train.batch_size": 4})
         assert sum(map(len, Batches.of(collection, range(8), list(range(8)), chosen).units)) == count
+
+
+def test_a_run_of_before_goes_on_without_repeats(home: Path, tmp_path: Path) -> None:
+    run = Runs(home).create("", settings.build({}), tmp_path)
+    assert run.settings.data.repeats
+    file = run.path / "run.json"
+    document = json.loads(file.read_text("utf-8"))
+    del document["settings"]["data.repeats"]
+    document.pop("checksum", None)
+    file.write_text(json.dumps(document), encoding="utf-8")
+    assert not Runs(home).open(run.id).settings.data.repeats
 
 
 def test_another_seed_gives_another_order() -> None:

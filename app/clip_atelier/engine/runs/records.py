@@ -51,6 +51,7 @@ _STAMP = "%Y%m%d-%H%M%S"
 
 _TAIL = 16 << 20
 """Bytes of the end of events.jsonl in which half a line is looked for."""
+_BEFORE = {"data.repeats": False}  # as versions did it that have no such setting: their runs go on so
 
 
 class RunFolder:
@@ -98,7 +99,7 @@ class RunFolder:
                 _("The training “{run}” was made by a newer version of CLIP Atelier.").format(run=self.id),
                 _("It can be looked at, but not changed; use that version."),
             )
-        return declared.build(self.record.settings)
+        return declared.build(_BEFORE | self.record.settings)
 
     @property
     def folder(self) -> Path:
