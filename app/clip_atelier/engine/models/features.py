@@ -23,7 +23,7 @@ from clip_atelier.engine.models.family import Model
 from clip_atelier.engine.models.halves import Halves
 
 TEXT_BATCH = 256
-_HIDDEN = 20 << 20  # bytes of hidden states that go through a layer together
+_HIDDEN = 15 << 20  # bytes of hidden states that go through a layer together
 _KNOWN_TEXTS = 16  # lists of captions whose embeddings are remembered
 
 
