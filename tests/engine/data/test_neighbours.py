@@ -21,6 +21,7 @@ from clip_atelier.engine.data import (
     trainers,
 )
 from clip_atelier.engine.data.table_text import caption_cell
+from clip_atelier.engine.settings import DataSettings
 
 Scan = Callable[..., Collection]
 Draw = Callable[..., Path]
@@ -186,17 +187,24 @@ def test_kohyas_repeats_are_told_and_are_no_part_of_the_caption(draw: Draw, scan
     assert found.labels == ("dog", "red cat")
     (note,) = found.notes
     assert "10_red cat, 3_dog" in note
-    assert trainers.times([item.path for item in found.items]) == [10, 10, 3]
+    assert trainers.times([item.path for item in found.items], DataSettings()) == [10, 10, 3]
 
 
-def test_repeats_count_as_they_compare() -> None:
-    assert trainers.times(["img/20_fox/a.png", "img/30_owl/a.png", "img/b.png"]) == [20, 30, 1]
-    assert trainers.times(["20_fox/a.png", "30_owl/a.png"]) == [2, 3]
-    assert trainers.times(["10_fox/a.png", "10_fox/b.png"]) == [1, 1]
-    assert trainers.times(["0_fox/a.png", "4_owl/a.png"]) == [1, 4], "none is left out"
-    assert trainers.times(["1_fox/a.png", "2_owl/a.png"]) == [1, 1], "in an order"
-    assert trainers.times(["a.png"]) == [1]
-    assert trainers.times([]) == []
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["img/20_fox/a.png", "img/30_owl/a.png", "img/b.png"], [20, 30, 1]),
+        (["20_fox/a.png", "30_owl/a.png"], [2, 3]),
+        (["10_fox/a.png", "10_fox/b.png"], [1, 1]),
+        (["0_fox/a.png", "4_owl/a.png"], [1, 4]),  # none is left out
+        (["1_fox/a.png", "2_owl/a.png"], [1, 1]),  # in an order
+        (["a.png"], [1]),
+        ([], []),
+    ],
+)
+def test_repeats_count_as_they_compare(paths: list[str], expected: list[int]) -> None:
+    assert trainers.times(paths, DataSettings()) == expected
+    assert trainers.times(paths, DataSettings(repeats=False)) == [1] * len(paths)
 
 
 def test_numbered_folders_are_no_repeats(draw: Draw, scanned: Scan) -> None:

@@ -46,16 +46,16 @@ def read_table(
     try:
         with pyarrow.parquet.ParquetFile(file) as table:
             written = caption_tables.columns(table.schema_arrow.names)
-            name = table.schema_arrow.field(written["file_name"]).type if "file_name" in written else None
+            kind = table.schema_arrow.field(written["file_name"]).type if "file_name" in written else None
             # A column “image” may hold the pictures themselves.
-            if name is None or not (pyarrow.types.is_string(name) or pyarrow.types.is_large_string(name)):
+            if kind is None or not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
                 raise NoCaptions(_("The table has no column “file_name”."))
             rows = table.read(columns=list(written.values())).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise NoCaptions(str(error)) from error
     found: dict[str, CaptionRow] = {}
     for number, row in enumerate(rows, start=1):
-        told = {name: row[column] for name, column in written.items()}
+        told = {known: row[column] for known, column in written.items()}
         name = str(told["file_name"] or "")
         if path := find(name):
             found[path] = caption_tables.merged(found.get(path, CaptionRow()), _row(told, reader))
@@ -66,6 +66,6 @@ def read_table(
 
 
 def _row(told: Mapping[str, Any], reader: CaptionReader) -> CaptionRow:
-    label, pair, role = (str(told.get(name) or "") for name in ("label", "pair", "role"))
+    label, pair, role = (str(told.get(known) or "") for known in ("label", "pair", "role"))
     split = caption_tables.split_name(str(told.get("split") or ""))
     return CaptionRow(reader.captions(told.get("text")), label, pair, role, split)

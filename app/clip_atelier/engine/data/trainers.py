@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from clip_atelier.engine.core import _, shown
 from clip_atelier.engine.data.names import stem
+from clip_atelier.engine.settings import DataSettings
 
 _MASKS: Final = ("-masklabel", "-condlabel")
 """OneTrainer: which part of NAME.jpg counts is painted in NAME-masklabel.png, what guides it in NAME-condlabel.png."""
@@ -63,12 +64,12 @@ def repeats(paths: Iterable[str]) -> list[str]:
     return [text.format(names=", ".join(shown(name) for name in sorted(found)[:5]))]
 
 
-def times(paths: Sequence[str]) -> list[int]:
+def times(paths: Sequence[str], data: DataSettings) -> list[int]:
     """How often each drawing is gone through beside the others, as kohya's numbers say, in the smallest whole numbers: [N].
 
-    A drawing in a folder without a number counts once.
+    A drawing in a folder without a number counts once, and so does each where `data.repeats` is off.
     """
-    found = _repeated(paths)
+    found = _repeated(paths) if data.repeats else {}
     if not found:
         return [1] * len(paths)
     told = [

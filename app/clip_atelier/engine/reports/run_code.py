@@ -100,11 +100,11 @@ def write(run: RunFolder, base: Path, out: Path, models: Models, control: Contro
     yield Phase(name="encode", title=_("Preparing the images"))
     drawings = []
     numbers: dict[str, int] = {}
-    times = trainers.times([item.path for item in collection.items])
+    times = trainers.times([item.path for item in collection.items], settings.data)
     for index in chosen:
         control.boundary()
         drawings.append(_described(collection.items[index], split.groups[index], numbers))
-        if settings.data.repeats and times[index] > 1:
+        if times[index] > 1:
             drawings[-1]["times"] = times[index]
         drawings[-1]["file"] = usual.file(collection.root, collection.items[index])
     content: dict[str, Any] = {"drawings": drawings, "control": [], "losses": told.losses}

@@ -79,7 +79,7 @@ class Batches:
     ) -> Batches:
         """The batches of a run with these settings."""
         train = settings.train
-        times = trainers.times([item.path for item in items]) if settings.data.repeats else ()
+        times = trainers.times([item.path for item in items], settings.data)
         return cls(items, indices, groups, train.batch_size, settings.data.views, train.seed, times)
 
     def total(self, train: TrainSettings) -> int:
