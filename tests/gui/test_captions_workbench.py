@@ -128,6 +128,16 @@ def test_find_and_replace_shows_what_it_would_change_and_names_bad_expressions(
     assert captions.told("x.png").captions == ("a red fox",)
 
 
+def test_in_a_wide_window_names_are_whole_and_what_was_drawn_by_hand_stays(tab: Any) -> None:
+    table = tab.table
+    table.resize(700, 400)
+    table.setColumnWidth(0, 222)
+    table.resize(720, 400)
+    assert table.columnWidth(0) == 222
+    table.resize(1200, 400)
+    assert table.columnWidth(0) >= 280
+
+
 def test_a_template_fills_the_chosen_drawings(tab: Any) -> None:
     captions = tab.table.captions
     dialog = FillByTemplate(captions, ["sub/a.png", "sub/b.png"], tab)

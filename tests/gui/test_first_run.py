@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hands import LONG
 from PySide6.QtCore import QPoint, QRect, Qt
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from clip_atelier.engine.core import Control, drive
@@ -99,7 +99,10 @@ def test_the_note_leaves_its_control_free_wherever_it_stands(
     window.resize(width, height)
     for language in ("ko", "en"):
         window.set_language(language)
-        free_of_all(settled(window, qtbot), window)
+        callout = settled(window, qtbot)
+        free_of_all(callout, window)
+        for way in welcome.welcome.ways.findChildren(QAbstractButton):
+            assert not callout.body.intersects(place(way, window)), way.text()
         for step in (1, 2):
             window.guide._turn(step)
             window.guide.step = step

@@ -116,6 +116,19 @@ def test_a_click_on_a_head_sorts_and_what_is_missing_stays_last(
     assert names(filled)[4] == "begun"
 
 
+def test_columns_share_the_room_of_a_wide_window(filled: Any) -> None:
+    view = filled.view
+
+    def widths(room: int) -> list[int]:
+        view.resize(room, view.height())
+        return [view.columnWidth(place) for place in range(view.model().columnCount())]
+
+    before = widths(3000)
+    after = widths(3000 + 40 * len(before))
+    assert after == [width + 40 for width in before]
+    assert view.viewport().width() - sum(after) <= len(after), "nothing is left empty beside the last one"
+
+
 def test_the_chosen_run_stays_chosen_when_the_order_changes(filled: Any) -> None:
     run = filled.view.table.rows[2].run
     filled.view.choose([run])
