@@ -6,7 +6,8 @@ Each row is a ratio within one process on the same images and model, ViT-B/32 ge
   inputs that are ready on the device, in the same precision, and beside the towers' own forward and backward passes;
 * a first index beside a loop of as many threads as there are cores;
 * where a step's time goes: the operations that take most of it, and the share of the time that is accounted for;
-* whether two runs of some steps from one seed give the same bits.
+* whether two runs of some steps from one seed give the same bits;
+* a step computed plainly beside one that is repeated from recordings (`hardware.graphs`), and which of them a training chose here.
 
     python tests/benchmarks/device.py                # the fastest device here
     python tests/benchmarks/device.py --smoke        # a small model and few images: only whether it works
@@ -69,6 +70,7 @@ def step_rows(model: Path, folder: Path, scratch: Path, kind: str, smoke: bool) 
             torch.cuda.reset_peak_memory_stats()
         who = Contenders(model, folder, home, preset, changes)
         count = 3 if smoke else 20 if kind != "cpu" or preset == "projection" else 3
+        recorded, who.ready.step.captured = who.ready.step.captured, None
         with who.ready.step.computing():
             ours, towers, plain = (seconds(work, kind, count) for work in (who.step, who.model, who.loop))
         print(
@@ -79,6 +81,25 @@ def step_rows(model: Path, folder: Path, scratch: Path, kind: str, smoke: bool) 
         if number == 0:
             profile(who, kind)
             repeats(who)
+        who.ready.step.captured = recorded
+        recorded_row(who, kind, ours, count)
+
+
+def recorded_row(who: Contenders, kind: str, plain: float, count: int) -> None:
+    """Prints what a step takes where it may be repeated from recordings, and whether it is."""
+    chosen = who.ready.step.captured
+    if chosen is None:
+        print("  recorded steps: no recorder here")
+        return
+    with who.ready.step.computing():
+        for step in range(count + 12):  # until shapes came often enough, were recorded and were tried
+            who.step(step)
+        found = seconds(lambda step: who.step(count + 12 + step), kind, count)
+    print(
+        f"  recorded steps: {found * 1e3:.2f} ms, plainly {plain * 1e3:.2f} ms, ratio {plain / found:.2f}; "
+        f"{chosen.count} recordings in use; {chosen.told}",
+        flush=True,
+    )
 
 
 def _peak(kind: str) -> float:

@@ -143,6 +143,7 @@ def where_it_goes(who: Contenders, steps: int) -> None:
         (step.optimizer, "step", "optimiser"),
     ]
     if step.preservation:
+        places.append((step.preservation, "looked_at", "preservation, drawings and words"))
         places.append((step.preservation, "drift", "preservation, forward"))
     rows: list[dict[str, float]] = []
     whole: list[float] = []
@@ -245,7 +246,8 @@ class Contenders:
         outputs = [y for y in self._towers() if y.requires_grad]
         torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
         if self.ready.step.preservation:
-            self.ready.step.preservation.drift(step).backward()
+            held = self.ready.step.preservation
+            held.drift(*held.looked_at(step)).backward()
 
     def loop(self, _step: int) -> None:
         """What a plain script does once its inputs are ready."""

@@ -245,7 +245,7 @@ def test_preservation_holds_the_model_to_what_it_said_before(
         keeper = ready.step.preservation
         assert keeper is not None
         with torch.no_grad():
-            found = float(np.mean([float(keeper.drift(1000 + n)) for n in range(8)]))
+            found = float(np.mean([float(keeper.drift(*keeper.looked_at(1000 + n))) for n in range(8)]))
         adapters.detach(clip)
         return found
 

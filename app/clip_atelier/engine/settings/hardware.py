@@ -50,6 +50,24 @@ class HardwareSettings(Block):
         le=1024,
         advanced=True,
     )
+    graphs: Literal["auto", "off"] = setting(
+        "auto",
+        affects=("speed",),
+        title=N_("Recorded steps"),
+        summary=N_(
+            "On NVIDIA and AMD cards, steps that repeat are recorded once and told to the card in one go. Results stay the same, bit for bit."
+        ),
+        detail=N_(
+            "A recording is used only where it was tried on the training’s own drawings and gave the same bits in less time; otherwise "
+            "nothing changes. It needs the memory of a step once more and is not made where that is scarce. Turn it off if a driver "
+            "misbehaves. Processors and Apple’s and Intel’s graphics take no notice of it."
+        ),
+        choices={
+            "auto": N_("where it is found to be the same and faster"),
+            "off": N_("never"),
+        },
+        advanced=True,
+    )
     cache_gb: float = setting(
         4.0,
         affects=("storage",),

@@ -170,23 +170,38 @@ class TrainingInputs:
 
     def images(self, batch: Batch, rows: slice) -> Tensor:
         """Embeddings [B, dim] of part of a batch, with gradients where the tower is adapted."""
+        return self.images_from(self.image_inputs(batch, rows))
+
+    def image_inputs(self, batch: Batch, rows: slice) -> Tensor:
+        """What the images of part of a batch are computed from at each step [B, …], on the device."""
         indices, views = batch.indices[rows], batch.views[rows]
         if self.image_cut:
-            x = self._images.index_select(0, self._rows(indices, views))
-        elif self._pixels is not None:
-            x = self.clip.pixels(self._pixels.index_select(0, self._rows(indices, views)))
-        elif (fetched := self._fetched.get(batch)) is not None:
-            x = self.clip.pixels(fetched.result()[rows])
-        else:
-            x = self.clip.pixels(torch.from_numpy(self.pictures.batch(indices, views)))
+            return self._images.index_select(0, self._rows(indices, views))
+        if self._pixels is not None:
+            return self.clip.pixels(self._pixels.index_select(0, self._rows(indices, views)))
+        if (fetched := self._fetched.get(batch)) is not None:
+            return self.clip.pixels(fetched.result()[rows])
+        return self.clip.pixels(torch.from_numpy(self.pictures.batch(indices, views)))
+
+    def images_from(self, x: Tensor) -> Tensor:
+        """Embeddings [B, dim] from `image_inputs`; depends on nothing else that changes from step to step."""
         return self.clip.image(x, self.image_cut)
 
     def texts(self, captions: Sequence[str]) -> Tensor:
         """Embeddings [M, dim] of distinct captions, with gradients where the tower is adapted."""
+        return self.texts_from(self.text_inputs(captions))
+
+    def text_inputs(self, captions: Sequence[str]) -> Tensor:
+        """What distinct captions are computed from at each step: token ids [M, T], or frozen values [M, …]."""
         chosen = [self._text_rows[caption] for caption in captions]
         if not self.text_cut:
-            return self.clip.text(self._tokens.batch(chosen))
-        x = self._texts.index_select(0, self._on_device(np.array(chosen)))
+            return self._tokens.batch(chosen)
+        return self._texts.index_select(0, self._on_device(np.array(chosen)))
+
+    def texts_from(self, x: Tensor) -> Tensor:
+        """Embeddings [M, dim] from `text_inputs`, as `images_from`."""
+        if not self.text_cut:
+            return self.clip.text(x)
         return x if self.text_cut == self.clip.last_cut("text") else self.clip.text_from(x, self.text_cut)
 
     def learns(self, tower: Tower) -> bool:

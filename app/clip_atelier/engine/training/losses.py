@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,6 +33,17 @@ class Relations:
     sketches: Tensor
     artworks: Tensor
     pairs: Targets | None
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it as a row of tensors."""
+        pairs = () if self.pairs is None else self.pairs.tensors()
+        return *self.captions.tensors(), self.sketches, self.artworks, *pairs
+
+    @classmethod
+    def of_tensors(cls, row: Sequence[Tensor]) -> Relations:
+        """What gave this row of `tensors`."""
+        captions, (sketches, artworks, *pairs) = row[: Targets.COUNT], row[Targets.COUNT :]
+        return cls(Targets(*captions), sketches, artworks, Targets(*pairs) if pairs else None)
 
 
 @dataclass(frozen=True)

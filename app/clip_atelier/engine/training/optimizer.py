@@ -94,6 +94,12 @@ class Optimizer:
             assert flat.whole.grad is not None
             flat.whole.grad.zero_()
 
+    def gradients(self) -> list[Tensor]:
+        """The tensors that the gradients of all parameters are stretches of."""
+        for flat in self._flats:
+            flat.collect()
+        return [flat.whole.grad for flat in self._flats if flat.whole.grad is not None]
+
     def step(self, scaler: torch.amp.GradScaler) -> None:
         """Clips the gradients and changes the parameters."""
         for flat in self._flats:

@@ -76,19 +76,26 @@ class Preservation:
             )
         self._tokens = features.Tokens(clip, captions)
 
-    def drift(self, step: int) -> Tensor:
-        """How far some of the control set went from where it was: 1 - cosine, of drawings and captions together."""
+    def looked_at(self, step: int) -> list[Tensor]:
+        """What a step looks at of the control set: for each adapted tower its inputs and the untouched model's answers."""
         chosen = np.random.default_rng([self.seed, step, PER_STEP]).integers(len(self._images), size=PER_STEP)
-        place = self.clip.device.place
-        rows = torch.from_numpy(chosen).to(place, non_blocking=True)
-        total = torch.zeros((), device=place)
+        rows = torch.from_numpy(chosen).to(self.clip.device.place, non_blocking=True)
+        found = []
         if "vision" in self._towers:
             x = self._inputs.index_select(0, rows)
-            x = x if self.image_cut else self.clip.pixels(x)
-            total = total + self._gone(self.clip.image(x, self.image_cut), self._images.index_select(0, rows))
+            found += [x if self.image_cut else self.clip.pixels(x), self._images.index_select(0, rows)]
         if "text" in self._towers:
-            now = self.clip.text(self._tokens.batch(chosen.tolist()))
-            total = total + self._gone(now, self._texts.index_select(0, rows))
+            found += [self._tokens.batch(chosen.tolist()), self._texts.index_select(0, rows)]
+        return found
+
+    def drift(self, *looked_at: Tensor) -> Tensor:
+        """How far that went from where it was: 1 - cosine, of drawings and captions together."""
+        given = iter(looked_at)
+        total = torch.zeros((), device=self.clip.device.place)
+        if "vision" in self._towers:
+            total = total + self._gone(self.clip.image(next(given), self.image_cut), next(given))
+        if "text" in self._towers:
+            total = total + self._gone(self.clip.text(next(given)), next(given))
         return total
 
     @staticmethod

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor
@@ -17,8 +17,9 @@ from torch import Tensor
 from clip_atelier.engine.core import Notice, _
 from clip_atelier.engine.models import Adapter, Halves, Model, random_state, set_random_state
 from clip_atelier.engine.settings import TrainSettings
-from clip_atelier.engine.training import memory
+from clip_atelier.engine.training import captured, memory
 from clip_atelier.engine.training.batches import Batch, Batches
+from clip_atelier.engine.training.captured import Captured
 from clip_atelier.engine.training.distributed.gradient_cache import Share
 from clip_atelier.engine.training.inputs import TrainingInputs
 from clip_atelier.engine.training.losses import Relations, objective, objective_and_gradients
@@ -33,6 +34,10 @@ _NUMBERS_AHEAD: Final = 1 << 20
 class TrainStep:
     """Takes optimiser steps.
 
+    Attributes:
+        alone: Whether no other processes take part.
+        captured: What repeats parts of steps from recordings, where the device can and it was found to be the same.
+
     Args:
         clip: The model.
         adapter: Its update.
@@ -41,6 +46,8 @@ class TrainStep:
         total: Steps of the whole run, for the schedule.
         preservation: What holds the model to what it said before of other drawings, if anything does.
     """
+
+    alone: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -73,6 +80,18 @@ class TrainStep:
         self._temperature = clip.logit_scale
         self._ahead: dict[int, tuple[Batch, tuple[list[str], Relations]]] = {}
         self._drops = adapter.settings.lora.lora_dropout > 0
+        self.captured = self._captured()
+
+    def _captured(self) -> Captured | None:
+        """What repeats steps from recordings; None where that cannot be."""
+        # What is computed again on the way back puts random states back in between, which no recording can.
+        wanted = self.alone and self.adapter.settings.hardware.graphs == "auto"
+        if not wanted or self.train.gradient_checkpointing:
+            return None
+        recorder = captured.recorder_of(self.clip.device)
+        if recorder is None:
+            return None
+        return Captured(recorder, self.clip.device.kind, self.optimizer.gradients)
 
     def learning_rate(self, step: int) -> float:
         """The rate of a step, counted from 0: linear warm-up, then the schedule."""
@@ -143,13 +162,16 @@ class TrainStep:
             known[1] if known and known[0] is batch else self.inputs.relations_of([batch], self._smoothing)[0]
         )
         self.optimizer.begin(self.learning_rate(step))
+        if self.captured:
+            self.captured.remaining = self.total - step
         with self.computing():
             loss = self._gradients(step, batch, captions, relations)
             if self.preservation:
-                with self._autocast():
-                    drift = self.preservation.drift(step)
-                # As the gradient to begin with: a product would be two more operations.
-                drift.backward(self.scaler.scale(self._hold))
+                looked_at = self.preservation.looked_at(step)
+                if self.captured:
+                    self.captured.do("preservation", self._kept_near_detached, *looked_at)
+                else:
+                    self._kept_near(*looked_at)
         if self.train.size_penalty:
             penalty = self.train.size_penalty * self.adapter.size()
             self.scaler.scale(penalty).backward()
@@ -246,10 +268,42 @@ class TrainStep:
         return Notice(text=text) if text else None
 
     def _at_once(self, batch: Batch, captions: list[str], relations: Relations) -> Tensor:
-        share = self.share(batch, captions)
+        if self.captured and not 0 < self.chunk < len(batch.indices):
+            images, texts = self.inputs.image_inputs(batch, slice(None)), self.inputs.text_inputs(captions)
+            return self.captured.do("batch", self._of_tensors, images, texts, *relations.tensors())
+        return self._way_back(self.share(batch, captions), relations)
+
+    def _way_back(self, share: Share, relations: Relations) -> Tensor:
         loss, *gradients = self._loss(share.images, share.texts, relations)
         share.backward(*gradients)
         return loss
+
+    # What may be repeated from a recording: functions of tensors, and of what stays as it is in all steps
+
+    def _of_tensors(self, images: Tensor, texts: Tensor, *relations: Tensor) -> Tensor:
+        """`_at_once` for what a batch's images and captions are computed from, and who belongs to whom."""
+        share = Share(
+            [partial(self.inputs.images_from, images)],
+            [partial(self.inputs.texts_from, texts)],
+            self.clip.dim,
+            self.clip.device.place,
+            self._autocast,
+            again=False,
+        )
+        return self._way_back(share, Relations.of_tensors(relations))
+
+    def _kept_near(self, *looked_at: Tensor) -> Tensor:
+        """The gradients of what holds the model to what it said before."""
+        assert self.preservation is not None
+        with self._autocast():
+            drift = self.preservation.drift(*looked_at)
+        # As the gradient to begin with: a product would be two more operations.
+        drift.backward(self.scaler.scale(self._hold))
+        return drift
+
+    def _kept_near_detached(self, *looked_at: Tensor) -> Tensor:
+        """The same, its result without the record of how it came about, whose nodes belong to the stream they were made on."""
+        return self._kept_near(*looked_at).detach()
 
     # State for checkpoints
 

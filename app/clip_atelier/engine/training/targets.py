@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import torch
@@ -51,6 +51,13 @@ class Targets:
     rows: Tensor
     columns: Tensor
 
+    COUNT: ClassVar[int] = 6
+    """Of its tensors."""
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it, in the order in which it is made from them."""
+        return self.right, self.there, self.back, self.both, self.rows, self.columns
+
     @classmethod
     def of(
         cls,
@@ -83,8 +90,7 @@ class Targets:
 
     def apart(self) -> list[Targets]:
         """Those of several batches, batch by batch."""
-        parts = self.right, self.there, self.back, self.both, self.rows, self.columns
-        each = (part.unbind() for part in parts)
+        each = (part.unbind() for part in self.tensors())
         return [Targets(*one) for one in zip(*each, strict=True)]
 
 

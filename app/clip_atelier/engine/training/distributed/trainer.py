@@ -87,6 +87,8 @@ def preparing(
 class Leader(TrainStep):
     """A `TrainStep` whose batches are encoded by all processes of a group."""
 
+    alone = False
+
     def __init__(
         self,
         clip: Model,
