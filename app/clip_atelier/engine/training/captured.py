@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from clip_atelier.engine.models import device as devices
 from clip_atelier.engine.models import random_state, set_random_state
-from clip_atelier.engine.models.device import Device
 from clip_atelier.engine.training import memory
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Recorder(Protocol):
         """How long the device is busy with it."""
 
 
-def recorder_of(device: Device) -> Recorder | None:
+def recorder_of(device: devices.Device) -> Recorder | None:
     """What records on a device; None where nothing does, or nothing would be gained."""
     return CudaGraphs() if device.kind == "cuda" else None
 
