@@ -56,7 +56,10 @@ def test_a_stopped_run_goes_on_to_the_same_update(home: Path, tiny_pairs: Path, 
 def test_recorded_steps_end_in_the_bits_of_plain_ones(home: Path, tiny_pairs: Path, quick: Quick) -> None:
     """Whether a recording is used or not: with dropout, and with preservation's part of a step."""
     values = quick(
-        hardware__device="cuda", lora__target_modules="q_proj+v_proj", train__steps=120, train__preservation=0.5
+        hardware__device="cuda",
+        lora__target_modules="q_proj+v_proj",
+        train__steps=120,
+        train__preservation=0.5,
     )
     plain, recorded = (losses(home, tiny_pairs, values | {"hardware.graphs": how}) for how in ("off", "auto"))
     assert recorded == plain
