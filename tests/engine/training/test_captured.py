@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +22,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import tiny
-from clip_atelier.engine.core import Control, drive
-from clip_atelier.engine.models import random_state
-from clip_atelier.engine.training import captured, preservation
+from clip_atelier.engine.core import Control, WorkError, drive
+from clip_atelier.engine.models import Models, random_state
+from clip_atelier.engine.models import device as devices
+from clip_atelier.engine.runs import NumericPath, RunFolder, Runs
+from clip_atelier.engine.settings import HardwareSettings, build
+from clip_atelier.engine.training import Plan, captured, preservation, resume, run, train
 from clip_atelier.engine.training.batches import Batches
 from clip_atelier.engine.training.captured import Captured
+from clip_atelier.engine.training.numeric_path import hardware_of
 from clip_atelier.engine.training.preservation import Preservation
 from clip_atelier.engine.training.steps import TrainStep
 
@@ -315,7 +320,8 @@ def test_a_step_that_does_not_fit_beside_recordings_is_taken_without_them() -> N
         lambda x: torch.unique(x).sum(),
         lambda x: torch.where(torch.tensor([True, False, True]), x, x),
         lambda x: x.index_put((x > 0,), torch.zeros(())),
-        lambda x: x + torch.empty(3, device="meta").copy_(x).to("meta").numel(),
+        lambda x: x + torch.empty(3, device="meta").copy_(x).numel(),
+        lambda x: x + x.sum().to("meta").numel(),
     ],
 )
 def test_what_waits_for_the_device_is_not_even_recorded(waiting: Callable[[Tensor], Tensor]) -> None:
@@ -328,6 +334,15 @@ def test_what_waits_for_the_device_is_not_even_recorded(waiting: Callable[[Tenso
     assert doing.told.startswith("plain: the model ")
 
 
+def test_single_numbers_of_the_processor_do_not_keep_from_recording() -> None:
+    """A device without values stands for a card: fused attention there takes its fills and seeds from the processor."""
+    doing = Captured(tape := Tape(), "cpu", list)
+    doing.remaining = 100
+    for _ in range(3):
+        doing.do("part", lambda x: x * torch.full((), 2.0), torch.ones(3, device="meta"))
+    assert tape.made == 1
+
+
 def test_only_where_it_can_be_it_is_tried(attention: Material, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(captured, "recorder_of", lambda _device: Tape())
     step = attention.step()
@@ -338,13 +353,37 @@ def test_only_where_it_can_be_it_is_tried(attention: Material, monkeypatch: pyte
     assert attention.step().captured is None
     monkeypatch.undo()
     monkeypatch.setattr(captured, "recorder_of", lambda _device: Tape())
-    whole = step.adapter.settings
-    monkeypatch.setattr(
-        step.adapter,
-        "settings",
-        whole.model_copy(update={"hardware": whole.hardware.model_copy(update={"graphs": "off"})}),
-    )
+    off = devices.choose(HardwareSettings(device="cpu", threads=1, graphs="off"))
+    monkeypatch.setattr(step.clip, "device", replace(step.clip.device, graphs=off.graphs))
     assert attention.step().captured is None
+
+
+def test_a_training_that_failed_on_a_card_goes_on_without_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "present", lambda: ("cuda", "cpu"))
+    begun = NumericPath(device="cuda", precision="bf16", attention="sdpa")
+    chosen = HardwareSettings()
+    assert [hardware_of(chosen, begun, careful).graphs for careful in (False, True)] == ["auto", "off"]
+
+
+def test_whoever_resumes_knows_whether_it_failed(
+    home: Path, tiny_collection: Path, quick: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    careful: list[bool] = []
+
+    def lost(_chosen: object, _begun: object, wanted: bool) -> None:
+        careful.append(wanted)
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(run, "hardware_of", lost)
+    with pytest.raises(WorkError, match="illegal"):
+        drive(train(Plan(tiny_collection, build(quick()), home), Models(home), Control()))
+    (failed,) = Runs(home).list()
+    assert failed.status == "failed"
+    for status in ("failed", "interrupted", "stopped"):
+        monkeypatch.setattr(RunFolder, "status", status)
+        with pytest.raises(WorkError, match="illegal"):
+            drive(resume(home, failed.id, Models(home), Control()))
+    assert careful == [False, True, True, False]
 
 
 def test_chunks_are_computed_plainly(attention: Material) -> None:

@@ -21,11 +21,19 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Device:
-    """Where and how to compute. `precision` is that of training; measuring is always fp32."""
+    """Where and how to compute.
+
+    Attributes:
+        kind: Torch's name of such devices.
+        precision: That of training; measuring is always fp32.
+        attention: The kernel.
+        graphs: Whether steps may be repeated from recordings, where that is found to be the same.
+    """
 
     kind: str
     precision: Precision
     attention: Literal["eager", "sdpa"]
+    graphs: bool = True
 
     @property
     def place(self) -> torch.device:
@@ -144,7 +152,7 @@ def choose(hardware: HardwareSettings) -> Device:
         torch.backends.cudnn.allow_tf32 = False
     # On the processor the backward pass of the fused kernel is the slow part of a step; on graphics cards it is the
     # other way round.
-    return Device(kind, precision, "eager" if kind == "cpu" else "sdpa")
+    return Device(kind, precision, "eager" if kind == "cpu" else "sdpa", hardware.graphs == "auto")
 
 
 _OUT_OF_MEMORY = (

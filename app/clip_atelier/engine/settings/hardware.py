@@ -60,7 +60,7 @@ class HardwareSettings(Block):
         detail=N_(
             "A recording is used only where it was tried on the training’s own drawings and gave the same bits in less time; otherwise "
             "nothing changes. It needs the memory of a step once more and is not made where that is scarce. Turn it off if a driver "
-            "misbehaves. Processors and Apple’s and Intel’s graphics take no notice of it."
+            "misbehaves; a training that failed or was cut off goes on without it. Processors and Apple’s and Intel’s graphics take no notice of it."
         ),
         choices={
             "auto": N_("where it is found to be the same and faster"),

@@ -274,7 +274,10 @@ class _Looking(TorchDispatchMode):
         if waits:
             raise _NotRepeatableError(f"the model waits for the device ({name})")
         found = func(*args, **(kwargs or {}))
-        if len({tensor.device.type for tensor in _tensors((args, kwargs, found))}) > 1:
+        # Single numbers of the processor's are handed over by value, as fused attention does with its seed.
+        whole = name in _COPIES
+        memories = {one.device.type for one in _tensors((args, kwargs, found)) if whole or one.dim()}
+        if len(memories) > 1:
             raise _NotRepeatableError(f"the model takes something from another memory ({name})")
         return found
 
@@ -345,6 +348,7 @@ class CudaGraphs:
 
 _FAILED: Final[list[torch.cuda.CUDAGraph]] = []
 _WAITING: Final = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+_COPIES: Final = {"aten::copy_", "aten::_to_copy"}
 _BY_INDEX: Final = {
     f"aten::{name}" for name in ("index", "_unsafe_index", "index_put", "index_put_", "_index_put_impl_")
 }

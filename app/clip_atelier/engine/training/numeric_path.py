@@ -21,12 +21,15 @@ OPTIMIZER: Final = "AdamW, flat; loss and derivative without a record"
 """Changes whenever loss or optimiser are rounded otherwise than by the version before."""
 
 
-def hardware_of(chosen: HardwareSettings, begun: NumericPath | None) -> HardwareSettings:
+def hardware_of(
+    chosen: HardwareSettings, begun: NumericPath | None, careful: bool = False
+) -> HardwareSettings:
     """The hardware settings of a run that may have begun before.
 
     Args:
         chosen: The run's own settings.
         begun: How it was computed until now, if it was.
+        careful: The last attempt failed or was cut off, perhaps by its recorded steps, which change no number.
     """
     if begun is None or begun.device != (devices.present()[0] if chosen.device == "auto" else chosen.device):
         return chosen
@@ -35,6 +38,8 @@ def hardware_of(chosen: HardwareSettings, begun: NumericPath | None) -> Hardware
         found["precision"] = begun.precision
     if chosen.threads == 0:
         found["threads"] = begun.threads
+    if careful and begun.device == "cuda":
+        found["graphs"] = "off"
     return chosen.model_copy(update=found)
 
 

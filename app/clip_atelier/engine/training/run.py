@@ -63,22 +63,29 @@ from clip_atelier.engine.training.untouched import untouched_again
 
 
 class Training:
-    """One run's work, phase by phase."""
+    """One run's work, phase by phase; `careful` where the last attempt did not come to an end of its own."""
 
     def __init__(
-        self, run: RunFolder, home: Path, models: Models, control: Control, group: Group | None
+        self,
+        run: RunFolder,
+        home: Path,
+        models: Models,
+        control: Control,
+        group: Group | None,
+        careful: bool = False,
     ) -> None:
         self.run = run
         self.home = home
         self.models = models
         self.control = control
         self.group = group
+        self.careful = careful
         self.settings = run.settings
 
     def work(self, collection: Collection, parts: Split) -> Work[TrainResult]:
         """All phases that need the model."""
         settings = self.settings
-        hardware = hardware_of(settings.hardware, self.run.record.numeric_path)
+        hardware = hardware_of(settings.hardware, self.run.record.numeric_path, self.careful)
         clip = self.models.open(settings.model.name, hardware)
         try:
             return (yield from self._with_model(collection, parts, clip))

@@ -90,25 +90,25 @@ def resume(
             "run",
         )
     must_be_enough(group, run.settings.train.batch_size)
-    return (yield from _work(run, home, models, control, group))
+    return (yield from _work(run, home, models, control, group, careful=run.status != "stopped"))
 
 
 def _work(
-    run: RunFolder, home: Path, models: Models, control: Control, group: Group | None
+    run: RunFolder, home: Path, models: Models, control: Control, group: Group | None, careful: bool = False
 ) -> Work[TrainResult]:
     with run.hold():
-        return (yield from run.recording(_ended(run, _phases(run, home, models, control, group))))
+        return (yield from run.recording(_ended(run, _phases(run, home, models, control, group, careful))))
 
 
 def _phases(
-    run: RunFolder, home: Path, models: Models, control: Control, group: Group | None
+    run: RunFolder, home: Path, models: Models, control: Control, group: Group | None, careful: bool
 ) -> Work[TrainResult]:
     """Reads the collection, then imports what learns from it: seconds that are not waited for before anything happens."""
     collection, parts = yield from open_collection(run.folder, run.settings.data, home, control)
     yield Phase(name="load", title=_("Opening the model"))
     from clip_atelier.engine.training.run import Training
 
-    return (yield from Training(run, home, models, control, group).work(collection, parts))
+    return (yield from Training(run, home, models, control, group, careful).work(collection, parts))
 
 
 def _ended(run: RunFolder, phases: Work[TrainResult]) -> Work[TrainResult]:

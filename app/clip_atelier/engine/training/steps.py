@@ -85,8 +85,7 @@ class TrainStep:
     def _captured(self) -> Captured | None:
         """What repeats steps from recordings; None where that cannot be."""
         # What is computed again on the way back puts random states back in between, which no recording can.
-        wanted = self.alone and self.adapter.settings.hardware.graphs == "auto"
-        if not wanted or self.train.gradient_checkpointing:
+        if not (self.alone and self.clip.device.graphs) or self.train.gradient_checkpointing:
             return None
         recorder = captured.recorder_of(self.clip.device)
         if recorder is None:
