@@ -43,7 +43,7 @@ SLOW = {
     "engine/parts/test_teaching.py",
     "engine/experiments/test_sweep.py", "engine/reports/test_run_code_answers.py",
     "engine/reports/test_exports.py", "engine/reports/test_page.py", "engine/reports/test_run_code.py", "engine/search/test_imported_for_search.py", "engine/search/test_large_gallery.py", "engine/search/test_ranked_search.py", "engine/search/test_packed_drawings.py", "engine/search/test_sharded_index.py", "engine/search/test_watching.py",
-    "engine/training/test_apart.py", "engine/training/test_two_folders.py", "engine/training/test_distributed.py", "engine/training/test_launched_alone.py", "engine/training/test_strange_words.py", "engine/training/test_training.py", "engine/upkeep/test_verify.py", "gui/test_keyboard.py", "gui/test_long_use.py", "gui/test_first_run.py", "gui/test_no_other_window.py", "gui/test_own_process.py", "gui/test_palette.py", "gui/test_training_queue.py", "gui/test_searches_kept.py",
+    "engine/training/test_apart.py", "engine/training/test_captured.py", "engine/training/test_two_folders.py", "engine/training/test_distributed.py", "engine/training/test_launched_alone.py", "engine/training/test_strange_words.py", "engine/training/test_training.py", "engine/upkeep/test_verify.py", "gui/test_keyboard.py", "gui/test_long_use.py", "gui/test_first_run.py", "gui/test_no_other_window.py", "gui/test_own_process.py", "gui/test_palette.py", "gui/test_training_queue.py", "gui/test_searches_kept.py",
     "gui/test_device_lost.py",
 }  # fmt: skip
 """Files whose tests train, export or index for real, or start processes: measured, they are most of the time. A file that
