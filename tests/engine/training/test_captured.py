@@ -166,9 +166,15 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(captured, "_WORTH", 2)
 
 
-def ended(of: Material, recorder: Tape | None, steps: int = STEPS) -> tuple[dict[str, Tensor], TrainStep]:
-    """What a training ends with: losses, update, moments, random state; and what took its steps."""
+def ended(
+    of: Material, recorder: Tape | None, steps: int = STEPS, scaled: bool = False
+) -> tuple[dict[str, Tensor], TrainStep]:
+    """What a training ends with: losses, update, moments, random state; and what took its steps.
+
+    Its losses may be scaled as fp16 needs it, by a factor that grows.
+    """
     step = of.step()
+    step.scaler = torch.amp.GradScaler("cpu", init_scale=512.0, growth_interval=2, enabled=scaled)
     step.adapter.load_state(of.first)
     if recorder is not None:
         step.captured = Captured(recorder, "cpu", step.optimizer.gradients)
@@ -200,6 +206,15 @@ def test_a_recorded_training_ends_in_the_same_bits(way: str, request: pytest.Fix
     assert step.captured.count == tape.made >= 2  # of the batch and of what holds the model
     assert tape.repeats > STEPS / 2
     assert same(of.plainly(STEPS), recorded)
+
+
+def test_a_scale_that_grows_is_read_anew(projection: Material) -> None:
+    recorded, step = ended(projection, Tape(), scaled=True)
+    assert step.captured is not None
+    assert step.captured.count >= 2
+    assert step.scaler.get_scale() > 512
+    plain, _step = ended(projection, None, scaled=True)
+    assert same(plain, recorded)
 
 
 @pytest.mark.parametrize(
