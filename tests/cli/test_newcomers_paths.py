@@ -53,6 +53,14 @@ def open_clip(folder: Path) -> Path:
     return folder
 
 
+def tao(folder: Path) -> Path:
+    (folder / "train" / "captions").mkdir(parents=True)
+    for name, caption in DRAWINGS:
+        draw_into(folder / "train" / "images", name, ".jpg")
+        (folder / "train" / "captions" / f"{name}.txt").write_text(caption + "\n")
+    return folder
+
+
 def coco(folder: Path) -> Path:
     images = [
         {"id": n, "file_name": draw_into(folder / "images", name, ".jpg").name}
@@ -85,7 +93,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "made", [kohya, one_trainer, open_clip, coco, web_dataset], ids=lambda made: made.__name__
+    "made", [kohya, one_trainer, open_clip, tao, coco, web_dataset], ids=lambda made: made.__name__
 )
 def test_the_folder_of_another_program_is_trained_on_as_it_is(
     made: Callable[[Path], Path], tmp_path: Path, home: Path, tiny_clip: Path, call: Call

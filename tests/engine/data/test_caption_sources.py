@@ -116,6 +116,37 @@ def test_sidecars(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
     assert collection.caption_source == "sidecar"
 
 
+def test_captions_in_a_folder_beside_the_pictures(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
+    for name in ("train/images/1.png", "train/images/old/2.png", "val/images/1.png", "val/images/3.png"):
+        draw(name)
+    draw("val/images/4.png", text="beside it")
+    draw("val/images/5.png", text="beside it")
+    for name, text in {
+        "train/captions/1": "one", "train/captions/old/2": "two", "val/captions/1": "another", "val/captions/4": "apart",
+        "val/captions/5": "apart",
+    }.items():  # fmt: skip
+        file = tmp_path / f"{name}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    collection = scanned()
+    assert said(collection) == {
+        "train/images/1.png": ("one",), "train/images/old/2.png": ("two",), "val/images/1.png": ("another",),
+        "val/images/3.png": ("a drawing of images",), "val/images/4.png": ("beside it",), "val/images/5.png": ("beside it",),
+    }  # fmt: skip
+    assert not collection.problems
+
+
+def test_texts_of_no_picture_are_named_once_a_folder(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
+    draw("cat/1.png")
+    draw("dog/1.png")
+    (tmp_path / "captions").mkdir()
+    for name in ("captions/1", "captions/2", "README", "LICENSE"):
+        (tmp_path / f"{name}.txt").write_text("which of them?")
+    (problem,) = scanned().problems
+    assert problem.path == "captions"
+    assert problem.reason.startswith("2 text files in this folder are captions of no picture, such as “1.txt”.")
+
+
 def test_an_image_without_caption_falls_to_the_next_source(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
     draw("in_table.png", text="not this")
     draw("beside.png", text="from the side")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from clip_atelier.engine.core import N_, UserError, _, document_of_page, shown
-from clip_atelier.engine.data import caption_tables, eagle, image_gate, trainers, xmp
+from clip_atelier.engine.data import caption_folders, caption_tables, eagle, image_gate, trainers, xmp
 from clip_atelier.engine.data.caption_tables import CaptionRow
 from clip_atelier.engine.data.caption_text import CaptionReader, clean
 from clip_atelier.engine.data.further_folders import located
@@ -167,6 +167,10 @@ def _from_sidecars(
                 problems.append(Problem(path, reason.format(name=shown(told), other=shown(matches[0]))))
                 break
             told, found[path] = matches[0], read[matches[0]]
+    holding = {posixpath.dirname(document_of_page(path) or path) for path in paths}
+    for path, text in caption_folders.matched(paths, texts, holding, problems).items():
+        if path not in found and (captions := _sidecar(root, text, reader, problems)):
+            found[path] = captions
     return found
 
 
