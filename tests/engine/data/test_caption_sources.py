@@ -144,7 +144,9 @@ def test_texts_of_no_picture_are_named_once_a_folder(scanned: Scan, draw: Draw, 
         (tmp_path / f"{name}.txt").write_text("which of them?")
     (problem,) = scanned().problems
     assert problem.path == "captions"
-    assert problem.reason.startswith("2 text files in this folder are captions of no picture, such as “1.txt”.")
+    assert problem.reason.startswith(
+        "2 text files in this folder are captions of no picture, such as “1.txt”."
+    )
 
 
 def test_an_image_without_caption_falls_to_the_next_source(scanned: Scan, draw: Draw, tmp_path: Path) -> None:
